@@ -1,0 +1,326 @@
+//! The arithmetic contract: the one place in the project that rounds.
+//!
+//! All rounding is round half to even, once, as in `torch.round`, `numpy.rint` and ONNX QuantizeLinear.
+//! Training, the golden model, the hardware's tests and the importers call these functions; the hardware
+//! implements [`requantize`] and is compared with it word by word.
+//!
+//! | item | formula |
+//! |---|---|
+//! | quantize | `q = clip(rne(x / step), a, b)`, `x ≈ q · step` |
+//! | accumulate | `acc = Σ w_q · x_q + bias_q`, `bias_q = rne(bias / (step_w · step_x))` |
+//! | requantize | `y = clip(rne(acc · m / 2^s), a, b)`, 1 ≤ m < 2^16, 0 ≤ s < 48 |
+
+use serde::{Deserialize, Serialize};
+
+/// Bits of the multiplier `m` of a [`Multiplier`].
+pub const MULTIPLIER_BITS: u32 = 16;
+/// Shifts of a [`Multiplier`] are below this.
+pub const SHIFT_LIMIT: u32 = 48;
+/// Narrowest and widest weights and activations, in bits.
+pub const WIDTHS: std::ops::RangeInclusive<u32> = 2..=16;
+
+/// Inclusive range of integer codes, `a ≤ 0 ≤ b`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Levels {
+    /// Least code.
+    pub a: i32,
+    /// Greatest code.
+    pub b: i32,
+}
+
+impl Levels {
+    /// Two's complement: −2^(n−1) … 2^(n−1)−1.
+    pub const fn signed(bits: u32) -> Self {
+        Self { a: -(1 << (bits - 1)), b: (1 << (bits - 1)) - 1 }
+    }
+
+    /// Symmetric: −(2^(n−1)−1) … 2^(n−1)−1.
+    pub const fn narrow(bits: u32) -> Self {
+        Self { a: -((1 << (bits - 1)) - 1), b: (1 << (bits - 1)) - 1 }
+    }
+
+    /// 0 … 2^n−1.
+    pub const fn unsigned(bits: u32) -> Self {
+        Self { a: 0, b: (1 << bits) - 1 }
+    }
+
+    /// Whether `a ≤ 0 ≤ b` and at least two codes exist.
+    pub const fn is_valid(self) -> bool {
+        self.a <= 0 && 0 <= self.b && self.a < self.b
+    }
+
+    /// Whether negative codes exist, so that the hardware must treat the code as two's complement.
+    pub const fn is_signed(self) -> bool {
+        self.a < 0
+    }
+
+    /// Fewest bits that hold every code: two's complement if [`Levels::is_signed`], else unsigned.
+    pub const fn bits(self) -> u32 {
+        let magnitude = if self.a < 0 { max(self.b as u32, (-(self.a + 1)) as u32) } else { self.b as u32 };
+        32 - magnitude.leading_zeros() + self.is_signed() as u32
+    }
+
+    /// `max(|a|, |b|)`.
+    pub const fn magnitude(self) -> u32 {
+        max(self.a.unsigned_abs(), self.b.unsigned_abs())
+    }
+
+    /// `v` clipped to the range.
+    pub const fn clip(self, v: i64) -> i32 {
+        if v < self.a as i64 {
+            self.a
+        } else if v > self.b as i64 {
+            self.b
+        } else {
+            v as i32
+        }
+    }
+}
+
+const fn max(x: u32, y: u32) -> u32 {
+    if x > y { x } else { y }
+}
+
+/// A quantization step (scale): a finite positive real, opaque to integer code.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f32", into = "f32")]
+pub struct Step(f32);
+
+impl Step {
+    /// `None` unless `step` is a normal positive number.
+    pub fn new(step: f32) -> Option<Self> {
+        (step.is_normal() && step > 0.0).then_some(Self(step))
+    }
+
+    /// The step as a real number.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+
+    /// Whether the step is a power of two.
+    pub fn is_power_of_two(self) -> bool {
+        self.0.to_bits() & 0x007f_ffff == 0
+    }
+
+    /// The nearest power of two in the logarithm (`2^rne(log2 step)`).
+    pub fn nearest_power_of_two(self) -> Self {
+        Self((self.0 as f64).log2().round_ties_even().exp2() as f32)
+    }
+}
+
+impl TryFrom<f32> for Step {
+    type Error = String;
+    fn try_from(step: f32) -> std::result::Result<Self, String> {
+        Self::new(step).ok_or_else(|| format!("step {step} is not a positive number"))
+    }
+}
+
+impl From<Step> for f32 {
+    fn from(step: Step) -> f32 {
+        step.0
+    }
+}
+
+/// `clip(rne(x / step), a, b)`, the division in f32 as PyTorch and ONNX Runtime do it. NaN gives 0.
+pub fn quantize(x: f32, step: Step, levels: Levels) -> i32 {
+    (x / step.0).round_ties_even().clamp(levels.a as f32, levels.b as f32) as i32
+}
+
+/// `q · step`.
+pub fn dequantize(q: i32, step: Step) -> f32 {
+    q as f32 * step.0
+}
+
+/// `rne(bias / (step_w · step_x))`; `None` when the result does not fit 48 bits.
+///
+/// The product of two f32 steps is exact in f64, so one division and one rounding happen.
+pub fn quantize_bias(bias: f32, step_w: Step, step_x: Step) -> Option<i64> {
+    let q = (bias as f64 / (step_w.0 as f64 * step_x.0 as f64)).round_ties_even();
+    (q.abs() < (1i64 << 47) as f64).then_some(q as i64)
+}
+
+/// `rne(v / 2^s)` for `s < 64`.
+pub const fn rne_shift(v: i64, s: u32) -> i64 {
+    if s == 0 {
+        return v;
+    }
+    let floor = v >> s;
+    let rest = v & ((1i64 << s) - 1); // 0 … 2^s − 1
+    let half = 1i64 << (s - 1);
+    let up = rest > half || (rest == half && floor & 1 == 1);
+    floor + up as i64
+}
+
+/// The fraction `m / 2^s` of a requantization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Multiplier {
+    /// 1 ≤ m < 2^16.
+    pub m: u16,
+    /// 0 ≤ s < 48.
+    pub s: u8,
+}
+
+impl Multiplier {
+    /// The fraction nearest to `ratio` with `m` using all its bits where `s` allows it; `None` when `ratio`
+    /// is not positive, needs m ≥ 2^16, or rounds to 0.
+    pub fn nearest(ratio: f64) -> Option<Self> {
+        if !(ratio > 0.0 && ratio.is_finite()) {
+            return None;
+        }
+        let top = (1u32 << MULTIPLIER_BITS) as f64;
+        for s in (0..SHIFT_LIMIT).rev() {
+            let m = (ratio * (s as f64).exp2()).round_ties_even();
+            if m < top {
+                return (m >= 1.0).then_some(Self { m: m as u16, s: s as u8 });
+            }
+        }
+        None
+    }
+
+    /// `m = 1`: pure fixed point. `None` unless `ratio` is 2^−s with 0 ≤ s < 48.
+    pub fn power_of_two(ratio: f64) -> Option<Self> {
+        let s = -ratio.log2();
+        (s >= 0.0 && s < SHIFT_LIMIT as f64 && s.fract() == 0.0).then_some(Self { m: 1, s: s as u8 })
+    }
+
+    /// Whether the fraction is in the contract's range.
+    pub const fn is_valid(self) -> bool {
+        self.m >= 1 && (self.s as u32) < SHIFT_LIMIT
+    }
+}
+
+/// `clip(rne(acc · m / 2^s), a, b)` for |acc| < 2^47, so that the product fits 63 bits.
+pub const fn requantize(acc: i64, by: Multiplier, levels: Levels) -> i32 {
+    levels.clip(rne_shift(acc * by.m as i64, by.s as u32))
+}
+
+/// Bits of the two's complement accumulator that holds every value of magnitude `bound`.
+pub const fn accumulator_bits(bound: u64) -> u32 {
+    65 - bound.leading_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Typed by hand: (value, shift, result).
+    const TIES: &[(i64, u32, i64)] = &[
+        (0, 1, 0),
+        (1, 1, 0),   // 0.5
+        (2, 1, 1),   // 1.0
+        (3, 1, 2),   // 1.5
+        (5, 1, 2),   // 2.5
+        (7, 1, 4),   // 3.5
+        (-1, 1, 0),  // -0.5
+        (-3, 1, -2), // -1.5
+        (-5, 1, -2), // -2.5
+        (-7, 1, -4), // -3.5
+        (5, 2, 1),   // 1.25
+        (6, 2, 2),   // 1.5
+        (7, 2, 2),   // 1.75
+        (10, 2, 2),  // 2.5
+        (11, 2, 3),  // 2.75
+        (-6, 2, -2), // -1.5
+        (-10, 2, -2),
+        (-11, 2, -3),
+        (9, 0, 9),
+        (1 << 46, 47, 0),
+        (3 << 46, 47, 2),
+        ((1 << 46) + 1, 47, 1),
+    ];
+
+    #[test]
+    fn ties_go_to_even() {
+        for &(v, s, want) in TIES {
+            assert_eq!(rne_shift(v, s), want, "{v} / 2^{s}");
+        }
+    }
+
+    #[test]
+    fn shift_agrees_with_exact_float_rounding() {
+        for v in -4096i64..=4096 {
+            for s in 0..14 {
+                let want = (v as f64 / (1u64 << s) as f64).round_ties_even() as i64;
+                assert_eq!(rne_shift(v, s), want, "{v} / 2^{s}");
+            }
+        }
+    }
+
+    #[test]
+    fn quantize_ties_and_clips() {
+        let step = Step::new(0.5).unwrap();
+        let levels = Levels::signed(4);
+        let table =
+            [(0.25, 0), (0.75, 2), (1.25, 2), (-0.25, 0), (-0.75, -2), (3.4, 7), (9.0, 7), (-9.0, -8)];
+        for (x, want) in table {
+            assert_eq!(quantize(x, step, levels), want, "{x}");
+        }
+        assert_eq!(quantize(f32::NAN, step, levels), 0);
+        assert_eq!(quantize(1e30, step, Levels::unsigned(16)), 65535);
+    }
+
+    #[test]
+    fn level_tables() {
+        assert_eq!(Levels::signed(2), Levels { a: -2, b: 1 });
+        assert_eq!(Levels::narrow(8), Levels { a: -127, b: 127 });
+        assert_eq!(Levels::unsigned(16), Levels { a: 0, b: 65535 });
+        for bits in WIDTHS {
+            assert_eq!(Levels::signed(bits).bits(), bits);
+            assert_eq!(Levels::unsigned(bits).bits(), bits);
+        }
+        assert_eq!(Levels { a: -1, b: 4 }.bits(), 4);
+        assert_eq!(Levels { a: -5, b: 0 }.bits(), 4);
+    }
+
+    #[test]
+    fn requantize_exhaustive_small() {
+        let levels = Levels::unsigned(4);
+        for acc in -300i64..=300 {
+            for m in 1..=40u16 {
+                for s in 0..=8u8 {
+                    let exact = acc as f64 * m as f64 / (1u64 << s) as f64;
+                    let want = exact.round_ties_even().clamp(0.0, 15.0) as i32;
+                    assert_eq!(requantize(acc, Multiplier { m, s }, levels), want);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn requantize_at_the_limits() {
+        let by = Multiplier { m: u16::MAX, s: 47 };
+        let top = (1i64 << 47) - 1;
+        assert_eq!(requantize(top, by, Levels::unsigned(16)), 65535); // 65534.9999… rounds up
+        assert_eq!(requantize(-top, by, Levels::signed(16)), -32768);
+    }
+
+    #[test]
+    fn multipliers_use_all_their_bits() {
+        assert_eq!(Multiplier::nearest(1.0), Some(Multiplier { m: 32768, s: 15 }));
+        assert_eq!(Multiplier::nearest(0.75), Some(Multiplier { m: 49152, s: 16 }));
+        assert_eq!(Multiplier::nearest(65535.0), Some(Multiplier { m: 65535, s: 0 }));
+        assert_eq!(Multiplier::nearest(65536.0), None);
+        assert_eq!(Multiplier::nearest(0.0), None);
+        assert_eq!(Multiplier::nearest(f64::NAN), None);
+        assert_eq!(Multiplier::power_of_two(0.125), Some(Multiplier { m: 1, s: 3 }));
+        assert_eq!(Multiplier::power_of_two(0.3), None);
+        assert_eq!(Multiplier::power_of_two(2.0), None);
+    }
+
+    #[test]
+    fn bias_is_rounded_once() {
+        let s = |x| Step::new(x).unwrap();
+        assert_eq!(quantize_bias(0.375, s(0.5), s(0.5)), Some(2)); // 1.5
+        assert_eq!(quantize_bias(0.625, s(0.5), s(0.5)), Some(2)); // 2.5
+        assert_eq!(quantize_bias(1e30, s(0.5), s(0.5)), None);
+    }
+
+    #[test]
+    fn accumulator_bits_hold_the_bound() {
+        assert_eq!(accumulator_bits(0), 1);
+        assert_eq!(accumulator_bits(1), 2);
+        assert_eq!(accumulator_bits(127), 8);
+        assert_eq!(accumulator_bits(128), 9); // +128 needs nine bits
+        assert_eq!(accumulator_bits(25088 * 128 * 255), 31); // fc6 of VGG16 at W8A8
+    }
+}

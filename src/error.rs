@@ -1,0 +1,98 @@
+//! One error type for the whole program; each variant states a fact and carries what the user must look at.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong. [`Error::exit_code`] sorts the variants into classes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option or a combination of options makes no sense.
+    #[error("{option}: {reason}")]
+    Usage {
+        /// The option as the user typed it, for example `--weights`.
+        option: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// An external program is not installed.
+    #[error("{tool} is not installed: {purpose}; install it with `{install}`")]
+    ToolMissing {
+        /// Program name.
+        tool: String,
+        /// What cannot be done without it.
+        purpose: String,
+        /// The command that installs it.
+        install: String,
+    },
+    /// An external program failed.
+    #[error("{tool} failed: {reason}")]
+    ToolFailed {
+        /// Program name.
+        tool: String,
+        /// Its first error line, and where the log is.
+        reason: String,
+    },
+    /// Two executors that must agree do not.
+    #[error("{0}")]
+    Mismatch(String),
+    /// A file cannot be used as what it should be.
+    #[error("{}: {reason}", path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A layer of a network cannot be used.
+    #[error("layer {layer}: {reason}")]
+    BadLayer {
+        /// Layer name as in the model file.
+        layer: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+/// Result of the whole program.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Usage 2, tool missing or failed 3, mismatch 4, bad input 5.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage { .. } => 2,
+            Error::ToolMissing { .. } | Error::ToolFailed { .. } => 3,
+            Error::Mismatch(_) => 4,
+            Error::BadFile { .. } | Error::BadLayer { .. } | Error::Io { .. } => 5,
+        }
+    }
+
+    /// A usage error of `option`.
+    pub fn usage(option: impl Into<String>, reason: impl Into<String>) -> Self {
+        Error::Usage { option: option.into(), reason: reason.into() }
+    }
+
+    /// `path` cannot be used because of `reason`.
+    pub fn bad_file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Error::BadFile { path: path.as_ref().into(), reason: reason.into() }
+    }
+
+    /// Layer `layer` cannot be used because of `reason`.
+    pub fn bad_layer(layer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Error::BadLayer { layer: layer.into(), reason: reason.into() }
+    }
+
+    /// For `map_err` on file operations: `fs::read(p).map_err(Error::io(p))`.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { path, source }
+    }
+}

@@ -1,0 +1,183 @@
+//! The float network, with its file format.
+
+use crate::net::{Header, Op, Shape, shapes};
+use crate::store::{self, Tensor};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const FORMAT: &str = "vgg2rtl-float";
+
+/// Batch normalisation of a layer's output channels, applied before the ReLU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// Scale γ.
+    pub gamma: Vec<f32>,
+    /// Offset β.
+    pub beta: Vec<f32>,
+    /// Running mean.
+    pub mean: Vec<f32>,
+    /// Running variance.
+    pub var: Vec<f32>,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+/// One layer: convolution or dense, then batch norm, then ReLU (all but the last layer), then pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatLayer {
+    /// Name, for example `conv1_1` or `fc6`.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Row-major `(co, ci, 3, 3)` or `(co, inputs)`; a dense layer's inputs are in channel, row, column order.
+    pub weight: Vec<f32>,
+    /// One a output channel.
+    pub bias: Vec<f32>,
+    /// Only while training; importers and [`FloatModel::fold_batch_norm`] remove it.
+    pub batch_norm: Option<BatchNorm>,
+}
+
+/// A float network: a chain of layers. Every layer but the last is followed by a ReLU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatModel {
+    /// Name, input, preprocessing, classes.
+    pub header: Header,
+    /// At least one; convolutions before dense layers.
+    pub layers: Vec<FloatLayer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    format: String,
+    version: u32,
+    #[serde(flatten)]
+    header: Header,
+    layers: Vec<LayerDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerDescription {
+    name: String,
+    #[serde(flatten)]
+    op: Op,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batch_norm_eps: Option<f32>,
+}
+
+impl FloatModel {
+    /// Input shape of each layer, then the output's.
+    pub fn shapes(&self) -> Vec<Shape> {
+        shapes(self.header.input, self.layers.iter().map(|l| l.op))
+    }
+
+    /// Multiply-accumulate operations for one image.
+    pub fn macs(&self) -> u64 {
+        self.layers.iter().zip(self.shapes()).map(|(l, x)| l.op.macs(x)).sum()
+    }
+
+    /// Folds batch norm into weights and biases: `w' = w·γ/√(var+ε)`, `b' = (b−mean)·γ/√(var+ε) + β`.
+    pub fn fold_batch_norm(&mut self) {
+        for layer in &mut self.layers {
+            let Some(bn) = layer.batch_norm.take() else { continue };
+            let per_channel = layer.weight.len() / layer.op.co();
+            for (c, w) in layer.weight.chunks_exact_mut(per_channel).enumerate() {
+                let k = bn.gamma[c] as f64 / (bn.var[c] as f64 + bn.eps as f64).sqrt();
+                w.iter_mut().for_each(|w| *w = (*w as f64 * k) as f32);
+                layer.bias[c] = ((layer.bias[c] as f64 - bn.mean[c] as f64) * k + bn.beta[c] as f64) as f32;
+            }
+        }
+    }
+
+    /// Checks what every other stage relies on: shapes fit, no empty feature map, only finite numbers.
+    pub fn validate(&self) -> Result<()> {
+        let shapes = self.shapes();
+        if self.layers.is_empty() {
+            return Err(Error::bad_layer("-", "the network has no layers"));
+        }
+        let mut dense = false;
+        for (layer, x) in self.layers.iter().zip(&shapes) {
+            let bad = |reason: String| Error::bad_layer(&layer.name, reason);
+            let is_dense = matches!(layer.op, Op::Dense { .. });
+            if dense && !is_dense {
+                return Err(bad("a convolution after a dense layer".into()));
+            }
+            dense = is_dense;
+            let out = layer.op.output(*x);
+            if x.is_empty() || out.is_empty() {
+                return Err(bad(format!("its feature map {x} → {out} is empty; the input is too small")));
+            }
+            let want: usize = layer.op.weight_shape(*x).iter().product();
+            if layer.weight.len() != want || layer.bias.len() != layer.op.co() {
+                return Err(bad(format!(
+                    "{} weights and {} biases where {want} and {} are needed",
+                    layer.weight.len(),
+                    layer.bias.len(),
+                    layer.op.co()
+                )));
+            }
+            if let Some(v) = layer.weight.iter().chain(&layer.bias).find(|v| !v.is_finite()) {
+                return Err(bad(format!("holds {v}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the model file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let describe = |l: &FloatLayer| LayerDescription {
+            name: l.name.clone(),
+            op: l.op,
+            batch_norm_eps: l.batch_norm.as_ref().map(|bn| bn.eps),
+        };
+        let description = Description {
+            format: FORMAT.into(),
+            version: store::VERSION,
+            header: self.header.clone(),
+            layers: self.layers.iter().map(describe).collect(),
+        };
+        let mut tensors = vec![];
+        for (l, x) in self.layers.iter().zip(self.shapes()) {
+            let mut put = |part: &str, shape: Vec<usize>, v: &[f32]| {
+                tensors.push((format!("{}.{part}", l.name), Tensor::new(shape, v.iter().copied())))
+            };
+            put("weight", l.op.weight_shape(x), &l.weight);
+            put("bias", vec![l.op.co()], &l.bias);
+            if let Some(bn) = &l.batch_norm {
+                for (part, v) in
+                    [("gamma", &bn.gamma), ("beta", &bn.beta), ("mean", &bn.mean), ("var", &bn.var)]
+                {
+                    put(part, vec![l.op.co()], v);
+                }
+            }
+        }
+        store::write(path, &description, &tensors)
+    }
+
+    /// Reads and validates a model file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let file = store::File::open(path)?;
+        let description: Description = file.header(FORMAT)?;
+        let input = shapes(description.header.input, description.layers.iter().map(|l| l.op));
+        let read = |l: LayerDescription, x: Shape| {
+            let co = [l.op.co()];
+            let get = |part: &str, shape: &[usize]| file.floats(&format!("{}.{part}", l.name), shape);
+            let batch_norm = match l.batch_norm_eps {
+                None => None,
+                Some(eps) => Some(BatchNorm {
+                    gamma: get("gamma", &co)?,
+                    beta: get("beta", &co)?,
+                    mean: get("mean", &co)?,
+                    var: get("var", &co)?,
+                    eps,
+                }),
+            };
+            let (weight, bias) = (get("weight", &l.op.weight_shape(x))?, get("bias", &co)?);
+            Ok(FloatLayer { name: l.name, op: l.op, weight, bias, batch_norm })
+        };
+        let layers = description.layers.into_iter().zip(input).map(|(l, x)| read(l, x));
+        let model = Self { header: description.header, layers: layers.collect::<Result<_>>()? };
+        model.validate().map_err(|e| file.bad(e.to_string()))?;
+        Ok(model)
+    }
+}

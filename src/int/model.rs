@@ -1,0 +1,292 @@
+//! The integer network: plain data, with its file format.
+
+use crate::arith::{self, Levels, Multiplier, Step};
+use crate::net::{Header, Op, Shape, shapes};
+use crate::store::{self, Tensor};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const FORMAT: &str = "vgg2rtl-int";
+
+/// How a real tensor becomes codes: `q = clip(rne(x / step), a, b)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantizer {
+    /// Step.
+    pub step: Step,
+    /// Range of the codes.
+    #[serde(flatten)]
+    pub levels: Levels,
+}
+
+/// What becomes of a layer's accumulators.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// `clip(rne(acc · m / 2^s), a, b)`, then the layer's pool; `a = 0` is the ReLU.
+    Requantized {
+        /// Step and levels of the output codes.
+        quantizer: Quantizer,
+        /// One, or one an output channel.
+        by: Vec<Multiplier>,
+    },
+    /// The accumulators themselves, with bias: the logits. Only and always the last layer.
+    Logits,
+}
+
+/// One layer of integers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntLayer {
+    /// Name, as in the float model.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Codes, row-major `(co, ci, 3, 3)` or `(co, inputs)`; dense inputs in channel, row, column order.
+    pub weight: Vec<i16>,
+    /// Range of the weights' codes.
+    pub weight_levels: Levels,
+    /// One, or one an output channel.
+    pub weight_steps: Vec<Step>,
+    /// One an output channel, in units of `weight step · input step`.
+    pub bias: Vec<i64>,
+    /// Requantization, or logits.
+    pub output: Output,
+}
+
+/// A network in integers. Plain data: everything that the golden model, the hardware and the tests compute
+/// follows from it and the input codes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntModel {
+    /// Name, input, preprocessing, classes.
+    pub header: Header,
+    /// From the preprocessed image to the input codes.
+    pub input: Quantizer,
+    /// At least one.
+    pub layers: Vec<IntLayer>,
+}
+
+impl IntLayer {
+    /// The multiplier of output channel `c`, unless the layer yields logits.
+    pub fn multiplier(&self, c: usize) -> Option<Multiplier> {
+        match &self.output {
+            Output::Requantized { by, .. } => Some(by[if by.len() == 1 { 0 } else { c }]),
+            Output::Logits => None,
+        }
+    }
+
+    /// The greatest magnitude that any accumulator of the layer can reach for input codes in `x`:
+    /// max over channels of Σ|w|·max|x| + |bias|.
+    pub fn accumulator_bound(&self, x: Levels) -> u64 {
+        let per_channel = self.weight.len() / self.op.co();
+        let sum = |w: &[i16]| w.iter().map(|w| w.unsigned_abs() as u64).sum::<u64>();
+        let bounds = self.weight.chunks_exact(per_channel).zip(&self.bias);
+        bounds.map(|(w, b)| sum(w) * x.magnitude() as u64 + b.unsigned_abs()).max().unwrap_or(0)
+    }
+}
+
+impl IntModel {
+    /// Input shape of each layer, then the output's.
+    pub fn shapes(&self) -> Vec<Shape> {
+        shapes(self.header.input, self.layers.iter().map(|l| l.op))
+    }
+
+    /// Quantizer of each layer's input.
+    pub fn input_quantizers(&self) -> Vec<Quantizer> {
+        let outputs = self.layers.iter().filter_map(|l| match &l.output {
+            Output::Requantized { quantizer, .. } => Some(*quantizer),
+            Output::Logits => None,
+        });
+        std::iter::once(self.input).chain(outputs).collect()
+    }
+
+    /// Two's complement bits that each layer's accumulator needs, proven from its integers.
+    pub fn accumulator_bits(&self) -> Vec<u32> {
+        let bound = |(l, x): (&IntLayer, Quantizer)| l.accumulator_bound(x.levels);
+        self.layers.iter().zip(self.input_quantizers()).map(bound).map(arith::accumulator_bits).collect()
+    }
+
+    /// Multiply-accumulate operations for one image.
+    pub fn macs(&self) -> u64 {
+        self.layers.iter().zip(self.shapes()).map(|(l, x)| l.op.macs(x)).sum()
+    }
+
+    /// Checks what the golden model, the schedule and the hardware rely on.
+    pub fn validate(&self) -> Result<()> {
+        if !self.input.levels.is_valid() || self.input.levels.bits() > *arith::WIDTHS.end() {
+            return Err(Error::bad_layer("input", format!("levels {:?} make no sense", self.input.levels)));
+        }
+        if self.layers.is_empty() {
+            return Err(Error::bad_layer("-", "the network has no layers"));
+        }
+        let last = self.layers.len() - 1;
+        let mut dense = false;
+        for (i, (layer, x)) in self.layers.iter().zip(self.shapes()).enumerate() {
+            let is_dense = matches!(layer.op, Op::Dense { .. });
+            if dense && !is_dense {
+                return Err(Error::bad_layer(&layer.name, "a convolution after a dense layer"));
+            }
+            dense = is_dense;
+            if (i == last) != (layer.output == Output::Logits) {
+                return Err(Error::bad_layer(&layer.name, "the last layer, and no other, yields logits"));
+            }
+            layer.validate(x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;
+        }
+        for (layer, bits) in self.layers.iter().zip(self.accumulator_bits()) {
+            if bits > 48 {
+                let reason = format!("its accumulator needs {bits} bits, at most 48 are supported");
+                return Err(Error::bad_layer(&layer.name, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the model file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let accumulators = self.accumulator_bits();
+        let layers = self.layers.iter().zip(accumulators).map(|(l, bits)| LayerDescription::of(l, bits));
+        let description = Description {
+            format: FORMAT.into(),
+            version: store::VERSION,
+            header: self.header.clone(),
+            input_quantizer: self.input,
+            layers: layers.collect(),
+        };
+        let mut tensors = vec![];
+        for (l, x) in self.layers.iter().zip(self.shapes()) {
+            let weight: Vec<i64> = l.weight.iter().map(|&w| w.into()).collect();
+            tensors.push((format!("{}.weight", l.name), Tensor::integers(l.op.weight_shape(x), &weight)));
+            tensors.push((format!("{}.bias", l.name), Tensor::integers([l.op.co()], &l.bias)));
+            if let Output::Requantized { by, .. } = &l.output {
+                let column = |f: fn(&Multiplier) -> i32| Tensor::new([by.len()], by.iter().map(f));
+                tensors.push((format!("{}.m", l.name), column(|m| m.m.into())));
+                tensors.push((format!("{}.s", l.name), column(|m| m.s.into())));
+            }
+        }
+        store::write(path, &description, &tensors)
+    }
+
+    /// Reads and validates a model file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let file = store::File::open(path)?;
+        let description: Description = file.header(FORMAT)?;
+        let inputs = shapes(description.header.input, description.layers.iter().map(|l| l.op));
+        let layers = description.layers.into_iter().zip(inputs).map(|(l, x)| l.read(&file, x));
+        let model = Self {
+            header: description.header,
+            input: description.input_quantizer,
+            layers: layers.collect::<Result<_>>()?,
+        };
+        model.validate().map_err(|e| file.bad(e.to_string()))?;
+        Ok(model)
+    }
+}
+
+impl IntLayer {
+    fn validate(&self, x: Shape) -> std::result::Result<(), String> {
+        let (co, out) = (self.op.co(), self.op.output(x));
+        if x.is_empty() || out.is_empty() {
+            return Err(format!("its feature map {x} → {out} is empty"));
+        }
+        let want: usize = self.op.weight_shape(x).iter().product();
+        if self.weight.len() != want || self.bias.len() != co {
+            let have = (self.weight.len(), self.bias.len());
+            return Err(format!("{have:?} weights and biases where {:?} are needed", (want, co)));
+        }
+        if !self.weight_levels.is_valid() || self.weight_levels.bits() > *arith::WIDTHS.end() {
+            return Err(format!("weight levels {:?} make no sense", self.weight_levels));
+        }
+        let Levels { a, b } = self.weight_levels;
+        if let Some(w) = self.weight.iter().find(|w| !(a..=b).contains(&i32::from(**w))) {
+            return Err(format!("weight {w} outside its levels {a} … {b}"));
+        }
+        if ![1, co].contains(&self.weight_steps.len()) {
+            return Err(format!("{} weight steps where 1 or {co} are needed", self.weight_steps.len()));
+        }
+        let Output::Requantized { quantizer, by } = &self.output else { return Ok(()) };
+        if ![1, co].contains(&by.len()) || !by.iter().all(|m| m.is_valid()) {
+            return Err(format!("{} multipliers where 1 or {co} in range are needed", by.len()));
+        }
+        if quantizer.levels.a != 0 || !quantizer.levels.is_valid() {
+            return Err(format!("output levels {:?} where 0 … b is needed (ReLU)", quantizer.levels));
+        }
+        if quantizer.levels.bits() > *arith::WIDTHS.end() {
+            return Err(format!("output levels {:?} need more than 16 bits", quantizer.levels));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    format: String,
+    version: u32,
+    #[serde(flatten)]
+    header: Header,
+    input_quantizer: Quantizer,
+    layers: Vec<LayerDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerDescription {
+    name: String,
+    #[serde(flatten)]
+    op: Op,
+    weight_bits: u32,
+    weight_levels: Levels,
+    weight_steps: Vec<Step>,
+    /// Bits proven from the integers; recomputed on reading.
+    accumulator_bits: u32,
+    /// `None`: logits.
+    output_quantizer: Option<Quantizer>,
+    /// Number of multipliers: 1 or the output channels.
+    multipliers: usize,
+}
+
+impl LayerDescription {
+    fn of(l: &IntLayer, accumulator_bits: u32) -> Self {
+        let (output_quantizer, multipliers) = match &l.output {
+            Output::Requantized { quantizer, by } => (Some(*quantizer), by.len()),
+            Output::Logits => (None, 0),
+        };
+        Self {
+            name: l.name.clone(),
+            op: l.op,
+            weight_bits: l.weight_levels.bits(),
+            weight_levels: l.weight_levels,
+            weight_steps: l.weight_steps.clone(),
+            accumulator_bits,
+            output_quantizer,
+            multipliers,
+        }
+    }
+
+    fn read(self, file: &store::File, x: Shape) -> Result<IntLayer> {
+        let get = |part: &str, shape: &[usize]| file.integers(&format!("{}.{part}", self.name), shape);
+        let narrow = |v: i64, what: &str| {
+            i16::try_from(v).map_err(|_| file.bad(format!("{}.{what} holds {v}", self.name)))
+        };
+        let weight = get("weight", &self.op.weight_shape(x))?;
+        let weight = weight.into_iter().map(|w| narrow(w, "weight")).collect::<Result<_>>()?;
+        let output = match self.output_quantizer {
+            None => Output::Logits,
+            Some(quantizer) => {
+                let (m, s) = (get("m", &[self.multipliers])?, get("s", &[self.multipliers])?);
+                let pair = |(m, s): (i64, i64)| match (u16::try_from(m), u8::try_from(s)) {
+                    (Ok(m), Ok(s)) => Ok(Multiplier { m, s }),
+                    _ => Err(file.bad(format!("{}: multiplier {m} / 2^{s} out of range", self.name))),
+                };
+                let by = m.into_iter().zip(s).map(pair).collect::<Result<_>>()?;
+                Output::Requantized { quantizer, by }
+            }
+        };
+        let bias = get("bias", &[self.op.co()])?;
+        Ok(IntLayer {
+            name: self.name,
+            op: self.op,
+            weight,
+            weight_levels: self.weight_levels,
+            weight_steps: self.weight_steps,
+            bias,
+            output,
+        })
+    }
+}

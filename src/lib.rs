@@ -1,0 +1,26 @@
+//! vgg2rtl: from a trained float VGG to fixed point, a bit-accurate golden model and verified Verilog.
+//!
+//! The modules stand in the order of the data flow; each stage turns one noun into the next:
+//!
+//! | module | from | to | may use |
+//! |---|---|---|---|
+//! | [`arith`] | - | the arithmetic contract: the only place that rounds | - |
+//! | [`error`], [`config`], [`net`], [`store`] | - | errors, design points, network geometry, model files | `arith` |
+//! | [`float`] | model files, images | [`float::FloatModel`], data sets | - |
+//! | [`int`] | [`int::IntModel`] | golden activations and logits | - |
+//! | [`quantize`] | `FloatModel` | `IntModel` | `float`, `autograd`, `int` |
+//!
+//! Every module may use the first two rows. `tests/layering.rs` enforces the table.
+
+pub mod arith;
+pub mod error;
+
+pub mod config;
+pub mod net;
+pub mod store;
+
+pub mod float;
+pub mod int;
+pub mod quantize;
+
+pub use error::{Error, Result};

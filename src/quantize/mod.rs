@@ -1,0 +1,1 @@
+//! From float to integers: observers, calibration, lowering.
