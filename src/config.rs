@@ -1,19 +1,207 @@
-//! Design points of the accelerator.
+//! Design points of the accelerator: every number that shapes the emitted hardware.
 
+use crate::arith;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Everything that shapes the emitted hardware. Sizes are checked by [`ArrayConfig::validate`].
+/// How accumulators become activation codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requantize {
+    /// `acc · m / 2^s`: a multiplier in every requantizer lane.
+    #[default]
+    Scale,
+    /// `acc / 2^s`: models whose steps are powers of two; no multiplier is emitted.
+    Pow2,
+}
+
+/// A design point. [`ArrayConfig::validate`] checks every limit before any work starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArrayConfig {
-    /// Array rows: reduction.
+    /// Array rows: terms of the reduction per cycle, 2 … 64.
     pub rows: usize,
-    /// Array columns: output channels.
+    /// Array columns: output channels per cycle, 2 … 64.
     pub cols: usize,
+    /// Bits W of a weight code, 2 … 16.
+    pub weight_bits: u32,
+    /// Bits A of an activation code, 2 … 16; the array's operand has A + 1.
+    pub act_bits: u32,
+    /// Bits of an accumulator, at most 48.
+    pub acc_bits: u32,
+    /// Words of each activation lane.
+    pub act_depth: usize,
+    /// Words of each weight lane.
+    pub weight_depth: usize,
+    /// Positions of each of the two accumulator banks of a column.
+    pub acc_depth: usize,
+    /// Accumulators requantized per cycle; divides [`ArrayConfig::block`].
+    pub requantizers: usize,
+    /// Requantization.
+    pub requantize: Requantize,
+    /// Bits of the AXI data bus: 64, 128, 256 or 512.
+    pub bus_bits: usize,
+    /// First layers of at most this many channels are folded (nine kernel positions side by side in the
+    /// array's rows); 0 leaves the block out.
+    pub fold_channels: usize,
+    /// Longest row that the folding block's line buffers hold.
+    pub fold_width: usize,
 }
 
 impl Default for ArrayConfig {
     fn default() -> Self {
-        Self { rows: 8, cols: 8 }
+        Self {
+            rows: 8,
+            cols: 8,
+            weight_bits: 8,
+            act_bits: 8,
+            acc_bits: 32,
+            act_depth: 2048,
+            weight_depth: 64,
+            acc_depth: 512,
+            requantizers: 2,
+            requantize: Requantize::Scale,
+            bus_bits: 128,
+            fold_channels: 3,
+            fold_width: 256,
+        }
+    }
+}
+
+/// Named design points: name, purpose, configuration.
+pub fn presets() -> Vec<(&'static str, &'static str, ArrayConfig)> {
+    let base = ArrayConfig::default();
+    let tiny = ArrayConfig {
+        rows: 4,
+        cols: 4,
+        act_depth: 512,
+        acc_depth: 128,
+        weight_depth: 32,
+        bus_bits: 64,
+        fold_width: 32,
+        ..base.clone()
+    };
+    let medium = ArrayConfig { rows: 16, cols: 16, weight_depth: 128, requantizers: 8, ..base.clone() };
+    let large = ArrayConfig {
+        rows: 32,
+        cols: 32,
+        weight_depth: 256,
+        requantizers: 16,
+        act_depth: 4096,
+        ..base.clone()
+    };
+    vec![
+        ("tiny", "4×4 for tests and for reading its Verilog; images up to 32×32", tiny),
+        ("ecp5-85k", "8×8 for a Lattice ECP5-85F", base),
+        ("16x16", "16×16 for a mid-size part such as an XC7K325T", medium),
+        ("zcu102", "32×32 for a ZCU102 (XCZU9EG)", large),
+    ]
+}
+
+impl ArrayConfig {
+    /// The preset called `name`.
+    pub fn preset(name: &str) -> Result<Self> {
+        let all = presets();
+        let names = || all.iter().map(|p| p.0).collect::<Vec<_>>().join(", ");
+        let found = all.iter().find(|p| p.0 == name).map(|p| p.2.clone());
+        found.ok_or_else(|| Error::usage("--preset", format!("no preset {name}; known: {}", names())))
+    }
+
+    /// Channels of a block: the unit in which feature maps are stored, so that both the array's rows
+    /// (reading) and its columns (writing) are whole blocks.
+    pub fn block(&self) -> usize {
+        gcd(self.rows, self.cols)
+    }
+
+    /// Bits of the partial sums inside the array. A product of a W-bit weight and an unsigned A-bit activation
+    /// is below 2^(W+A−1) in magnitude, so W + A + ⌈log2 rows⌉ bits hold any sum of `rows` of them.
+    pub fn psum_bits(&self) -> u32 {
+        self.weight_bits + self.act_bits + self.rows.next_power_of_two().ilog2()
+    }
+
+    /// Bytes of a word of the bus.
+    pub fn bus_bytes(&self) -> usize {
+        self.bus_bits / 8
+    }
+
+    /// Bits of on-chip memory: activation lanes, weight lanes, accumulator banks, folding line buffers.
+    pub fn memory_bits(&self) -> usize {
+        let acts = self.rows * self.act_depth * self.act_bits as usize;
+        let weights = self.cols * self.weight_depth * self.weight_bits as usize;
+        let accumulators = 2 * self.cols * self.acc_depth * self.acc_bits as usize;
+        let lines = 2 * self.fold_width * self.fold_channels * self.act_bits as usize;
+        acts + weights + accumulators + lines
+    }
+
+    /// Checks every limit.
+    pub fn validate(&self) -> Result<()> {
+        let within = |option: &str, value: usize, range: std::ops::RangeInclusive<usize>| {
+            if range.contains(&value) {
+                return Ok(());
+            }
+            let (lo, hi) = (range.start(), range.end());
+            Err(Error::usage(option, format!("{value} is outside {lo} … {hi}")))
+        };
+        within("rows", self.rows, 2..=64)?;
+        within("cols", self.cols, 2..=64)?;
+        let widths = *arith::WIDTHS.start() as usize..=*arith::WIDTHS.end() as usize;
+        within("weight_bits", self.weight_bits as usize, widths.clone())?;
+        within("act_bits", self.act_bits as usize, widths)?;
+        within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=48)?;
+        within("act_depth", self.act_depth, 16..=1 << 16)?;
+        within("weight_depth", self.weight_depth, 2 * self.rows..=1 << 16)?;
+        within("acc_depth", self.acc_depth, 16..=1 << 16)?;
+        within("fold_channels", self.fold_channels, 0..=self.block().min(4))?;
+        within("fold_width", self.fold_width, 4..=1 << 12)?;
+        if ![64, 128, 256, 512].contains(&self.bus_bits) {
+            return Err(Error::usage("bus_bits", format!("{} is not 64, 128, 256 or 512", self.bus_bits)));
+        }
+        if self.requantizers == 0 || !self.block().is_multiple_of(self.requantizers) {
+            let reason =
+                format!("{} does not divide {}, the block of channels", self.requantizers, self.block());
+            return Err(Error::usage("requantizers", reason));
+        }
+        Ok(())
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid() {
+        for (name, _, config) in presets() {
+            config.validate().unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(ArrayConfig::preset(name).unwrap(), config);
+        }
+        assert!(ArrayConfig::preset("none").unwrap_err().to_string().contains("tiny, ecp5-85k"));
+    }
+
+    #[test]
+    fn limits_name_the_option() {
+        let refused = |change: fn(&mut ArrayConfig)| {
+            let mut config = ArrayConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert!(refused(|c| c.rows = 1).starts_with("rows: 1 is outside"));
+        assert!(refused(|c| c.weight_bits = 17).starts_with("weight_bits"));
+        assert!(refused(|c| c.acc_bits = 18).starts_with("acc_bits: 18 is outside 19"));
+        assert!(refused(|c| c.bus_bits = 96).starts_with("bus_bits"));
+        assert!(refused(|c| c.requantizers = 3).starts_with("requantizers"));
+    }
+
+    #[test]
+    fn psum_holds_the_worst_sum() {
+        for rows in [2usize, 3, 8, 13, 64] {
+            let config = ArrayConfig { rows, ..ArrayConfig::default() };
+            let least = -(rows as i64) * 128 * 255;
+            assert!(least >= -(1 << (config.psum_bits() - 1)), "{rows} rows");
+        }
     }
 }

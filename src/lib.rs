@@ -9,6 +9,7 @@
 //! | [`float`] | model files, images | [`float::FloatModel`], data sets | - |
 //! | [`int`] | [`int::IntModel`] | golden activations and logits | - |
 //! | [`quantize`] | `FloatModel` | `IntModel` | `float`, `autograd`, `int` |
+//! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
 //!
 //! Every module may use the first two rows. `tests/layering.rs` enforces the table.
 
@@ -22,5 +23,6 @@ pub mod store;
 pub mod float;
 pub mod int;
 pub mod quantize;
+pub mod schedule;
 
 pub use error::{Error, Result};

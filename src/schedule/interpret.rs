@@ -1,0 +1,226 @@
+//! A functional model of the accelerator: executes a program from memory, byte for byte as the hardware must,
+//! without its timing.
+//!
+//! It reads nothing but the memory image, so it proves program, packing and layout before any cycle is
+//! simulated. Loops and names follow the blocks of the hardware (`docs/accelerator.md`).
+
+use super::bits::{BitWriter, field};
+use super::memory::{SHIFT_BITS, param_bytes};
+use super::program::{self, Command, Kernel};
+use super::{Memory, Schedule};
+use crate::arith::{Levels, MULTIPLIER_BITS, Multiplier, requantize};
+use crate::config::ArrayConfig;
+use crate::net::KERNEL;
+use crate::{Error, Result};
+
+/// Executes the program at address 0 of `memory` on the accelerator `config`.
+pub fn run(memory: &mut [u8], config: &ArrayConfig) -> Result<()> {
+    for command in program::decode(memory)? {
+        Layer { command, config, memory }.run()?;
+    }
+    Ok(())
+}
+
+/// Executes a scheduled network on `memory`, a copy of its image with the inputs filled in.
+pub fn execute(schedule: &Schedule, memory: &mut Memory) -> Result<()> {
+    run(&mut memory.bytes, &schedule.config)
+}
+
+/// A stripe: rows of one image, or a group of images.
+#[derive(Clone, Copy)]
+struct Stripe {
+    image: usize,
+    row: usize,
+    /// Rows, or images of the group.
+    units: usize,
+}
+
+struct Layer<'a> {
+    command: Command,
+    config: &'a ArrayConfig,
+    memory: &'a mut [u8],
+}
+
+impl Layer<'_> {
+    fn run(&mut self) -> Result<()> {
+        let c = self.command;
+        for stripe in self.stripes() {
+            for t in 0..c.co_tiles as usize {
+                let acc = self.accumulate(stripe, t)?;
+                self.drain(stripe, t, &acc)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stripes(&self) -> Vec<Stripe> {
+        let c = &self.command;
+        let (units, images, step) = (c.rows as usize, c.images as usize, (c.stripe as usize).max(1));
+        let cut = |n: usize| (0..n).step_by(step).map(move |at| (at, step.min(n - at)));
+        match c.kernel {
+            Kernel::Dense => cut(images).map(|(image, units)| Stripe { image, row: 0, units }).collect(),
+            _ => (0..images)
+                .flat_map(|image| cut(units).map(move |(row, units)| Stripe { image, row, units }))
+                .collect(),
+        }
+    }
+
+    /// Positions of a stripe, in the order of the sweep: `(image, row, column)`.
+    fn positions(&self, s: Stripe) -> Vec<(usize, usize, usize)> {
+        match self.command.kernel {
+            Kernel::Dense => (s.image..s.image + s.units).map(|image| (image, 0, 0)).collect(),
+            _ => (s.row..s.row + s.units)
+                .flat_map(|y| (0..self.command.in_w as usize).map(move |x| (s.image, y, x)))
+                .collect(),
+        }
+    }
+
+    /// Accumulators `[position][column]` of output tile `t`, without bias.
+    fn accumulate(&self, stripe: Stripe, t: usize) -> Result<Vec<Vec<i64>>> {
+        let (c, rows, cols) = (&self.command, self.config.rows, self.config.cols);
+        let passes = match c.kernel {
+            Kernel::Conv => KERNEL * KERNEL,
+            Kernel::Folded => 1,
+            Kernel::Dense => c.in_h as usize * c.in_w as usize,
+        };
+        let positions = self.positions(stripe);
+        let mut acc = vec![vec![0; cols]; positions.len()];
+        let stream =
+            self.read(c.weights as usize + t * c.weights_pitch as usize, c.weights_pitch as usize)?;
+        let bits = self.config.weight_bits;
+        let mut offset = 0;
+        for ci in 0..c.ci_tiles as usize {
+            for pass in 0..passes {
+                let mut weights = vec![vec![0; cols]; rows]; // shifted in from the last row to the first
+                for row in weights.iter_mut().rev() {
+                    for w in row.iter_mut() {
+                        *w = field(stream, offset, bits, true);
+                        offset += bits as usize;
+                    }
+                }
+                for (acc, &position) in acc.iter_mut().zip(&positions) {
+                    for (r, weights) in weights.iter().enumerate() {
+                        let x = self.operand(position, ci * rows + r, pass)?;
+                        acc.iter_mut().zip(weights).for_each(|(a, w)| *a += w * x);
+                    }
+                }
+            }
+        }
+        Ok(acc)
+    }
+
+    /// The operand of reduction lane `lane` in pass `pass` at a position.
+    fn operand(&self, (image, y, x): (usize, usize, usize), lane: usize, pass: usize) -> Result<i64> {
+        let (channel, ky, kx) = match self.command.kernel {
+            Kernel::Conv => (lane, pass / KERNEL, pass % KERNEL),
+            Kernel::Folded => {
+                let (k, channel) = (lane / self.config.fold_channels, lane % self.config.fold_channels);
+                if k >= KERNEL * KERNEL {
+                    return Ok(0);
+                }
+                (channel, k / KERNEL, k % KERNEL)
+            }
+            Kernel::Dense => {
+                let w = self.command.in_w as usize;
+                return self.element(image, lane, pass / w, pass % w);
+            }
+        };
+        let inside = |p: usize, k: usize, n: u16| (1..=n as usize).contains(&(p + k)).then(|| p + k - 1);
+        match (inside(y, ky, self.command.in_h), inside(x, kx, self.command.in_w)) {
+            (Some(y), Some(x)) => self.element(image, channel, y, x),
+            _ => Ok(0), // zero padding
+        }
+    }
+
+    fn element(&self, image: usize, channel: usize, y: usize, x: usize) -> Result<i64> {
+        let (m, block, bits) = (self.command.x, self.config.block(), self.config.act_bits);
+        let at = m.base as usize
+            + image * m.image_pitch as usize
+            + channel / block * m.plane_pitch as usize
+            + y * m.row_pitch as usize;
+        let row = self.read(at, m.row_pitch as usize)?;
+        let offset = (x * block + channel % block) * bits as usize;
+        Ok(field(row, offset, bits, self.command.x_signed))
+    }
+
+    /// Bias, requantization, pool, packing and writing of a tile's accumulators.
+    fn drain(&mut self, stripe: Stripe, t: usize, acc: &[Vec<i64>]) -> Result<()> {
+        let (c, block) = (self.command, self.config.block());
+        let blocks = self.config.cols / block;
+        let params = self.params(t)?;
+        for b in 0..blocks.min((c.co_blocks as usize).saturating_sub(t * blocks)) {
+            let plane = (t * blocks + b) * c.y.plane_pitch as usize;
+            let columns = b * block..(b + 1) * block;
+            if c.raw {
+                for (i, acc) in acc.iter().enumerate() {
+                    let mut out = BitWriter::default();
+                    for col in columns.clone() {
+                        out.put(acc[col] + params[col].0, 64);
+                        out.align(self.config.bus_bytes());
+                    }
+                    self.write((stripe.image + i) * c.y.image_pitch as usize + plane, out)?;
+                }
+                continue;
+            }
+            let code = |position: usize, col: usize| {
+                let (bias, by) = params[col];
+                requantize(acc[position][col] + bias, by, Levels { a: 0, b: c.clip.into() })
+            };
+            let scale = if c.pool { 2 } else { 1 };
+            let (width, rows) = match c.kernel {
+                Kernel::Dense => (1, stripe.units),
+                _ => (c.in_w as usize, stripe.units / scale),
+            };
+            for row in 0..rows {
+                let mut out = BitWriter::default();
+                for x in 0..c.out_w as usize {
+                    for col in columns.clone() {
+                        let at =
+                            |dy: usize, dx: usize| code((row * scale + dy) * width + x * scale + dx, col);
+                        let window = (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dy, dx)));
+                        let y = window.map(|(dy, dx)| at(dy, dx)).max().expect("a window is not empty");
+                        out.put(y.into(), self.config.act_bits);
+                    }
+                }
+                out.align(c.y.row_pitch as usize);
+                let (image, y) = match c.kernel {
+                    Kernel::Dense => (stripe.image + row, 0),
+                    _ => (stripe.image, stripe.row / scale + row),
+                };
+                self.write(image * c.y.image_pitch as usize + plane + y * c.y.row_pitch as usize, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bias and multiplier of each column of output tile `t`.
+    fn params(&self, t: usize) -> Result<Vec<(i64, Multiplier)>> {
+        let c = &self.command;
+        let bytes = self.read(c.params as usize + t * c.params_pitch as usize, c.params_pitch as usize)?;
+        let acc = self.config.acc_bits;
+        let record = |col: usize| {
+            let at = col * param_bytes(self.config) * 8;
+            let m = field(bytes, at + acc as usize, MULTIPLIER_BITS, false) as u16;
+            let s = field(bytes, at + (acc + MULTIPLIER_BITS) as usize, SHIFT_BITS, false) as u8;
+            (field(bytes, at, acc, true), Multiplier { m, s })
+        };
+        Ok((0..self.config.cols).map(record).collect())
+    }
+
+    fn read(&self, at: usize, bytes: usize) -> Result<&[u8]> {
+        let outside =
+            || Error::bad_layer("program", format!("reads {bytes} bytes at {at:#x}, outside memory"));
+        self.memory.get(at..at + bytes).ok_or_else(outside)
+    }
+
+    /// Writes packed bytes at an offset into the output maps.
+    fn write(&mut self, offset: usize, out: BitWriter) -> Result<()> {
+        let (at, bytes) = (self.command.y.base as usize + offset, out.finish());
+        let outside = || {
+            Error::bad_layer("program", format!("writes {} bytes at {at:#x}, outside memory", bytes.len()))
+        };
+        let place = self.memory.get_mut(at..at + bytes.len()).ok_or_else(outside)?;
+        place.copy_from_slice(&bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The memory image: named regions, and the streams of weights and parameters in the order of their use.
+
+use super::Tiling;
+use super::bits::BitWriter;
+use super::program::Kernel;
+use crate::arith::{MULTIPLIER_BITS, Multiplier};
+use crate::config::ArrayConfig;
+use crate::int::IntLayer;
+use crate::net::{KERNEL, Op, Shape};
+use crate::{Error, Result};
+
+/// Bits of the shift field of a parameter record.
+pub const SHIFT_BITS: u32 = 6;
+
+/// A named piece of external memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// What it holds, for example `conv1_1.weights`.
+    pub name: String,
+    /// First byte; a multiple of 4096.
+    pub base: u32,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// Equal pieces, one an output tile.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiles {
+    /// First byte of tile 0.
+    pub base: u32,
+    /// From tile to tile.
+    pub pitch: u32,
+}
+
+/// External memory from address 0, as the host lays it out.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    config: ArrayConfig,
+    /// Regions in the order of their addresses.
+    pub regions: Vec<Region>,
+    /// All bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Memory {
+    /// Empty memory of the accelerator `config`.
+    pub fn new(config: &ArrayConfig) -> Self {
+        Self { config: config.clone(), regions: vec![], bytes: vec![] }
+    }
+
+    /// The design point it is laid out for.
+    pub fn config(&self) -> &ArrayConfig {
+        &self.config
+    }
+
+    /// A new region of zeros; its address. Fails past 4 GiB.
+    pub fn reserve(&mut self, name: &str, bytes: usize) -> Result<u32> {
+        let base = self.bytes.len();
+        let end = (base + bytes).next_multiple_of(4096);
+        let address = u32::try_from(end).map(|_| base as u32);
+        let address = address.map_err(|_| Error::bad_layer(name, "the memory image exceeds 4 GiB"))?;
+        self.bytes.resize(end, 0);
+        self.regions.push(Region { name: name.into(), base: address, bytes });
+        Ok(address)
+    }
+
+    /// A new region that holds `tiles`, all of one length.
+    pub fn put_tiles(&mut self, name: &str, tiles: &[Vec<u8>]) -> Result<Tiles> {
+        let pitch = tiles.first().map_or(0, Vec::len);
+        let base = self.reserve(name, pitch * tiles.len())?;
+        self.write(name, &tiles.concat());
+        Ok(Tiles { base, pitch: pitch as u32 })
+    }
+
+    /// Fills region `name` from its start.
+    ///
+    /// # Panics
+    /// When there is no such region or it is too small: a mistake of the caller.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) {
+        let region = self.region(name).clone();
+        assert!(bytes.len() <= region.bytes, "{name}: {} bytes into {}", bytes.len(), region.bytes);
+        self.bytes[region.base as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Region `name`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn region(&self, name: &str) -> &Region {
+        self.regions.iter().find(|r| r.name == name).unwrap_or_else(|| panic!("no region {name}"))
+    }
+}
+
+/// Bytes of a parameter record (bias, m, s): whole 64-bit words.
+pub fn param_bytes(config: &ArrayConfig) -> usize {
+    (config.acc_bits + MULTIPLIER_BITS + SHIFT_BITS).div_ceil(64) as usize * 8
+}
+
+/// For each output tile, the weights in the order in which the array takes them: tile of the reduction, kernel
+/// position, array row from the last to the first, column; W bits each, zeros where there is no weight.
+pub fn weight_tiles(layer: &IntLayer, x: Shape, tiling: &Tiling, config: &ArrayConfig) -> Vec<Vec<u8>> {
+    let tile = |t: usize| {
+        let mut out = BitWriter::default();
+        for ci in 0..tiling.ci_tiles {
+            for pass in 0..tiling.passes {
+                for lane in (0..config.rows).rev().map(|r| ci * config.rows + r) {
+                    let index = term(layer.op, x, tiling.kernel, config, lane, pass);
+                    for co in t * config.cols..(t + 1) * config.cols {
+                        let exists = index.filter(|_| co < layer.op.co());
+                        let at = |k: usize| layer.weight[co * layer.op.reduction(x) + k];
+                        out.put(exists.map_or(0, at).into(), config.weight_bits);
+                    }
+                }
+            }
+        }
+        out.align(config.bus_bytes());
+        out.finish()
+    };
+    (0..tiling.co_tiles).map(tile).collect()
+}
+
+/// Index into an output channel's weights of the term that lane `lane` of the reduction sums in pass `pass`.
+fn term(op: Op, x: Shape, kernel: Kernel, config: &ArrayConfig, lane: usize, pass: usize) -> Option<usize> {
+    let (channel, position) = match kernel {
+        Kernel::Folded => (lane % config.fold_channels, lane / config.fold_channels),
+        _ => (lane, pass),
+    };
+    let positions = op.reduction(x) / x.c;
+    debug_assert!(kernel == Kernel::Dense || positions == KERNEL * KERNEL);
+    (channel < x.c && position < positions).then_some(channel * positions + position)
+}
+
+/// For each output tile, one record a column: bias (acc_bits), m (16 bits), s (6 bits), padded to
+/// [`param_bytes`]. Columns without a channel, and logits, have m = 1, s = 0.
+pub fn param_tiles(layer: &IntLayer, tiling: &Tiling, config: &ArrayConfig) -> Vec<Vec<u8>> {
+    let tile = |t: usize| {
+        let mut out = BitWriter::default();
+        for co in t * config.cols..(t + 1) * config.cols {
+            let exists = co < layer.op.co();
+            let by = layer.multiplier(co.min(layer.op.co() - 1)).filter(|_| exists);
+            let by = by.unwrap_or(Multiplier { m: 1, s: 0 });
+            out.put(if exists { layer.bias[co] } else { 0 }, config.acc_bits);
+            out.put(by.m.into(), MULTIPLIER_BITS);
+            out.put(by.s.into(), SHIFT_BITS);
+            out.align(param_bytes(config));
+        }
+        out.align(config.bus_bytes());
+        out.finish()
+    };
+    (0..tiling.co_tiles).map(tile).collect()
+}

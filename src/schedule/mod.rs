@@ -1,0 +1,317 @@
+//! From an [`IntModel`] and a design point to what the accelerator reads: a program and a memory image.
+
+pub mod bits;
+pub mod interpret;
+mod layout;
+mod memory;
+pub mod program;
+mod tiling;
+
+pub use layout::Layout;
+pub use memory::Memory;
+pub use tiling::Tiling;
+
+use crate::config::{ArrayConfig, Requantize};
+use crate::int::{IntLayer, IntModel, Output, Trace};
+use crate::net::{Op, Shape};
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView4, Axis};
+use program::{Command, Map};
+
+/// One layer's place in the program and in memory.
+#[derive(Clone, Debug)]
+pub struct LayerSchedule {
+    /// Name, as in the model.
+    pub name: String,
+    /// Multiply-accumulate operations for all images.
+    pub macs: u64,
+    /// How the layer is cut.
+    pub tiling: Tiling,
+    /// Its command.
+    pub command: Command,
+    /// Layout of its output; `None` for logits.
+    pub output: Option<Layout>,
+    /// Output channels.
+    pub co: usize,
+}
+
+/// A scheduled network: everything that the accelerator and its host need.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Design point.
+    pub config: ArrayConfig,
+    /// Images of a run.
+    pub images: usize,
+    /// Layout of the input maps.
+    pub input: Layout,
+    /// Layers in order.
+    pub layers: Vec<LayerSchedule>,
+    /// Initial memory: program, parameters and weights; input and output regions are 0.
+    pub memory: Memory,
+}
+
+/// Schedules `model` for runs of `images` images on the accelerator `config`.
+///
+/// Fails with the layer, the need and the have where the model does not fit the design point.
+pub fn schedule(model: &IntModel, config: &ArrayConfig, images: usize) -> Result<Schedule> {
+    config.validate()?;
+    model.validate()?;
+    if !(1..=1 << 12).contains(&images) {
+        return Err(Error::usage("--batch", format!("{images} images a run, 1 … 4096 are possible")));
+    }
+    check_widths(model, config)?;
+    let shapes = model.shapes();
+    let mut memory = Memory::new(config);
+    memory.reserve("program", (model.layers.len() + 1) * program::COMMAND_BYTES)?;
+    let input = Layout::new(shapes[0], config);
+    let mut x = memory.reserve("input", images * input.image_pitch).map(|base| place(&input, base))?;
+    let mut layers: Vec<LayerSchedule> = vec![];
+    for (i, layer) in model.layers.iter().enumerate() {
+        let signed = if i == 0 { model.input.levels.is_signed() } else { false };
+        let scheduled = schedule_layer(layer, shapes[i], signed, x, images, &mut memory)?;
+        x = scheduled.command.y;
+        layers.push(scheduled);
+    }
+    let commands: Vec<Command> = layers.iter().map(|l| l.command).collect();
+    memory.write("program", &program::encode(&commands));
+    Ok(Schedule { config: config.clone(), images, input, layers, memory })
+}
+
+fn place(layout: &Layout, base: u32) -> Map {
+    Map {
+        base,
+        row_pitch: layout.row_pitch as u32,
+        plane_pitch: layout.plane_pitch as u32,
+        image_pitch: layout.image_pitch as u32,
+    }
+}
+
+fn schedule_layer(
+    layer: &IntLayer,
+    shape: Shape,
+    x_signed: bool,
+    x: Map,
+    images: usize,
+    memory: &mut Memory,
+) -> Result<LayerSchedule> {
+    let config = memory.config().clone();
+    let tiling = Tiling::new(&layer.name, layer.op, shape, images, &config)?;
+    let weights = memory.put_tiles(
+        &format!("{}.weights", layer.name),
+        &memory::weight_tiles(layer, shape, &tiling, &config),
+    )?;
+    let params =
+        memory.put_tiles(&format!("{}.params", layer.name), &memory::param_tiles(layer, &tiling, &config))?;
+    let out = layer.op.output(shape);
+    let co_blocks = out.c.div_ceil(config.block());
+    let (output, clip, y) = match &layer.output {
+        Output::Requantized { quantizer, .. } => {
+            let layout = Layout::new(out, &config);
+            let base = memory.reserve(&layer.name, images * layout.image_pitch)?;
+            (Some(layout), quantizer.levels.b as u16, place(&layout, base))
+        }
+        Output::Logits => {
+            let row_pitch = config.bus_bytes();
+            let plane_pitch = row_pitch * config.block();
+            let image_pitch = co_blocks * plane_pitch;
+            let base = memory.reserve(&layer.name, images * image_pitch)?;
+            let [row_pitch, plane_pitch, image_pitch] =
+                [row_pitch, plane_pitch, image_pitch].map(|p| p as u32);
+            (None, 0, Map { base, row_pitch, plane_pitch, image_pitch })
+        }
+    };
+    let command = Command {
+        kernel: tiling.kernel,
+        pool: matches!(layer.op, Op::Conv { pool: true, .. }),
+        x_signed,
+        raw: output.is_none(),
+        resident: tiling.resident,
+        x,
+        in_h: shape.h as u16,
+        in_w: shape.w as u16,
+        y,
+        rows: tiling.rows as u16,
+        out_w: out.w as u16,
+        weights: weights.base,
+        weights_pitch: weights.pitch,
+        params: params.base,
+        params_pitch: params.pitch,
+        ci_tiles: tiling.ci_tiles as u16,
+        co_tiles: tiling.co_tiles as u16,
+        co_blocks: co_blocks as u16,
+        images: images as u16,
+        stripe: tiling.stripe as u16,
+        patch: tiling.patch as u16,
+        slots: tiling.slots as u16,
+        clip,
+    };
+    let macs = layer.op.macs(shape) * images as u64;
+    Ok(LayerSchedule { name: layer.name.clone(), macs, tiling, command, output, co: out.c })
+}
+
+impl Schedule {
+    /// Puts input codes `(image, channel, row, column)` into `memory`.
+    pub fn put_images(&self, memory: &mut Memory, codes: ArrayView4<i32>) {
+        let bytes: Vec<u8> = codes.outer_iter().flat_map(|image| self.input.pack(image)).collect();
+        memory.write("input", &bytes);
+    }
+
+    /// Reads every layer's output from `memory`, in the form of the golden model's trace.
+    pub fn trace(&self, memory: &Memory) -> Trace {
+        let maps = self.layers.iter().filter_map(|l| l.output.map(|layout| (&l.name, layout)));
+        let activations = maps.map(|(name, layout)| {
+            let base = memory.region(name).base as usize;
+            let image = |i: usize| &memory.bytes[base + i * layout.image_pitch..][..layout.image_pitch];
+            let maps: Vec<_> = (0..self.images).map(|i| layout.unpack(image(i), false)).collect();
+            let views: Vec<_> = maps.iter().map(|m| m.view()).collect();
+            ndarray::stack(Axis(0), &views).expect("maps of one layer have one shape")
+        });
+        Trace { activations: activations.collect(), logits: self.logits(memory) }
+    }
+
+    /// Reads the logits `(image, class)` from `memory`.
+    pub fn logits(&self, memory: &Memory) -> Array2<i64> {
+        let last = self.layers.last().expect("a schedule has layers");
+        let y = last.command.y;
+        Array2::from_shape_fn((self.images, last.co), |(i, c)| {
+            let at = y.base as usize + i * y.image_pitch as usize + c * y.row_pitch as usize;
+            bits::field(&memory.bytes[at..], 0, 64, true)
+        })
+    }
+}
+
+/// Refuses models whose codes or accumulators the design point cannot hold.
+fn check_widths(model: &IntModel, config: &ArrayConfig) -> Result<()> {
+    let quantizers = model.input_quantizers();
+    for ((layer, x), acc) in model.layers.iter().zip(&quantizers).zip(model.accumulator_bits()) {
+        let too_wide = |what: &str, need: u32, have: u32| {
+            Err(Error::bad_layer(&layer.name, format!("{what} of {need} bits, the build has {have}")))
+        };
+        if layer.weight_levels.bits() > config.weight_bits {
+            return too_wide("weights", layer.weight_levels.bits(), config.weight_bits);
+        }
+        if x.levels.bits() > config.act_bits {
+            return too_wide("input activations", x.levels.bits(), config.act_bits);
+        }
+        if acc > config.acc_bits {
+            return too_wide("accumulators", acc, config.acc_bits);
+        }
+        if let Output::Requantized { quantizer, by } = &layer.output {
+            if quantizer.levels.bits() > config.act_bits {
+                return too_wide("output activations", quantizer.levels.bits(), config.act_bits);
+            }
+            if config.requantize == Requantize::Pow2 && by.iter().any(|by| by.m != 1) {
+                let reason =
+                    "needs multipliers; the build requantizes by powers of two (`requantize: scale`)";
+                return Err(Error::bad_layer(&layer.name, reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::int::{Golden, random};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn config(rng: &mut ChaCha8Rng) -> ArrayConfig {
+        let (rows, cols) = (rng.random_range(2..=12), rng.random_range(2..=12));
+        let (weight_bits, act_bits) = (rng.random_range(2..=16), rng.random_range(2..=16));
+        let mut config = ArrayConfig {
+            rows,
+            cols,
+            weight_bits,
+            act_bits,
+            acc_bits: 48,
+            act_depth: rng.random_range(384..=1024),
+            weight_depth: 2 * rows,
+            acc_depth: rng.random_range(32..=128),
+            bus_bits: 64 << rng.random_range(0..4),
+            ..ArrayConfig::default()
+        };
+        config.requantizers = config.block();
+        config.fold_channels = rng.random_range(0..=config.block().min(4));
+        config
+    }
+
+    fn recipe(rng: &mut ChaCha8Rng, config: &ArrayConfig) -> random::Recipe {
+        let conv = |rng: &mut ChaCha8Rng| Op::Conv { co: rng.random_range(1..=20), pool: rng.random() };
+        let mut ops: Vec<Op> = (0..rng.random_range(1..=3)).map(|_| conv(rng)).collect();
+        ops.extend((0..rng.random_range(1..=2)).map(|_| Op::Dense { co: rng.random_range(1..=20) }));
+        random::Recipe {
+            input: Shape {
+                c: rng.random_range(1..=4),
+                h: rng.random_range(8..=13),
+                w: rng.random_range(8..=13),
+            },
+            ops,
+            w: rng.random_range(2..=config.weight_bits),
+            a: rng.random_range(2..=config.act_bits),
+            power_of_two: rng.random(),
+            per_channel: rng.random(),
+            seed: rng.random(),
+        }
+    }
+
+    #[test]
+    fn random_networks_on_random_arrays_equal_the_golden_model() {
+        for seed in 0..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let config = config(&mut rng);
+            let model = random::model(&recipe(&mut rng, &config));
+            let images = rng.random_range(1..=3);
+            let codes = random::images(&model, images, seed);
+            let schedule = schedule(&model, &config, images).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let mut memory = schedule.memory.clone();
+            schedule.put_images(&mut memory, codes.view());
+            interpret::execute(&schedule, &mut memory).unwrap();
+            let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+            assert_eq!(schedule.trace(&memory), golden, "seed {seed}: {config:?}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_weight_bit_is_seen() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let config = config(&mut rng);
+        let model = random::model(&recipe(&mut rng, &config));
+        let codes = random::images(&model, 1, 3);
+        let schedule = schedule(&model, &config, 1).unwrap();
+        let mut memory = schedule.memory.clone();
+        schedule.put_images(&mut memory, codes.view());
+        let weights = schedule.layers.last().unwrap().command.weights as usize;
+        let bit = (config.rows - 1) * config.cols * config.weight_bits as usize; // row 0, column 0
+        memory.bytes[weights + bit / 8] ^= 1 << (bit % 8);
+        interpret::execute(&schedule, &mut memory).unwrap();
+        let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+        let trace = schedule.trace(&memory);
+        assert_eq!(trace.activations, golden.activations);
+        assert_ne!(trace.logits, golden.logits);
+    }
+
+    #[test]
+    fn models_wider_than_the_build_are_refused() {
+        let wide = ArrayConfig { weight_bits: 16, act_bits: 16, acc_bits: 48, ..ArrayConfig::default() };
+        let recipe = random::Recipe {
+            input: Shape { c: 3, h: 8, w: 8 },
+            ops: vec![Op::Conv { co: 4, pool: true }, Op::Dense { co: 3 }],
+            w: 8,
+            a: 8,
+            power_of_two: false,
+            per_channel: true,
+            seed: 5,
+        };
+        let model = random::model(&recipe);
+        let refused = |config: ArrayConfig| schedule(&model, &config, 1).unwrap_err().to_string();
+        let narrow = |weight_bits, act_bits| ArrayConfig { weight_bits, act_bits, ..wide.clone() };
+        assert!(refused(narrow(7, 8)).contains("conv1: weights of 8 bits, the build has 7"));
+        assert!(refused(narrow(8, 6)).contains("conv1: input activations of 8 bits, the build has 6"));
+        assert!(
+            refused(ArrayConfig { requantize: Requantize::Pow2, ..wide.clone() }).contains("powers of two")
+        );
+        assert!(schedule(&model, &wide, 1).is_ok());
+    }
+}
