@@ -7,6 +7,7 @@
 //! | [`arith`] | - | the arithmetic contract: the only place that rounds | - |
 //! | [`error`], [`config`], [`net`], [`store`] | - | errors, design points, network geometry, model files | `arith` |
 //! | [`float`] | model files, images | [`float::FloatModel`], data sets | - |
+//! | [`autograd`] | operations on tensors | their gradients | - |
 //! | [`int`] | [`int::IntModel`] | golden activations and logits | - |
 //! | [`quantize`] | `FloatModel` | `IntModel` | `float`, `autograd`, `int` |
 //! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
@@ -20,6 +21,7 @@ pub mod config;
 pub mod net;
 pub mod store;
 
+pub mod autograd;
 pub mod float;
 pub mod int;
 pub mod quantize;

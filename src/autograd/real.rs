@@ -1,0 +1,38 @@
+//! The numbers that a tape computes with.
+
+use ndarray::NdFloat;
+use std::iter::Sum;
+
+/// `f32` to train, `f64` to check gradients and to evaluate exactly.
+pub trait Real: NdFloat + Sum + Default {
+    /// The nearest number of this type.
+    fn of(x: f64) -> Self;
+    /// This number, exactly.
+    fn wide(self) -> f64;
+    /// The nearest `f32`.
+    fn narrow(self) -> f32;
+}
+
+impl Real for f32 {
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+    fn wide(self) -> f64 {
+        self.into()
+    }
+    fn narrow(self) -> f32 {
+        self
+    }
+}
+
+impl Real for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+    fn wide(self) -> f64 {
+        self
+    }
+    fn narrow(self) -> f32 {
+        self as f32
+    }
+}
