@@ -11,6 +11,7 @@
 //! | [`int`] | [`int::IntModel`] | golden activations and logits | - |
 //! | [`quantize`] | `FloatModel` | `IntModel` | `float`, `autograd`, `int` |
 //! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
+//! | [`cosim`] | Verilog, program | trace of the simulated hardware | `int`, `schedule`, `hw` |
 //!
 //! Every module may use the first two rows. `tests/layering.rs` enforces the table.
 
@@ -26,5 +27,7 @@ pub mod float;
 pub mod int;
 pub mod quantize;
 pub mod schedule;
+
+pub mod cosim;
 
 pub use error::{Error, Result};

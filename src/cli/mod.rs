@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use vgg2rtl::Result;
 
+mod doctor;
 mod inspect;
 
 /// From a trained float VGG16 to fixed point and verified Verilog.
@@ -15,12 +16,14 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Doctor(doctor::Args),
     Inspect(inspect::Args),
 }
 
 /// Runs the verb.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
     }
 }

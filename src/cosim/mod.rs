@@ -1,0 +1,3 @@
+//! External tools and co-simulation of the emitted Verilog against the golden model.
+
+pub mod tools;
