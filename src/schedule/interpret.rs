@@ -12,6 +12,7 @@ use crate::arith::{Levels, MULTIPLIER_BITS, Multiplier, requantize};
 use crate::config::ArrayConfig;
 use crate::net::KERNEL;
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// Executes the program at address 0 of `memory` on the accelerator `config`.
 pub fn run(memory: &mut [u8], config: &ArrayConfig) -> Result<()> {
@@ -26,14 +27,18 @@ pub fn execute(schedule: &Schedule, memory: &mut Memory) -> Result<()> {
     run(&mut memory.bytes, &schedule.config)
 }
 
-/// A stripe: rows of one image, or a group of images.
+/// A stripe: rows of one image, or a group of images (then `image` is 0).
 #[derive(Clone, Copy)]
 struct Stripe {
     image: usize,
-    row: usize,
-    /// Rows, or images of the group.
+    /// First unit.
+    unit: usize,
+    /// Number of units.
     units: usize,
 }
+
+/// Bias and multiplier of a column.
+type Param = (i64, Multiplier);
 
 struct Layer<'a> {
     command: Command,
@@ -55,34 +60,26 @@ impl Layer<'_> {
 
     fn stripes(&self) -> Vec<Stripe> {
         let c = &self.command;
-        let (units, images, step) = (c.rows as usize, c.images as usize, (c.stripe as usize).max(1));
-        let cut = |n: usize| (0..n).step_by(step).map(move |at| (at, step.min(n - at)));
-        match c.kernel {
-            Kernel::Dense => cut(images).map(|(image, units)| Stripe { image, row: 0, units }).collect(),
-            _ => (0..images)
-                .flat_map(|image| cut(units).map(move |(row, units)| Stripe { image, row, units }))
-                .collect(),
-        }
+        let (units, step) = (c.units as usize, (c.stripe as usize).max(1));
+        let cut = |image| {
+            (0..units).step_by(step).map(move |unit| Stripe { image, unit, units: step.min(units - unit) })
+        };
+        (0..c.outer as usize).flat_map(cut).collect()
     }
 
     /// Positions of a stripe, in the order of the sweep: `(image, row, column)`.
     fn positions(&self, s: Stripe) -> Vec<(usize, usize, usize)> {
+        let units = s.unit..s.unit + s.units;
         match self.command.kernel {
-            Kernel::Dense => (s.image..s.image + s.units).map(|image| (image, 0, 0)).collect(),
-            _ => (s.row..s.row + s.units)
-                .flat_map(|y| (0..self.command.in_w as usize).map(move |x| (s.image, y, x)))
-                .collect(),
+            Kernel::Dense => units.map(|image| (image, 0, 0)).collect(),
+            _ => units.flat_map(|y| (0..self.command.in_w as usize).map(move |x| (s.image, y, x))).collect(),
         }
     }
 
     /// Accumulators `[position][column]` of output tile `t`, without bias.
     fn accumulate(&self, stripe: Stripe, t: usize) -> Result<Vec<Vec<i64>>> {
         let (c, rows, cols) = (&self.command, self.config.rows, self.config.cols);
-        let passes = match c.kernel {
-            Kernel::Conv => KERNEL * KERNEL,
-            Kernel::Folded => 1,
-            Kernel::Dense => c.in_h as usize * c.in_w as usize,
-        };
+        let passes = c.kernel_h as usize * c.kernel_w as usize;
         let positions = self.positions(stripe);
         let mut acc = vec![vec![0; cols]; positions.len()];
         let stream =
@@ -150,51 +147,54 @@ impl Layer<'_> {
         let params = self.params(t)?;
         for b in 0..blocks.min((c.co_blocks as usize).saturating_sub(t * blocks)) {
             let plane = (t * blocks + b) * c.y.plane_pitch as usize;
+            let written = stripe.unit / if c.pool { 2 } else { 1 }; // rows of the map before this stripe
+            let base = stripe.image * c.y.image_pitch as usize + plane + written * c.y.row_pitch as usize;
             let columns = b * block..(b + 1) * block;
-            if c.raw {
-                for (i, acc) in acc.iter().enumerate() {
-                    let mut out = BitWriter::default();
+            for row in 0..stripe.units / if c.pool { 2 } else { 1 } {
+                let mut out = BitWriter::default();
+                if c.raw {
                     for col in columns.clone() {
-                        out.put(acc[col] + params[col].0, 64);
+                        out.put(acc[row][col] + params[col].0, 64);
                         out.align(self.config.bus_bytes());
                     }
-                    self.write((stripe.image + i) * c.y.image_pitch as usize + plane, out)?;
+                } else {
+                    self.pack_row(row, columns.clone(), acc, &params, &mut out);
                 }
-                continue;
-            }
-            let code = |position: usize, col: usize| {
-                let (bias, by) = params[col];
-                requantize(acc[position][col] + bias, by, Levels { a: 0, b: c.clip.into() })
-            };
-            let scale = if c.pool { 2 } else { 1 };
-            let (width, rows) = match c.kernel {
-                Kernel::Dense => (1, stripe.units),
-                _ => (c.in_w as usize, stripe.units / scale),
-            };
-            for row in 0..rows {
-                let mut out = BitWriter::default();
-                for x in 0..c.out_w as usize {
-                    for col in columns.clone() {
-                        let at =
-                            |dy: usize, dx: usize| code((row * scale + dy) * width + x * scale + dx, col);
-                        let window = (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dy, dx)));
-                        let y = window.map(|(dy, dx)| at(dy, dx)).max().expect("a window is not empty");
-                        out.put(y.into(), self.config.act_bits);
-                    }
-                }
-                out.align(c.y.row_pitch as usize);
-                let (image, y) = match c.kernel {
-                    Kernel::Dense => (stripe.image + row, 0),
-                    _ => (stripe.image, stripe.row / scale + row),
-                };
-                self.write(image * c.y.image_pitch as usize + plane + y * c.y.row_pitch as usize, out)?;
+                self.write(base + row * c.y.row_pitch as usize, out)?;
             }
         }
         Ok(())
     }
 
+    /// Requantizes, pools and packs a written row of the stripe.
+    fn pack_row(
+        &self,
+        row: usize,
+        columns: Range<usize>,
+        acc: &[Vec<i64>],
+        params: &[Param],
+        out: &mut BitWriter,
+    ) {
+        let c = &self.command;
+        let scale = if c.pool { 2 } else { 1 };
+        let levels = Levels { a: 0, b: c.clip.into() };
+        for x in 0..c.out_w as usize {
+            for col in columns.clone() {
+                let (bias, by) = params[col];
+                let code = |dy: usize, dx: usize| {
+                    let position = (row * scale + dy) * c.unit_positions as usize + x * scale + dx;
+                    requantize(acc[position][col] + bias, by, levels)
+                };
+                let window = (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dy, dx)));
+                let y = window.map(|(dy, dx)| code(dy, dx)).max().unwrap_or(0);
+                out.put(y.into(), self.config.act_bits);
+            }
+        }
+        out.align(c.y_row_beats as usize * self.config.bus_bytes());
+    }
+
     /// Bias and multiplier of each column of output tile `t`.
-    fn params(&self, t: usize) -> Result<Vec<(i64, Multiplier)>> {
+    fn params(&self, t: usize) -> Result<Vec<Param>> {
         let c = &self.command;
         let bytes = self.read(c.params as usize + t * c.params_pitch as usize, c.params_pitch as usize)?;
         let acc = self.config.acc_bits;

@@ -102,7 +102,7 @@ pub fn weight_tiles(layer: &IntLayer, x: Shape, tiling: &Tiling, config: &ArrayC
     let tile = |t: usize| {
         let mut out = BitWriter::default();
         for ci in 0..tiling.ci_tiles {
-            for pass in 0..tiling.passes {
+            for pass in 0..tiling.passes() {
                 for lane in (0..config.rows).rev().map(|r| ci * config.rows + r) {
                     let index = term(layer.op, x, tiling.kernel, config, lane, pass);
                     for co in t * config.cols..(t + 1) * config.cols {

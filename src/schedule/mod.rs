@@ -16,7 +16,7 @@ use crate::int::{IntLayer, IntModel, Output, Trace};
 use crate::net::{Op, Shape};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis};
-use program::{Command, Map};
+use program::{Command, Kernel, Map};
 
 /// One layer's place in the program and in memory.
 #[derive(Clone, Debug)]
@@ -69,7 +69,9 @@ pub fn schedule(model: &IntModel, config: &ArrayConfig, images: usize) -> Result
     for (i, layer) in model.layers.iter().enumerate() {
         let signed = if i == 0 { model.input.levels.is_signed() } else { false };
         let scheduled = schedule_layer(layer, shapes[i], signed, x, images, &mut memory)?;
-        x = scheduled.command.y;
+        if let Some(layout) = &scheduled.output {
+            x = place(layout, scheduled.command.y.base);
+        }
         layers.push(scheduled);
     }
     let commands: Vec<Command> = layers.iter().map(|l| l.command).collect();
@@ -104,25 +106,27 @@ fn schedule_layer(
         memory.put_tiles(&format!("{}.params", layer.name), &memory::param_tiles(layer, &tiling, &config))?;
     let out = layer.op.output(shape);
     let co_blocks = out.c.div_ceil(config.block());
-    let (output, clip, y) = match &layer.output {
+    let bus = config.bus_bytes();
+    let logit_maps = [bus, bus * config.block(), bus * config.block() * co_blocks]; // pitches
+    let (output, clip, [row_pitch, plane_pitch, image_pitch]) = match &layer.output {
         Output::Requantized { quantizer, .. } => {
-            let layout = Layout::new(out, &config);
-            let base = memory.reserve(&layer.name, images * layout.image_pitch)?;
-            (Some(layout), quantizer.levels.b as u16, place(&layout, base))
+            let l = Layout::new(out, &config);
+            (Some(l), quantizer.levels.b as u16, [l.row_pitch, l.plane_pitch, l.image_pitch])
         }
-        Output::Logits => {
-            let row_pitch = config.bus_bytes();
-            let plane_pitch = row_pitch * config.block();
-            let image_pitch = co_blocks * plane_pitch;
-            let base = memory.reserve(&layer.name, images * image_pitch)?;
-            let [row_pitch, plane_pitch, image_pitch] =
-                [row_pitch, plane_pitch, image_pitch].map(|p| p as u32);
-            (None, 0, Map { base, row_pitch, plane_pitch, image_pitch })
-        }
+        Output::Logits => (None, 0, logit_maps),
+    };
+    let base = memory.reserve(&layer.name, images * image_pitch)?;
+    let dense = tiling.kernel == Kernel::Dense;
+    let pool = matches!(layer.op, Op::Conv { pool: true, .. });
+    let y = Map {
+        base,
+        row_pitch: if dense { image_pitch } else { row_pitch } as u32,
+        plane_pitch: plane_pitch as u32,
+        image_pitch: image_pitch as u32,
     };
     let command = Command {
         kernel: tiling.kernel,
-        pool: matches!(layer.op, Op::Conv { pool: true, .. }),
+        pool,
         x_signed,
         raw: output.is_none(),
         resident: tiling.resident,
@@ -130,8 +134,8 @@ fn schedule_layer(
         in_h: shape.h as u16,
         in_w: shape.w as u16,
         y,
-        rows: tiling.rows as u16,
-        out_w: out.w as u16,
+        units: tiling.units as u16,
+        outer: tiling.outer as u16,
         weights: weights.base,
         weights_pitch: weights.pitch,
         params: params.base,
@@ -139,11 +143,19 @@ fn schedule_layer(
         ci_tiles: tiling.ci_tiles as u16,
         co_tiles: tiling.co_tiles as u16,
         co_blocks: co_blocks as u16,
-        images: images as u16,
+        out_w: out.w as u16,
         stripe: tiling.stripe as u16,
         patch: tiling.patch as u16,
         slots: tiling.slots as u16,
         clip,
+        kernel_h: tiling.window.0 as u16,
+        kernel_w: tiling.window.1 as u16,
+        unit_positions: tiling.unit_positions as u16,
+        step: if dense { shape.h * shape.w } else { 1 } as u16,
+        x_row_beats: (x.row_pitch as usize / bus) as u16,
+        y_row_beats: if output.is_some() { row_pitch / bus } else { config.block() } as u16,
+        x_stripe_pitch: tiling.stripe as u32 * if dense { x.image_pitch } else { x.row_pitch },
+        y_stripe_pitch: (tiling.stripe / (1 + pool as usize)) as u32 * y.row_pitch,
     };
     let macs = layer.op.macs(shape) * images as u64;
     Ok(LayerSchedule { name: layer.name.clone(), macs, tiling, command, output, co: out.c })
@@ -174,7 +186,7 @@ impl Schedule {
         let last = self.layers.last().expect("a schedule has layers");
         let y = last.command.y;
         Array2::from_shape_fn((self.images, last.co), |(i, c)| {
-            let at = y.base as usize + i * y.image_pitch as usize + c * y.row_pitch as usize;
+            let at = y.base as usize + i * y.image_pitch as usize + c * self.config.bus_bytes();
             bits::field(&memory.bytes[at..], 0, 64, true)
         })
     }

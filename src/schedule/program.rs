@@ -40,7 +40,8 @@ pub struct Map {
     pub image_pitch: u32,
 }
 
-/// One layer, as the accelerator executes it.
+/// One layer, as the accelerator executes it. A *unit* is a row of a convolution's output before pooling, or an
+/// image of a dense layer's batch; stripes are made of units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command {
     /// Kernel.
@@ -59,12 +60,12 @@ pub struct Command {
     pub in_h: u16,
     /// Columns of the input.
     pub in_w: u16,
-    /// Output maps; in raw mode `row_pitch` is the bus word and `plane_pitch` a block of them.
+    /// Output maps. `row_pitch` leads from one written row to the next: rows of the map, images of a dense layer.
     pub y: Map,
-    /// Rows that are computed, before pooling (an odd last row is not when pooling).
-    pub rows: u16,
-    /// Columns of the output, after pooling.
-    pub out_w: u16,
+    /// Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
+    pub units: u16,
+    /// How often the units come: images, or 1 for a dense layer.
+    pub outer: u16,
     /// Weight stream of output tile 0.
     pub weights: u32,
     /// Bytes of an output tile's weight stream.
@@ -79,9 +80,9 @@ pub struct Command {
     pub co_tiles: u16,
     /// Blocks of output channels that are written.
     pub co_blocks: u16,
-    /// Images.
-    pub images: u16,
-    /// Rows of a stripe; for a dense layer, images of a group.
+    /// Pixels of a written row, after pooling.
+    pub out_w: u16,
+    /// Units of a stripe.
     pub stripe: u16,
     /// Words of an activation lane for one tile of a stripe.
     pub patch: u16,
@@ -89,6 +90,22 @@ pub struct Command {
     pub slots: u16,
     /// Greatest output code.
     pub clip: u16,
+    /// Rows of kernel positions: passes over a stripe are `kernel_h · kernel_w`.
+    pub kernel_h: u16,
+    /// Columns of kernel positions.
+    pub kernel_w: u16,
+    /// Positions of a unit.
+    pub unit_positions: u16,
+    /// Words from one position of a sweep to the next.
+    pub step: u16,
+    /// Words of the bus in an input row.
+    pub x_row_beats: u16,
+    /// Words of the bus in a written row.
+    pub y_row_beats: u16,
+    /// Input bytes from stripe to stripe.
+    pub x_stripe_pitch: u32,
+    /// Output bytes from stripe to stripe.
+    pub y_stripe_pitch: u32,
 }
 
 impl Command {
@@ -102,22 +119,23 @@ impl Command {
         };
         let flags = [self.pool, self.x_signed, self.raw, self.resident];
         let flags = flags.iter().enumerate().fold(0, |f, (i, &on)| f | (on as u32) << i);
+        let map = |m: Map| [m.base, m.row_pitch, m.plane_pitch, m.image_pitch];
         let mut words = [0; COMMAND_WORDS];
         words[0] = LAYER | kernel << 8 | flags << 16;
-        words[1..5].copy_from_slice(&[self.x.base, self.x.row_pitch, self.x.plane_pitch, self.x.image_pitch]);
+        words[1..5].copy_from_slice(&map(self.x));
         words[5] = pair(self.in_h, self.in_w);
-        words[6..10].copy_from_slice(&[
-            self.y.base,
-            self.y.row_pitch,
-            self.y.plane_pitch,
-            self.y.image_pitch,
-        ]);
-        words[10] = pair(self.rows, self.out_w);
+        words[6..10].copy_from_slice(&map(self.y));
+        words[10] = pair(self.units, self.outer);
         words[11..15].copy_from_slice(&[self.weights, self.weights_pitch, self.params, self.params_pitch]);
         words[15] = pair(self.ci_tiles, self.co_tiles);
-        words[16] = pair(self.co_blocks, self.images);
+        words[16] = pair(self.co_blocks, self.out_w);
         words[17] = pair(self.stripe, self.patch);
         words[18] = pair(self.slots, self.clip);
+        words[19] = pair(self.kernel_h, self.kernel_w);
+        words[20] = pair(self.unit_positions, self.step);
+        words[21] = pair(self.x_row_beats, self.y_row_beats);
+        words[22] = self.x_stripe_pitch;
+        words[23] = self.y_stripe_pitch;
         words
     }
 
@@ -151,8 +169,8 @@ impl Command {
             in_h: lo(5),
             in_w: hi(5),
             y: map(6),
-            rows: lo(10),
-            out_w: hi(10),
+            units: lo(10),
+            outer: hi(10),
             weights: words[11],
             weights_pitch: words[12],
             params: words[13],
@@ -160,11 +178,19 @@ impl Command {
             ci_tiles: lo(15),
             co_tiles: hi(15),
             co_blocks: lo(16),
-            images: hi(16),
+            out_w: hi(16),
             stripe: lo(17),
             patch: hi(17),
             slots: lo(18),
             clip: hi(18),
+            kernel_h: lo(19),
+            kernel_w: hi(19),
+            unit_positions: lo(20),
+            step: hi(20),
+            x_row_beats: lo(21),
+            y_row_beats: hi(21),
+            x_stripe_pitch: words[22],
+            y_stripe_pitch: words[23],
         }))
     }
 }
@@ -206,8 +232,8 @@ mod tests {
             in_h: 7,
             in_w: 9,
             y: map(0x2000),
-            rows: 6,
-            out_w: 4,
+            units: 6,
+            outer: 2,
             weights: 0x3000,
             weights_pitch: 640,
             params: 0x4000,
@@ -215,11 +241,19 @@ mod tests {
             ci_tiles: 3,
             co_tiles: 4,
             co_blocks: 5,
-            images: 2,
+            out_w: 10,
             stripe: 8,
             patch: 90,
-            slots: 6,
+            slots: 11,
             clip: 255,
+            kernel_h: 12,
+            kernel_w: 13,
+            unit_positions: 14,
+            step: 15,
+            x_row_beats: 16,
+            y_row_beats: 17,
+            x_stripe_pitch: 0x5000,
+            y_stripe_pitch: 0x6000,
         }
     }
 
@@ -228,7 +262,8 @@ mod tests {
         let words = command().encode();
         assert_eq!(words[0], 0x000d_0201);
         assert_eq!(words[5], 0x0009_0007);
-        assert_eq!(words[18], 0x00ff_0006);
+        assert_eq!(words[18], 0x00ff_000b);
+        assert_eq!(words[23], 0x6000);
     }
 
     #[test]

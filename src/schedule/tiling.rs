@@ -20,18 +20,20 @@ use crate::{Error, Result};
 pub struct Tiling {
     /// Kernel.
     pub kernel: Kernel,
-    /// Rows that are computed: an odd last row is not when pooling; 1 for a dense layer.
-    pub rows: usize,
-    /// Positions of a row; 1 for a dense layer.
-    pub cols: usize,
-    /// Rows of a stripe; images of a group for a dense layer.
+    /// Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
+    pub units: usize,
+    /// How often the units come: images, or 1 for a dense layer.
+    pub outer: usize,
+    /// Positions of a unit.
+    pub unit_positions: usize,
+    /// Units of a stripe.
     pub stripe: usize,
     /// Tiles of the reduction.
     pub ci_tiles: usize,
     /// Tiles of output channels.
     pub co_tiles: usize,
-    /// Kernel positions: passes over a stripe for each tile of the reduction.
-    pub passes: usize,
+    /// Kernel positions, rows and columns: each is a pass over a stripe, for each tile of the reduction.
+    pub window: (usize, usize),
     /// Words of an activation lane for one tile of a stripe.
     pub patch: usize,
     /// Patches that the activation buffer holds, at most `ci_tiles` and at least 2 unless there is one tile.
@@ -45,32 +47,33 @@ impl Tiling {
     pub fn new(name: &str, op: Op, x: Shape, images: usize, config: &ArrayConfig) -> Result<Self> {
         let kernel = kernel(op, x, config);
         let lanes = if kernel == Kernel::Folded { KERNEL * KERNEL * config.fold_channels } else { x.c };
-        let passes = match kernel {
-            Kernel::Conv => KERNEL * KERNEL,
-            Kernel::Folded => 1,
-            Kernel::Dense => x.h * x.w,
+        let window = match kernel {
+            Kernel::Conv => (KERNEL, KERNEL),
+            Kernel::Folded => (1, 1),
+            Kernel::Dense => (x.h, x.w),
         };
         let pool = matches!(op, Op::Conv { pool: true, .. });
-        let (rows, cols, units) = match kernel {
-            Kernel::Dense => (1, 1, images),
-            _ if pool => (x.h / 2 * 2, x.w, x.h / 2 * 2),
-            _ => (x.h, x.w, x.h),
+        let (units, outer, unit_positions) = match kernel {
+            Kernel::Dense => (images, 1, 1),
+            _ if pool => (x.h / 2 * 2, images, x.w),
+            _ => (x.h, images, x.w),
         };
         let quantum = if pool { 2 } else { 1 };
         let cut = Self {
             kernel,
-            rows,
-            cols,
+            units,
+            outer,
+            unit_positions,
             stripe: 0,
             ci_tiles: lanes.div_ceil(config.rows),
             co_tiles: op.co().div_ceil(config.cols),
-            passes,
+            window,
             patch: 0,
             slots: 0,
             resident: false,
         };
         let fits = |stripe: usize| {
-            stripe * cols <= config.acc_depth
+            stripe * unit_positions <= config.acc_depth
                 && cut.ci_tiles.min(2) * cut.patch(stripe, x) <= config.act_depth
         };
         let most = (1..=units.div_ceil(quantum)).map(|n| n * quantum).take_while(|&s| fits(s)).last();
@@ -83,7 +86,7 @@ impl Tiling {
         Ok(cut)
     }
 
-    /// Words of a lane for one tile of a stripe of `stripe` rows or images.
+    /// Words of a lane for one tile of a stripe of `stripe` units.
     fn patch(&self, stripe: usize, x: Shape) -> usize {
         match self.kernel {
             Kernel::Conv => (stripe + KERNEL - 1).min(x.h) * x.w,
@@ -92,16 +95,18 @@ impl Tiling {
         }
     }
 
-    /// Number of stripes for `images` images.
-    pub fn stripes(&self, images: usize) -> usize {
-        match self.kernel {
-            Kernel::Dense => images.div_ceil(self.stripe),
-            _ => images * self.rows.div_ceil(self.stripe),
-        }
+    /// Passes over a stripe for each tile of the reduction.
+    pub fn passes(&self) -> usize {
+        self.window.0 * self.window.1
+    }
+
+    /// Number of stripes.
+    pub fn stripes(&self) -> usize {
+        self.outer * self.units.div_ceil(self.stripe)
     }
 
     fn refuse(&self, name: &str, quantum: usize, x: Shape, config: &ArrayConfig) -> Error {
-        let positions = quantum * self.cols;
+        let positions = quantum * self.unit_positions;
         let words = self.ci_tiles.min(2) * self.patch(quantum, x);
         Error::bad_layer(
             name,
@@ -145,15 +150,17 @@ mod tests {
             let config = ArrayConfig::preset(preset).unwrap();
             for (op, x) in ops.iter().zip(&x) {
                 let t = Tiling::new("layer", *op, *x, 1, &config).unwrap();
-                assert!(t.stripe * t.cols <= config.acc_depth && t.slots * t.patch <= config.act_depth);
+                assert!(
+                    t.stripe * t.unit_positions <= config.acc_depth && t.slots * t.patch <= config.act_depth
+                );
                 assert!(t.slots >= t.ci_tiles.min(2));
             }
         }
         let config = ArrayConfig::preset("16x16").unwrap();
         let first = Tiling::new("conv1_1", ops[0], x[0], 1, &config).unwrap();
-        assert_eq!((first.kernel, first.ci_tiles, first.passes, first.stripe), (Kernel::Folded, 2, 1, 2));
+        assert_eq!((first.kernel, first.ci_tiles, first.passes(), first.stripe), (Kernel::Folded, 2, 1, 2));
         let fc6 = Tiling::new("fc6", ops[13], x[13], 1, &config).unwrap();
-        assert_eq!((fc6.ci_tiles, fc6.passes, fc6.resident), (32, 49, true));
+        assert_eq!((fc6.ci_tiles, fc6.passes(), fc6.resident), (32, 49, true));
     }
 
     #[test]
