@@ -1,6 +1,7 @@
 //! From an [`IntModel`] and a design point to what the accelerator reads: a program and a memory image.
 
 pub mod bits;
+pub mod cycles;
 pub mod interpret;
 mod layout;
 mod memory;
