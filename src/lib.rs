@@ -10,6 +10,7 @@
 //! | [`autograd`] | operations on tensors | their gradients | - |
 //! | [`int`] | [`int::IntModel`] | golden activations and logits | - |
 //! | [`quantize`] | `FloatModel` | `IntModel` | `float`, `autograd`, `int` |
+//! | [`hw`] | [`config::ArrayConfig`] | circuits and their Verilog | - |
 //! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
 //! | [`cosim`] | Verilog, program | trace of the simulated hardware | `int`, `schedule`, `hw` |
 //!
@@ -29,5 +30,6 @@ pub mod quantize;
 pub mod schedule;
 
 pub mod cosim;
+pub mod hw;
 
 pub use error::{Error, Result};

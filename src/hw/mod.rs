@@ -1,0 +1,22 @@
+//! The hardware: blocks described once in Rust, simulated in process, emitted as Verilog.
+//!
+//! | folder or file | holds |
+//! |---|---|
+//! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
+//!
+//! Conventions of every block:
+//! * the first fields are `clk_i: Signal<In, Clock>` and, where needed, `rst_ni: Signal<In, Bit>`, a synchronous reset,
+//!   active low; registers that carry data are not reset;
+//! * ports end in `_i` and `_o`; a single bit is `Signal<_, Bit>` (a `bool` in kernels), an integer is [`rt::Sig`],
+//!   a vector of integers is [`rt::Lanes`];
+//! * a kernel starts with `comment!("module name: what it is")`, which names the Verilog module.
+
+pub mod rt;
+
+/// A comment in a kernel; the emitter reads `comment!("module name: what it is")`.
+#[allow(unused_macros, reason = "kernels use it")]
+macro_rules! comment {
+    ($($text:tt)*) => {};
+}
+#[allow(unused_imports, reason = "kernels use it")]
+pub(crate) use comment;
