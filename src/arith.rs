@@ -87,6 +87,9 @@ const fn max(x: u32, y: u32) -> u32 {
 pub struct Step(f32);
 
 impl Step {
+    /// The step 1.
+    pub const UNIT: Self = Self(1.0);
+
     /// `None` unless `step` is a normal positive number.
     pub fn new(step: f32) -> Option<Self> {
         (step.is_normal() && step > 0.0).then_some(Self(step))
@@ -100,6 +103,11 @@ impl Step {
     /// Whether the step is a power of two.
     pub fn is_power_of_two(self) -> bool {
         self.0.to_bits() & 0x007f_ffff == 0
+    }
+
+    /// `2^⌈log2⌉`; `None` where that is not a normal number.
+    pub fn power_of_two_above(log2: f32) -> Option<Self> {
+        Self::new(log2.ceil().exp2())
     }
 
     /// The nearest power of two in the logarithm (`2^rne(log2 step)`).
@@ -137,6 +145,14 @@ pub fn dequantize(q: i32, step: Step) -> f32 {
 pub fn quantize_bias(bias: f32, step_w: Step, step_x: Step) -> Option<i64> {
     let q = (bias as f64 / (step_w.0 as f64 * step_x.0 as f64)).round_ties_even();
     (q.abs() < (1i64 << 47) as f64).then_some(q as i64)
+}
+
+/// The integer accumulator behind a sum of products of dequantized codes, `rne(sum / (step_w · step_x))`.
+///
+/// Exact while the error of `sum` is below half of `step_w · step_x`; saturates at ±2^47.
+pub fn accumulator(sum: f64, step_w: Step, step_x: Step) -> i64 {
+    let limit = (1i64 << 47) as f64;
+    (sum / (step_w.0 as f64 * step_x.0 as f64)).round_ties_even().clamp(-limit, limit) as i64
 }
 
 /// `rne(v / 2^s)` for `s < 64`.
@@ -313,6 +329,23 @@ mod tests {
         assert_eq!(quantize_bias(0.375, s(0.5), s(0.5)), Some(2)); // 1.5
         assert_eq!(quantize_bias(0.625, s(0.5), s(0.5)), Some(2)); // 2.5
         assert_eq!(quantize_bias(1e30, s(0.5), s(0.5)), None);
+    }
+
+    #[test]
+    fn accumulators_come_back_from_real_sums() {
+        let s = |x| Step::new(x).unwrap();
+        for acc in [0i64, 1, -7, (1 << 40) + 1] {
+            let sum = acc as f64 * (0.1f32 as f64 * 0.3f32 as f64);
+            assert_eq!(accumulator(sum, s(0.1), s(0.3)), acc);
+        }
+        assert_eq!(accumulator(1e300, s(0.1), s(0.3)), 1 << 47);
+    }
+
+    #[test]
+    fn powers_of_two_above() {
+        let of = |x| Step::power_of_two_above(x).map(Step::get);
+        assert_eq!([of(-3.0), of(-2.9), of(0.5)], [Some(0.125), Some(0.25), Some(2.0)]);
+        assert_eq!(of(1e9), None);
     }
 
     #[test]

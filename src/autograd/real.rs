@@ -1,5 +1,6 @@
 //! The numbers that a tape computes with.
 
+use super::Tensor;
 use ndarray::NdFloat;
 use std::iter::Sum;
 
@@ -11,6 +12,8 @@ pub trait Real: NdFloat + Sum + Default {
     fn wide(self) -> f64;
     /// The nearest `f32`.
     fn narrow(self) -> f32;
+    /// A tensor of parameters in this type, without copying where the type is `f32`.
+    fn tensor(x: &Tensor<f32>) -> Tensor<Self>;
 }
 
 impl Real for f32 {
@@ -23,6 +26,9 @@ impl Real for f32 {
     fn narrow(self) -> f32 {
         self
     }
+    fn tensor(x: &Tensor<f32>) -> Tensor<Self> {
+        x.clone()
+    }
 }
 
 impl Real for f64 {
@@ -34,5 +40,8 @@ impl Real for f64 {
     }
     fn narrow(self) -> f32 {
         self as f32
+    }
+    fn tensor(x: &Tensor<f32>) -> Tensor<Self> {
+        x.mapv(f64::from).into_shared()
     }
 }

@@ -36,13 +36,13 @@ fn lower_layer(layer: &FloatLayer, plan: &LayerPlan, x: Step, mode: Mode) -> Rea
         weight: weight_codes(layer, plan),
         weight_levels: plan.weight_levels,
         weight_steps: plan.weight_steps.clone(),
-        bias: bias_codes(layer, plan, x)?,
+        bias: bias_codes(&layer.bias, plan, x)?,
         output,
     })
 }
 
 /// A result whose error is the reason alone; the caller knows the layer's name.
-type Reasoned<T> = std::result::Result<T, String>;
+pub(super) type Reasoned<T> = std::result::Result<T, String>;
 
 /// Codes of the weights, in the order of the float weights.
 pub(super) fn weight_codes(layer: &FloatLayer, plan: &LayerPlan) -> Vec<i16> {
@@ -52,18 +52,19 @@ pub(super) fn weight_codes(layer: &FloatLayer, plan: &LayerPlan) -> Vec<i16> {
     channels.flat_map(|(c, weights)| weights.iter().map(move |&w| code(w, c))).collect()
 }
 
-fn bias_codes(layer: &FloatLayer, plan: &LayerPlan, x: Step) -> Reasoned<Vec<i64>> {
+/// Codes of the biases, one an output channel, for inputs of step `x`.
+pub(super) fn bias_codes(bias: &[f32], plan: &LayerPlan, x: Step) -> Reasoned<Vec<i64>> {
     let code = |(c, &bias): (usize, &f32)| {
         let step = plan.weight_step(c);
         arith::quantize_bias(bias, step, x).ok_or_else(|| {
             format!("bias {bias:e} of channel {c} over step {} · {} needs over 48 bits", step.get(), x.get())
         })
     };
-    layer.bias.iter().enumerate().map(code).collect()
+    bias.iter().enumerate().map(code).collect()
 }
 
 /// `step_w · step_x / step_y` as m / 2^s, one a weight step.
-fn multipliers(plan: &LayerPlan, x: Step, y: Quantizer, mode: Mode) -> Reasoned<Vec<Multiplier>> {
+pub(super) fn multipliers(plan: &LayerPlan, x: Step, y: Quantizer, mode: Mode) -> Reasoned<Vec<Multiplier>> {
     let multiplier = |&w: &Step| {
         let ratio = ratio(w, x, y.step);
         let fraction = match mode {

@@ -5,6 +5,8 @@
 
 mod lower;
 mod plan;
+pub mod qat;
 
 pub use lower::lower;
 pub use plan::{LayerPlan, Mode, Plan};
+pub use qat::fake;
