@@ -131,6 +131,7 @@ fn schedule_layer(
         x_signed,
         raw: output.is_none(),
         resident: tiling.resident,
+        aligned: tiling.stripe * tiling.unit_positions <= config.rows,
         x,
         in_h: shape.h as u16,
         in_w: shape.w as u16,

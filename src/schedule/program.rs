@@ -54,6 +54,8 @@ pub struct Command {
     pub raw: bool,
     /// All tiles of a stripe stay in the activation buffer while the output tiles change.
     pub resident: bool,
+    /// Every sweep has at most as many positions as the array has rows: all rows swap weights at once.
+    pub aligned: bool,
     /// Input maps.
     pub x: Map,
     /// Rows of the input.
@@ -117,7 +119,7 @@ impl Command {
             Kernel::Folded => 1,
             Kernel::Dense => 2,
         };
-        let flags = [self.pool, self.x_signed, self.raw, self.resident];
+        let flags = [self.pool, self.x_signed, self.raw, self.resident, self.aligned];
         let flags = flags.iter().enumerate().fold(0, |f, (i, &on)| f | (on as u32) << i);
         let map = |m: Map| [m.base, m.row_pitch, m.plane_pitch, m.image_pitch];
         let mut words = [0; COMMAND_WORDS];
@@ -165,6 +167,7 @@ impl Command {
             x_signed: flag(1),
             raw: flag(2),
             resident: flag(3),
+            aligned: flag(4),
             x: map(1),
             in_h: lo(5),
             in_w: hi(5),
@@ -228,6 +231,7 @@ mod tests {
             x_signed: false,
             raw: true,
             resident: true,
+            aligned: false,
             x: map(0x1000),
             in_h: 7,
             in_w: 9,

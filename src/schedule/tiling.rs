@@ -36,7 +36,7 @@ pub struct Tiling {
     pub window: (usize, usize),
     /// Words of an activation lane for one tile of a stripe.
     pub patch: usize,
-    /// Patches that the activation buffer holds, at most `ci_tiles` and at least 2 unless there is one tile.
+    /// Patches that the activation buffer holds, at least 2 unless there is one tile.
     pub slots: usize,
     /// All tiles of a stripe stay in the buffer while the output tiles change.
     pub resident: bool,
@@ -80,8 +80,8 @@ impl Tiling {
         let most = most.ok_or_else(|| cut.refuse(name, quantum, x, config))?;
         let stripe = units.div_ceil(units.div_ceil(most)).next_multiple_of(quantum); // all about equal
         let patch = cut.patch(stripe, x);
-        let slots = (config.act_depth / patch).min(cut.ci_tiles);
-        let cut = Self { stripe, patch, slots, resident: slots == cut.ci_tiles, ..cut };
+        let slots = (config.act_depth / patch).min(u16::MAX as usize);
+        let cut = Self { stripe, patch, slots, resident: slots >= cut.ci_tiles, ..cut };
         cut.check_fields(name, x)?;
         Ok(cut)
     }

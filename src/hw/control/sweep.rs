@@ -1,0 +1,214 @@
+//! One sweep: the positions of a stripe, one a cycle.
+
+use crate::hw::rt::{Flop, Reg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// Latency from `go_i` to the first position.
+pub const LATENCY: usize = 1;
+
+/// After `go_i`, issues `(last_unit + 1) · unit_positions` positions without a gap. The next `go_i` may come with
+/// `last_o`. The sweep's inputs are taken with `go_i`; `unit_positions_i` and `step_i` belong to the layer.
+#[derive(LogicBlock)]
+pub struct Sweep {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// A sweep begins with the next cycle.
+    pub go_i: Signal<In, Bit>,
+    /// Positions of a unit.
+    pub unit_positions_i: Sig<In>,
+    /// Words between positions.
+    pub step_i: Sig<In>,
+    /// Address of the first position.
+    pub addr_i: Sig<In>,
+    /// The accumulators start from 0.
+    pub first_i: Signal<In, Bit>,
+    /// Accumulator bank.
+    pub bank_i: Signal<In, Bit>,
+    /// The sweep is the last that reads its patch.
+    pub ends_patch_i: Signal<In, Bit>,
+    /// The sweep is the last of its output tile.
+    pub ends_tile_i: Signal<In, Bit>,
+    /// Last unit, counted from 0.
+    pub last_unit_i: Sig<In>,
+    /// The first position of every unit is 0.
+    pub left_i: Signal<In, Bit>,
+    /// The last position of every unit is 0.
+    pub right_i: Signal<In, Bit>,
+    /// The first unit is 0.
+    pub top_i: Signal<In, Bit>,
+    /// Unit `bottom_unit_i` is 0.
+    pub bottom_i: Signal<In, Bit>,
+    /// See `bottom_i`.
+    pub bottom_unit_i: Sig<In>,
+    /// A position enters lane 0 of the activation buffer.
+    pub valid_o: Signal<Out, Bit>,
+    /// It is the last of its sweep.
+    pub last_o: Signal<Out, Bit>,
+    /// Its address.
+    pub addr_o: Sig<Out>,
+    /// It reads the border of zeros; the address does not matter.
+    pub zero_o: Signal<Out, Bit>,
+    /// It is the first of its sweep: the array takes the weights of the shadow registers.
+    pub swap_o: Signal<Out, Bit>,
+    /// Its accumulator.
+    pub acc_addr_o: Sig<Out>,
+    /// Its accumulator starts from 0.
+    pub first_o: Signal<Out, Bit>,
+    /// Its accumulator bank.
+    pub bank_o: Signal<Out, Bit>,
+    /// It is the last that reads its patch.
+    pub patch_end_o: Signal<Out, Bit>,
+    /// It is the last of its output tile.
+    pub tile_end_o: Signal<Out, Bit>,
+    running: Flop<Bit>,
+    swap: Flop<Bit>,
+    x: Reg,
+    unit: Reg,
+    addr: Reg,
+    acc_addr: Reg,
+    first: Flop<Bit>,
+    bank: Flop<Bit>,
+    ends_patch: Flop<Bit>,
+    ends_tile: Flop<Bit>,
+    last_unit: Reg,
+    left: Flop<Bit>,
+    right: Flop<Bit>,
+    top: Flop<Bit>,
+    bottom: Flop<Bit>,
+    bottom_unit: Reg,
+    last_x: Signal<Local, Bit>,
+    last: Signal<Local, Bit>,
+}
+
+impl Sweep {
+    /// A sweep over `act_depth` words of activations into `acc_depth` accumulators.
+    pub fn new(act_depth: usize, acc_depth: usize) -> Self {
+        let field = u(16);
+        let address = u(act_depth.next_power_of_two().ilog2());
+        let position = u(acc_depth.next_power_of_two().ilog2());
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            go_i: Default::default(),
+            unit_positions_i: Sig::new(field),
+            step_i: Sig::new(field),
+            addr_i: Sig::new(address),
+            first_i: Default::default(),
+            bank_i: Default::default(),
+            ends_patch_i: Default::default(),
+            ends_tile_i: Default::default(),
+            last_unit_i: Sig::new(field),
+            left_i: Default::default(),
+            right_i: Default::default(),
+            top_i: Default::default(),
+            bottom_i: Default::default(),
+            bottom_unit_i: Sig::new(field),
+            valid_o: Default::default(),
+            last_o: Default::default(),
+            addr_o: Sig::new(address),
+            zero_o: Default::default(),
+            swap_o: Default::default(),
+            acc_addr_o: Sig::new(position),
+            first_o: Default::default(),
+            bank_o: Default::default(),
+            patch_end_o: Default::default(),
+            tile_end_o: Default::default(),
+            running: Default::default(),
+            swap: Default::default(),
+            x: Reg::new(field),
+            unit: Reg::new(field),
+            addr: Reg::new(address),
+            acc_addr: Reg::new(position),
+            first: Default::default(),
+            bank: Default::default(),
+            ends_patch: Default::default(),
+            ends_tile: Default::default(),
+            last_unit: Reg::new(field),
+            left: Default::default(),
+            right: Default::default(),
+            top: Default::default(),
+            bottom: Default::default(),
+            bottom_unit: Reg::new(field),
+            last_x: Default::default(),
+            last: Default::default(),
+        }
+    }
+}
+
+impl Logic for Sweep {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module sweep: the positions of a stripe, one a cycle");
+        dff_setup!(
+            self,
+            clk_i,
+            running,
+            swap,
+            x,
+            unit,
+            addr,
+            acc_addr,
+            first,
+            bank,
+            ends_patch,
+            ends_tile,
+            last_unit,
+            left,
+            right,
+            top,
+            bottom,
+            bottom_unit
+        );
+        self.last_x.next = (self.x.q.val() + 1) == self.unit_positions_i.val();
+        self.last.next =
+            self.running.q.val() && self.last_x.val() && (self.unit.q.val() == self.last_unit.q.val());
+        self.valid_o.next = self.running.q.val();
+        self.last_o.next = self.last.val();
+        self.addr_o.next = self.addr.q.val();
+        self.acc_addr_o.next = self.acc_addr.q.val();
+        self.swap_o.next = self.running.q.val() && self.swap.q.val();
+        self.first_o.next = self.first.q.val();
+        self.bank_o.next = self.bank.q.val();
+        self.patch_end_o.next = self.last.val() && self.ends_patch.q.val();
+        self.tile_end_o.next = self.last.val() && self.ends_tile.q.val();
+        self.zero_o.next = (self.left.q.val() && (self.x.q.val() == 0))
+            || (self.right.q.val() && self.last_x.val())
+            || (self.top.q.val() && (self.unit.q.val() == 0))
+            || (self.bottom.q.val() && (self.unit.q.val() == self.bottom_unit.q.val()));
+
+        self.swap.d.next = false;
+        self.addr.d.next = self.addr.q.val() + self.step_i.val();
+        self.acc_addr.d.next = self.acc_addr.q.val() + 1;
+        self.x.d.next = self.x.q.val() + 1;
+        if self.last_x.val() {
+            self.x.d.next = 0;
+            self.unit.d.next = self.unit.q.val() + 1;
+        }
+        if self.last.val() {
+            self.running.d.next = false;
+        }
+        if self.go_i.val() {
+            self.running.d.next = true;
+            self.swap.d.next = true;
+            self.x.d.next = 0;
+            self.unit.d.next = 0;
+            self.addr.d.next = self.addr_i.val();
+            self.acc_addr.d.next = 0;
+            self.first.d.next = self.first_i.val();
+            self.bank.d.next = self.bank_i.val();
+            self.ends_patch.d.next = self.ends_patch_i.val();
+            self.ends_tile.d.next = self.ends_tile_i.val();
+            self.last_unit.d.next = self.last_unit_i.val();
+            self.left.d.next = self.left_i.val();
+            self.right.d.next = self.right_i.val();
+            self.top.d.next = self.top_i.val();
+            self.bottom.d.next = self.bottom_i.val();
+            self.bottom_unit.d.next = self.bottom_unit_i.val();
+        }
+        if !self.rst_ni.val() {
+            self.running.d.next = false;
+        }
+    }
+}
