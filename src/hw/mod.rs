@@ -2,6 +2,7 @@
 //!
 //! | folder or file | holds |
 //! |---|---|
+//! | [`control`] | when each part of the datapath does what |
 //! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
 //!
 //! Conventions of every block:
@@ -20,3 +21,6 @@ macro_rules! comment {
 }
 #[allow(unused_imports, reason = "kernels use it")]
 pub(crate) use comment;
+
+// After the macro: textual scope.
+pub mod control;
