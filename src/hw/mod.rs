@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`control`] | when each part of the datapath does what |
 //! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
+//! | [`emit`](mod@emit) | Verilog-2005 from a circuit, one module a file |
 //!
 //! Conventions of every block:
 //! * the first fields are `clk_i: Signal<In, Clock>` and, where needed, `rst_ni: Signal<In, Bit>`, a synchronous reset,
@@ -12,6 +13,9 @@
 //!   a vector of integers is [`rt::Lanes`];
 //! * a kernel starts with `comment!("module name: what it is")`, which names the Verilog module.
 
+#[cfg(test)]
+pub(crate) mod check;
+pub mod emit;
 pub mod rt;
 
 /// A comment in a kernel; the emitter reads `comment!("module name: what it is")`.

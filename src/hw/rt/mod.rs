@@ -25,5 +25,4 @@ pub use sig::Sig;
 pub use template::Template;
 pub use ty::{Ty, s, u};
 
-#[allow(unused_imports, reason = "the emitter uses it")]
 pub(crate) use reg::FLIP_FLOP;

@@ -1,0 +1,221 @@
+//! Tests of blocks: simulated in process, then the same vectors through the emitted Verilog.
+//!
+//! A test drives [`Bench::block`]'s inputs and calls [`Bench::cycle`], asserts against its own plain-integer model, and
+//! ends with [`Bench::verilog`]: the Verilog is linted (Verilator, yosys) and must give the same outputs in Icarus.
+
+use super::emit::{self, Module};
+use rust_hdl::prelude::*;
+use std::path::Path;
+use std::process::Command;
+
+/// Random numbers of a test, the same in every run.
+pub fn random(seed: u64) -> rand_chacha::ChaCha8Rng {
+    rand::SeedableRng::seed_from_u64(seed)
+}
+
+/// A random value of `ty`, its extremes and zero more often than by chance.
+pub fn random_value(rng: &mut impl rand::Rng, ty: super::rt::Ty) -> i64 {
+    let (least, most) = ty.range();
+    match rng.random_range(0..10) {
+        0 => least,
+        1 => most,
+        2 => 0,
+        _ => rng.random_range(least..=most),
+    }
+}
+
+/// A block under test and the vectors it has seen.
+pub struct Bench<B> {
+    /// The block; set its inputs' `next` before [`Bench::cycle`], read its outputs after.
+    pub block: B,
+    clock: fn(&mut B) -> &mut Signal<In, Clock>,
+    /// Per cycle: inputs, outputs before the edge, outputs after it, as binary digits.
+    vectors: Vec<[String; 3]>,
+}
+
+impl<B: Block> Bench<B> {
+    /// A bench for `block`, whose clock is `clock`.
+    pub fn new(mut block: B, clock: fn(&mut B) -> &mut Signal<In, Clock>) -> Self {
+        block.connect_all();
+        Self { block, clock, vectors: vec![] }
+    }
+
+    /// One clock cycle with the inputs as they are; afterwards the outputs are those after the rising edge.
+    pub fn cycle(&mut self) {
+        self.level(false);
+        let [inputs, before] = self.pins();
+        self.level(true);
+        let [_, after] = self.pins();
+        self.vectors.push([inputs, before, after]);
+    }
+
+    fn level(&mut self, level: bool) {
+        (self.clock)(&mut self.block).next = level.into();
+        assert!(simulate(&mut self.block, 1000), "the block does not settle");
+    }
+
+    /// Inputs but the clock, and outputs, the first port in the highest bits.
+    fn pins(&self) -> [String; 2] {
+        let mut pins = Pins::default();
+        self.block.accept("top", &mut pins);
+        [pins.inputs, pins.outputs]
+    }
+
+    /// Emits the Verilog as module `name`, lints it and replays the vectors. In the first `settle` cycles unknown
+    /// outputs are forgiven: registers have no value before they are written.
+    ///
+    /// # Panics
+    /// On a lint message or a difference; with the environment variable `CI` also if a tool is missing.
+    pub fn verilog(&self, name: &str, settle: usize) {
+        let modules = emit::emit(name, &self.block, "a test").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for module in &modules {
+            std::fs::write(folder.path().join(format!("{}.v", module.name)), &module.text).unwrap();
+        }
+        lint(folder.path(), &modules, name);
+        self.replay(folder.path(), &modules, name, settle);
+    }
+
+    fn replay(&self, folder: &Path, modules: &[Module], name: &str, settle: usize) {
+        let vectors: Vec<String> = self.vectors.iter().map(|v| v.concat()).collect();
+        std::fs::write(folder.join("vectors.txt"), vectors.join("\n")).unwrap();
+        std::fs::write(folder.join("bench.v"), self.bench(name, settle)).unwrap();
+        let mut arguments: Vec<String> =
+            ["-g2005", "-Wall", "-o", "bench.vvp", "bench.v"].map(String::from).into();
+        arguments.extend(files(modules));
+        let Some(warnings) = run("iverilog", &arguments, folder) else { return };
+        let ours: Vec<&str> = warnings.lines().filter(|l| !l.contains("timescale")).collect();
+        assert!(ours.is_empty(), "iverilog: {}", ours.join("\n"));
+        let Some(report) = run("vvp", &["bench.vvp".into()], folder) else { return };
+        if !report.contains("0 differences") {
+            panic!("{name} differs from its Verilog:\n{report}\n{}", text_of(modules));
+        }
+    }
+
+    /// A bench that applies the vectors and counts differences.
+    fn bench(&self, name: &str, settle: usize) -> String {
+        let mut pins = Pins::default();
+        self.block.accept("top", &mut pins);
+        let of_kind = |kind| pins.ports.iter().filter(move |p| p.1 == kind).map(|p| p.0.as_str());
+        let inputs: Vec<&str> = of_kind(AtomKind::InputParameter).collect();
+        let outputs: Vec<&str> = of_kind(AtomKind::OutputParameter).collect();
+        let connections = inputs.iter().chain(&outputs).map(|p| format!(".{p}({p})")).collect::<Vec<_>>();
+        let nets = pins.ports.iter().map(|(port, _, bits)| format!("wire [{}:0] {port};\n", bits - 1));
+        let replacements = [
+            ("NETS", nets.collect()),
+            ("CONNECTIONS", connections.join(", ")),
+            ("INPUTS", inputs.join(", ")),
+            ("OUTPUTS", outputs.join(", ")),
+            ("INS", (pins.inputs.len() + 1).to_string()),
+            ("OUTS", pins.outputs.len().to_string()),
+            ("COUNT", self.vectors.len().to_string()),
+            ("SETTLE", settle.to_string()),
+            ("NAME", name.to_string()),
+        ];
+        replacements
+            .iter()
+            .fold(BENCH.to_string(), |text, (key, value)| text.replace(&format!("@{key}@"), value))
+    }
+}
+
+/// Inputs are the clock and the vector's inputs; the ports are in the order of the block.
+const BENCH: &str = "module bench;
+@NETS@
+reg [@INS@ - 2 + 2 * @OUTS@:0] vectors [0:@COUNT@ - 1];
+reg [@INS@ - 2 + 2 * @OUTS@:0] vector;
+reg [@INS@ - 1:0] inputs = 0;
+wire [@OUTS@ - 1:0] outputs = {@OUTPUTS@};
+integer t;
+integer bad = 0;
+assign {@INPUTS@} = inputs;
+@NAME@ dut (@CONNECTIONS@);
+
+task check(input [@OUTS@ - 1:0] want, input after);
+    reg [@OUTS@ - 1:0] wrong;
+    begin
+        wrong = outputs ^ want;
+        if (t < @SETTLE@ ? |wrong === 1'b1 : wrong !== 0) begin
+            if (bad < 5) $display(\"cycle %0d, after %0d: {@OUTPUTS@} = %h, not %h\", t, after, outputs, want);
+            bad = bad + 1;
+        end
+    end
+endtask
+
+initial begin
+    $readmemb(\"vectors.txt\", vectors);
+    for (t = 0; t < @COUNT@; t = t + 1) begin
+        vector = vectors[t];
+        inputs = {1'b0, vector[2 * @OUTS@ +: @INS@ - 1]};
+        #1 check(vector[@OUTS@ +: @OUTS@], 1'b0);
+        inputs[@INS@ - 1] = 1'b1;
+        #1 check(vector[0 +: @OUTS@], 1'b1);
+    end
+    $display(\"%0d differences\", bad);
+end
+endmodule
+";
+
+/// The ports of the top block and their values.
+#[derive(Default)]
+struct Pins {
+    depth: usize,
+    inputs: String,
+    outputs: String,
+    /// Name, direction, bits.
+    ports: Vec<(String, AtomKind, usize)>,
+}
+
+impl Probe for Pins {
+    fn visit_start_scope(&mut self, _: &str, _: &dyn Block) {
+        self.depth += 1;
+    }
+    fn visit_atom(&mut self, name: &str, atom: &dyn Atom) {
+        if self.depth != 1 || !atom.kind().is_parameter() {
+            return;
+        }
+        let digits = emit::bits(atom).into_iter().map(|b| if b { '1' } else { '0' });
+        self.ports.push((name.replace('$', "_"), atom.kind(), atom.bits()));
+        match atom.kind() {
+            AtomKind::OutputParameter => self.outputs.extend(digits),
+            _ if name == "clk_i" => {}
+            _ => self.inputs.extend(digits),
+        }
+    }
+    fn visit_end_scope(&mut self, _: &str, _: &dyn Block) {
+        self.depth -= 1;
+    }
+}
+
+/// Lints `modules` with Verilator and yosys.
+fn lint(folder: &Path, modules: &[Module], top: &str) {
+    let mut verilator: Vec<String> = ["--lint-only", "-Wall", "--top-module", top].map(String::from).into();
+    verilator.extend(files(modules));
+    if let Some(messages) = run("verilator", &verilator, folder) {
+        assert!(messages.trim().is_empty(), "verilator: {messages}\n{}", text_of(modules));
+    }
+    let script = format!(
+        "read_verilog {}; hierarchy -check -top {top}; proc; check -assert",
+        files(modules).collect::<Vec<_>>().join(" ")
+    );
+    run("yosys", &["-q".into(), "-p".into(), script], folder);
+}
+
+fn files(modules: &[Module]) -> impl Iterator<Item = String> {
+    modules.iter().map(|m| format!("{}.v", m.name))
+}
+
+fn text_of(modules: &[Module]) -> String {
+    modules.iter().map(|m| m.text.as_str()).collect()
+}
+
+/// What `tool` prints; `None` if it is not installed.
+fn run(tool: &str, arguments: &[String], folder: &Path) -> Option<String> {
+    let Ok(output) = Command::new(tool).args(arguments).current_dir(folder).output() else {
+        assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
+        println!("skipped: {tool} is not installed");
+        return None;
+    };
+    let text = [output.stdout, output.stderr].map(|t| String::from_utf8_lossy(&t).into_owned()).concat();
+    assert!(output.status.success(), "{tool} {}: {text}", arguments.join(" "));
+    Some(text)
+}
