@@ -1,12 +1,33 @@
 //! From float to integers: observers, calibration, lowering.
 //!
 //! A [`Plan`] holds every choice (levels, steps); [`lower`] turns a folded float model and a plan into integers.
-//! Post-training quantization and quantization-aware training differ only in how they come to the plan.
+//! Post-training quantization ([`quantize`]) and quantization-aware training differ only in how they come to
+//! the plan and the float weights.
 
+mod calibrate;
+mod correct;
+mod equalise;
+mod histogram;
 mod lower;
+mod method;
+mod observe;
 mod plan;
 pub mod qat;
+mod report;
+mod weights;
+mod widths;
 
+#[cfg(test)]
+mod tests;
+
+pub use calibrate::{Quantized, Recipe, calibrate, quantize};
+pub use correct::correct_biases;
+pub use equalise::equalise;
+pub use histogram::{Distribution, Histogram, Point};
 pub use lower::lower;
+pub use method::{Loss, Method};
+pub use observe::{Observed, observe};
 pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
+pub use report::{TensorReport, report};
+pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths};

@@ -1,0 +1,206 @@
+//! Post-training quantization: from a float model and calibration images to a plan and integers.
+
+use super::lower::lower;
+use super::weights::Choice;
+use super::{
+    LayerPlan, Method, Mode, Observed, Plan, TensorReport, Widths, correct_biases, equalise, observe, report,
+};
+use crate::arith::{Levels, Step};
+use crate::float::FloatModel;
+use crate::int::{IntModel, Quantizer};
+use crate::{Error, Result};
+use ndarray::Array4;
+
+/// What a user chooses about post-training quantization.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// Free or power-of-two steps.
+    pub mode: Mode,
+    /// One weight step an output channel.
+    pub per_channel: bool,
+    /// How steps are chosen.
+    pub method: Method,
+    /// Levels of every layer.
+    pub widths: Widths,
+    /// Cross-layer equalisation first.
+    pub equalise: bool,
+    /// Bias correction last.
+    pub correct_biases: bool,
+}
+
+/// The result of post-training quantization.
+#[derive(Clone, Debug)]
+pub struct Quantized {
+    /// The float model as it was lowered: folded, equalised, its biases corrected.
+    pub float: FloatModel,
+    /// Every choice.
+    pub plan: Plan,
+    /// The integers.
+    pub int: IntModel,
+    /// What each quantizer does to its tensor.
+    pub report: Vec<TensorReport>,
+}
+
+/// Folds, equalises, observes, calibrates, corrects and lowers `model`.
+///
+/// # Errors
+/// Those of [`Widths::resolve`], [`observe`] and [`lower`].
+pub fn quantize(
+    model: &FloatModel,
+    recipe: &Recipe,
+    batches: impl IntoIterator<Item = Result<Array4<f32>>>,
+) -> Result<Quantized> {
+    let mut float = model.clone();
+    float.validate()?;
+    recipe.widths.resolve(&float)?; // before the long work
+    float.fold_batch_norm();
+    if recipe.equalise {
+        equalise(&mut float);
+    }
+    let observed = observe(&float, batches)?;
+    let plan = calibrate(&float, recipe, &observed)?;
+    let report = report(&float, &plan, &observed);
+    if recipe.correct_biases {
+        correct_biases(&mut float, &plan, &observed);
+    }
+    let int = lower(&float, &plan)?;
+    Ok(Quantized { float, plan, int, report })
+}
+
+/// Chooses the steps of every layer of a folded `model` from what its layers read.
+pub fn calibrate(model: &FloatModel, recipe: &Recipe, observed: &[Observed]) -> Result<Plan> {
+    let levels = recipe.widths.resolve(model)?;
+    let input = input(recipe, &observed[0])?;
+    let mut layers = vec![];
+    let mut x = input;
+    for (i, (layer, levels)) in model.layers.iter().zip(levels).enumerate() {
+        let Recipe { method, mode, per_channel, .. } = *recipe;
+        let choice = Choice { method, mode, per_channel, levels: levels.weights, input: x };
+        let weight_steps = choice.steps(layer);
+        let output =
+            observed.get(i + 1).map(|read| output(recipe, read, levels.output, x.step, &weight_steps));
+        layers.push(LayerPlan { weight_levels: levels.weights, weight_steps, output });
+        x = output.unwrap_or(x);
+    }
+    Ok(Plan { mode: recipe.mode, input, layers })
+}
+
+fn input(recipe: &Recipe, images: &Observed) -> Result<Quantizer> {
+    let values = images.values.distribution().expect("observed images have values");
+    let levels = recipe.widths.input(values.min < 0.0);
+    match recipe.method.step(&values, levels, recipe.mode) {
+        Some(step) => Ok(Quantizer { step, levels }),
+        None => Err(Error::bad_layer("input", "calibration images hold nothing but 0")),
+    }
+}
+
+/// The quantizer of a layer's output, which the next layer reads as `read`.
+///
+/// With power-of-two steps, the output step is no finer than the accumulator's: a shift to the right.
+fn output(recipe: &Recipe, read: &Observed, levels: Levels, x: Step, weights: &[Step]) -> Quantizer {
+    let accumulator = weights.iter().fold(0.0, |m: f32, w| m.max(w.get())) * x.get();
+    let finest = Step::new(accumulator);
+    let best = read.values.distribution().and_then(|d| recipe.method.step(&d, levels, recipe.mode));
+    let step = match (best, finest) {
+        (Some(best), Some(finest)) if recipe.mode == Mode::Pow2 && finest > best => finest,
+        (Some(best), _) => best,
+        (None, finest) => finest.unwrap_or(x), // the layer's output is always 0
+    };
+    Quantizer { step, levels }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith;
+    use crate::int::Golden;
+    use crate::net::{Op, Shape};
+    use crate::quantize::tests::network;
+
+    const INPUT: Shape = Shape { c: 3, h: 8, w: 6 };
+
+    fn recipe(mode: Mode, weights: u32, acts: u32) -> Recipe {
+        Recipe {
+            mode,
+            per_channel: true,
+            method: Method::Mse,
+            widths: Widths::bits(weights, acts),
+            equalise: false,
+            correct_biases: true,
+        }
+    }
+
+    fn model() -> FloatModel {
+        let conv = |co, pool| Op::Conv { co, pool };
+        network(INPUT, &[conv(8, true), conv(8, false), Op::Dense { co: 8 }, Op::Dense { co: 5 }])
+    }
+
+    fn images() -> Array4<f32> {
+        Array4::from_shape_fn((16, 3, 8, 6), |(n, c, i, j)| {
+            ((n * 31 + c * 17 + i * 7 + j * n) % 23) as f32 / 11.0 - 1.0
+        })
+    }
+
+    /// Signal to noise of the integer network's logits against the float network's, in dB.
+    fn sqnr(recipe: &Recipe) -> f64 {
+        let (model, x) = (model(), images());
+        let quantized = quantize(&model, recipe, [Ok(x.clone())]).unwrap();
+        let codes = x.mapv(|x| arith::quantize(x, quantized.plan.input.step, quantized.plan.input.levels));
+        let logits = Golden::new(&quantized.int).unwrap().logits(codes.view()).unwrap();
+        let last = quantized.plan.layers.last().unwrap();
+        let read = quantized.plan.input_quantizers().last().unwrap().step.get();
+        let (mut signal, mut noise) = (0.0, 0.0);
+        for ((n, c), want) in model.forward(&x).unwrap().indexed_iter() {
+            let got = logits[[n, c]] as f64 * f64::from(last.weight_step(c).get()) * f64::from(read);
+            signal += f64::from(*want).powi(2);
+            noise += (f64::from(*want) - got).powi(2);
+        }
+        10.0 * (signal / noise).log10()
+    }
+
+    #[test]
+    fn more_bits_are_closer_to_float() {
+        for mode in [Mode::Free, Mode::Pow2] {
+            let by_bits = [4, 8, 12, 16].map(|bits| sqnr(&recipe(mode, bits, bits)));
+            assert!(by_bits.is_sorted(), "{mode:?}: {by_bits:?}");
+            assert!(by_bits[1] > 30.0 && by_bits[3] > 70.0, "{mode:?}: {by_bits:?}");
+        }
+    }
+
+    #[test]
+    fn every_recipe_lowers() {
+        for (weights, acts) in [(2, 2), (2, 16), (16, 2), (5, 3)] {
+            for mode in [Mode::Free, Mode::Pow2] {
+                for method in [Method::MinMax, Method::Percentile(99.0), Method::Mse] {
+                    let mut recipe = recipe(mode, weights, acts);
+                    recipe.widths.ends = 2;
+                    (recipe.method, recipe.per_channel, recipe.equalise) = (method, weights == 2, acts == 2);
+                    assert!(sqnr(&recipe) > -10.0, "{recipe:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bad_images_are_refused() {
+        let refused = |batches: Vec<Result<Array4<f32>>>, want: &str| {
+            let error = quantize(&model(), &recipe(Mode::Free, 8, 8), batches).unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        };
+        refused(vec![], "--calib: no calibration images");
+        let mut nan = images();
+        nan[[1, 0, 2, 3]] = f32::NAN;
+        refused(vec![Ok(nan)], "layer conv1: calibration images make it read NaN");
+        refused(vec![Ok(Array4::zeros((2, 3, 8, 6)))], "layer input: calibration images hold nothing but 0");
+    }
+
+    #[test]
+    fn every_quantizer_is_reported() {
+        let quantized = quantize(&model(), &recipe(Mode::Free, 8, 8), [Ok(images())]).unwrap();
+        let rows: Vec<_> = quantized.report.iter().map(|r| (r.layer.as_str(), r.tensor)).collect();
+        let want = [("input", "output"), ("conv1", "weights"), ("conv1", "output"), ("conv2", "weights")];
+        assert_eq!((&rows[..4], rows.len(), rows[7]), (&want[..], 8, ("fc4", "weights")));
+        let sqnr = quantized.report.iter().map(|r| r.loss.sqnr_db.unwrap_or(f64::INFINITY));
+        assert!(sqnr.clone().all(|db| db > 35.0), "{:?}", sqnr.collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,163 @@
+//! Which levels each layer gets: a default, wider ends, and exceptions by name.
+
+use crate::arith::{Levels, WIDTHS};
+use crate::float::FloatModel;
+use crate::{Error, Result};
+
+/// Bits of the ends unless the user says otherwise.
+pub const DEFAULT_ENDS: u32 = 8;
+
+/// Levels of a network's weights and activations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Widths {
+    /// Weights of all layers not named otherwise.
+    pub weights: Levels,
+    /// Outputs of all layers not named otherwise.
+    pub acts: Levels,
+    /// Least bits of the image, of the weights of the first and the last layer, and of what the last layer reads.
+    pub ends: u32,
+    /// Exceptions; they win over `ends`.
+    pub layers: Vec<Exception>,
+}
+
+/// Levels of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    /// Name of the layer.
+    pub layer: String,
+    /// Its weights.
+    pub weights: Levels,
+    /// Its output; `None` leaves the default.
+    pub output: Option<Levels>,
+}
+
+/// Levels of one layer, all rules applied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerLevels {
+    /// Weights.
+    pub weights: Levels,
+    /// Output; unused in the last layer.
+    pub output: Levels,
+}
+
+impl Widths {
+    /// Two's complement weights of `weights` bits, unsigned activations of `acts` bits, at least 8 bits at the ends.
+    pub fn bits(weights: u32, acts: u32) -> Self {
+        Self {
+            weights: Levels::signed(weights),
+            acts: Levels::unsigned(acts),
+            ends: DEFAULT_ENDS,
+            layers: vec![],
+        }
+    }
+
+    /// The image's levels, given whether any calibration pixel is negative.
+    pub fn input(&self, signed: bool) -> Levels {
+        let bits = self.acts.bits().max(self.ends);
+        if signed { Levels::signed(bits) } else { Levels::unsigned(bits) }
+    }
+
+    /// Levels of each layer of `model`.
+    ///
+    /// # Errors
+    /// An exception for a layer that does not exist, naming those that do; levels that make no sense.
+    pub fn resolve(&self, model: &FloatModel) -> Result<Vec<LayerLevels>> {
+        check_levels("--weights", self.weights, false)?;
+        check_levels("--acts", self.acts, true)?;
+        let last = model.layers.len() - 1;
+        let default = |i: usize| LayerLevels {
+            weights: if i == 0 || i == last { at_least(self.weights, self.ends) } else { self.weights },
+            output: if i + 1 == last { at_least(self.acts, self.ends) } else { self.acts },
+        };
+        let mut levels: Vec<_> = (0..=last).map(default).collect();
+        for exception in &self.layers {
+            check_levels("--layer", exception.weights, false)?;
+            let place = model.layers.iter().position(|l| l.name == exception.layer);
+            let place = place.ok_or_else(|| unknown(&exception.layer, model))?;
+            levels[place].weights = exception.weights;
+            if let Some(output) = exception.output {
+                check_levels("--layer", output, true)?;
+                levels[place].output = output;
+            }
+        }
+        Ok(levels)
+    }
+}
+
+/// `levels` if they have `bits` bits, else all levels of `bits` bits of the same sign.
+fn at_least(levels: Levels, bits: u32) -> Levels {
+    match levels.bits() >= bits {
+        true => levels,
+        false if levels.is_signed() => Levels::signed(bits),
+        false => Levels::unsigned(bits),
+    }
+}
+
+/// Refuses levels outside the contract with the option's name.
+fn check_levels(option: &str, levels: Levels, activations: bool) -> Result<()> {
+    let Levels { a, b } = levels;
+    if !levels.is_valid() {
+        return Err(Error::usage(option, format!("levels {a}..{b}, a ≤ 0 ≤ b and a < b are needed")));
+    }
+    if levels.bits() > *WIDTHS.end() {
+        let (bits, widest) = (levels.bits(), WIDTHS.end());
+        return Err(Error::usage(option, format!("levels {a}..{b} need {bits} bits, at most {widest}")));
+    }
+    if activations && a != 0 {
+        return Err(Error::usage(option, format!("levels {a}..{b}, activations after a ReLU start at 0")));
+    }
+    Ok(())
+}
+
+fn unknown(name: &str, model: &FloatModel) -> Error {
+    let known: Vec<&str> = model.layers.iter().map(|l| l.name.as_str()).collect();
+    Error::usage("--layer", format!("no layer {name:?}; the model has {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::tests::chain;
+
+    #[test]
+    fn ends_are_wide_and_exceptions_win() {
+        let model = chain(&[2, 2, 2, 2]);
+        let mut widths = Widths::bits(4, 3);
+        let exception = Exception { layer: "fc4".into(), weights: Levels::narrow(2), output: None };
+        widths.layers.push(exception);
+        let levels = widths.resolve(&model).unwrap();
+        assert_eq!(levels.iter().map(|l| l.weights.bits()).collect::<Vec<_>>(), [8, 4, 4, 2]);
+        assert_eq!(levels.iter().map(|l| l.output.bits()).collect::<Vec<_>>(), [3, 3, 8, 3]);
+        assert_eq!((widths.input(true), widths.input(false)), (Levels::signed(8), Levels::unsigned(8)));
+        widths.ends = 2;
+        assert_eq!(widths.resolve(&model).unwrap()[0].weights, Levels::signed(4));
+    }
+
+    #[test]
+    fn levels_that_make_no_sense_name_the_option() {
+        let model = chain(&[2, 2]);
+        let refused = |change: fn(&mut Widths), want: &str| {
+            let mut widths = Widths::bits(8, 8);
+            change(&mut widths);
+            let error = widths.resolve(&model).unwrap_err();
+            assert_eq!((error.to_string().as_str(), error.exit_code()), (want, 2));
+        };
+        refused(
+            |w| w.weights = Levels { a: 1, b: 3 },
+            "--weights: levels 1..3, a ≤ 0 ≤ b and a < b are needed",
+        );
+        refused(
+            |w| w.weights = Levels { a: -1, b: 70000 },
+            "--weights: levels -1..70000 need 18 bits, at most 16",
+        );
+        refused(
+            |w| w.acts = Levels::signed(8),
+            "--acts: levels -128..127, activations after a ReLU start at 0",
+        );
+        let stranger = || Exception { layer: "conv9".into(), weights: Levels::signed(8), output: None };
+        let mut widths = Widths::bits(8, 8);
+        widths.layers.push(stranger());
+        let error = widths.resolve(&model).unwrap_err().to_string();
+        assert_eq!(error, "--layer: no layer \"conv9\"; the model has fc1, fc2");
+    }
+}
