@@ -4,7 +4,12 @@ use clap::{Parser, Subcommand};
 use vgg2rtl::Result;
 
 mod doctor;
+mod eval;
+mod images;
 mod inspect;
+mod progress;
+mod quantize;
+mod table;
 
 /// From a trained float VGG16 to fixed point and verified Verilog.
 #[derive(Parser)]
@@ -17,13 +22,17 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Doctor(doctor::Args),
+    Eval(eval::Args),
     Inspect(inspect::Args),
+    Quantize(Box<quantize::Args>),
 }
 
 /// Runs the verb.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Doctor(args) => doctor::run(&args),
+        Verb::Eval(args) => eval::run(&args),
+        Verb::Quantize(args) => quantize::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
     }
 }

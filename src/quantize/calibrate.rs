@@ -74,7 +74,8 @@ pub fn calibrate(model: &FloatModel, recipe: &Recipe, observed: &[Observed]) -> 
     let mut layers = vec![];
     let mut x = input;
     for (i, (layer, levels)) in model.layers.iter().zip(levels).enumerate() {
-        let Recipe { method, mode, per_channel, .. } = *recipe;
+        let Recipe { method, mode, .. } = *recipe;
+        let per_channel = recipe.per_channel && i + 1 < model.layers.len();
         let choice = Choice { method, mode, per_channel, levels: levels.weights, input: x };
         let weight_steps = choice.steps(layer);
         let output =

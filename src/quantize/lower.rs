@@ -159,6 +159,7 @@ mod tests {
         refused(|_, p| p.layers[0].output = None, "layer fc1: every layer but the last");
         refused(|_, p| p.layers[0].weight_steps = vec![step(0.5); 3], "layer fc1: 3 weight steps");
         refused(|_, p| p.layers[0].weight_steps[1] = step(0.3), "layer fc1: step 0.3 is not a power of two");
+        refused(|_, p| p.layers[1].weight_steps = vec![step(0.5); 2], "layer fc2: logits are compared");
         refused(|_, p| p.layers[0].weight_levels = Levels { a: 1, b: 3 }, "layer fc1: levels 1 … 3");
         refused(|_, p| p.input.levels.b = 1 << 20, "layer input: levels");
         refused(|_, p| p.layers[0].weight_steps[0] = step(4.0), "layer fc1: steps of weights 4");

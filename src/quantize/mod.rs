@@ -14,6 +14,7 @@ mod observe;
 mod plan;
 pub mod qat;
 mod report;
+mod score;
 mod weights;
 mod widths;
 
@@ -30,4 +31,5 @@ pub use observe::{Observed, observe};
 pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
 pub use report::{TensorReport, report};
+pub use score::{Executor, Score, golden_logits, input_codes};
 pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths};

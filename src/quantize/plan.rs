@@ -22,7 +22,7 @@ pub enum Mode {
 pub struct LayerPlan {
     /// Range of the weights' codes.
     pub weight_levels: Levels,
-    /// One, or one an output channel.
+    /// One, or one an output channel; one in the last layer, whose accumulators are compared with one another.
     pub weight_steps: Vec<Step>,
     /// Step and levels (`a = 0`: ReLU) of the layer's output; `None` for the last layer, and no other.
     pub output: Option<Quantizer>,
@@ -67,6 +67,9 @@ impl Plan {
             }
             if plan.output.is_some() != (i + 1 < layers) {
                 return bad("every layer but the last needs an output quantizer".into());
+            }
+            if plan.output.is_none() && plan.weight_steps.len() != 1 {
+                return bad("logits are compared with one another: they need a common weight step".into());
             }
             if let Err(reason) = self.check_layer(plan, layer.op.co()) {
                 return bad(reason);

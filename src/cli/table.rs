@@ -1,0 +1,15 @@
+//! Tables on standard output.
+
+/// Prints rows under a head; the first column to the left, the others to the right.
+pub fn print(head: &[&str], rows: &[Vec<String>]) {
+    let head: Vec<String> = head.iter().map(|h| h.to_string()).collect();
+    let width = |c: usize| rows.iter().chain([&head]).map(|r| r[c].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    for row in [&head].into_iter().chain(rows) {
+        let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, &w))| match c {
+            0 => format!("{cell:w$}"),
+            _ => format!("{cell:>w$}"),
+        });
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

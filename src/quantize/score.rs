@@ -1,0 +1,120 @@
+//! How well an executor classifies, and how often it agrees with the float network.
+
+use crate::Result;
+use crate::arith;
+use crate::int::{Golden, IntModel};
+use ndarray::{Array2, Array4, ArrayView1};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// Anything that turns preprocessed images `(image, channel, row, column)` into logits `(image, class)`.
+pub type Executor<'a> = dyn Fn(&Array4<f32>) -> Result<Array2<f64>> + 'a;
+
+/// Counts over a data set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Score {
+    /// Images seen.
+    pub images: usize,
+    /// Images with a label.
+    pub labelled: usize,
+    /// Labelled images whose label has the greatest logit.
+    pub correct: usize,
+    /// Labelled images whose label is among the five greatest logits.
+    pub top5: usize,
+    /// Images on which the reference has the same greatest logit.
+    pub agreeing: usize,
+    /// Labelled images, by label and greatest logit.
+    pub confusion: Vec<Vec<usize>>,
+    /// Time that the executor took.
+    #[serde(skip)]
+    pub time: Duration,
+}
+
+impl Score {
+    /// Runs `executor` on `images` and compares with labels, `None` where there is none, and with `reference`.
+    pub fn add(
+        &mut self,
+        images: &Array4<f32>,
+        labels: &[Option<usize>],
+        executor: &Executor,
+        reference: Option<&Executor>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let logits = executor(images)?;
+        self.time += start.elapsed();
+        let reference = reference.map(|run| run(images)).transpose()?;
+        for (i, (logits, label)) in logits.outer_iter().zip(labels).enumerate() {
+            self.images += 1;
+            let best = arg_max(logits);
+            if reference.as_ref().is_some_and(|r| arg_max(r.row(i)) == best) {
+                self.agreeing += 1;
+            }
+            if let &Some(label) = label {
+                self.count(label, best, rank(logits, label), logits.len());
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, label: usize, best: usize, rank: usize, classes: usize) {
+        self.confusion.resize(classes, vec![0; classes]);
+        self.confusion[label][best] += 1;
+        self.labelled += 1;
+        self.correct += (rank == 0) as usize;
+        self.top5 += (rank < 5) as usize;
+    }
+
+    /// Images a second.
+    pub fn rate(&self) -> f64 {
+        self.images as f64 / self.time.as_secs_f64().max(1e-9)
+    }
+}
+
+/// First of the greatest values.
+fn arg_max(logits: ArrayView1<f64>) -> usize {
+    (0..logits.len()).find(|&c| rank(logits, c) == 0).unwrap_or(0)
+}
+
+/// Classes before `class` when sorted by logit, the first of equals in front.
+fn rank(logits: ArrayView1<f64>, class: usize) -> usize {
+    let own = logits[class];
+    logits.iter().enumerate().filter(|&(c, &v)| v > own || (v == own && c < class)).count()
+}
+
+/// Codes of preprocessed images for an integer network.
+pub fn input_codes(model: &IntModel, images: &Array4<f32>) -> Array4<i32> {
+    images.mapv(|x| arith::quantize(x, model.input.step, model.input.levels))
+}
+
+/// The golden model as an executor: its logits are integers below 2^48, exact in f64.
+pub fn golden_logits(model: &IntModel, golden: &Golden, images: &Array4<f32>) -> Result<Array2<f64>> {
+    Ok(golden.logits(input_codes(model, images).view())?.mapv(|v| v as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::arr2;
+
+    #[test]
+    fn counts_by_hand() {
+        let run = |_: &Array4<f32>| {
+            Ok(arr2(&[
+                [0.0, 1.0, 5.0, 2.0, 3.0, 4.0],
+                [9.0, 1.0, 9.0, 0.0, 0.0, 0.0], // a tie: the first wins
+                [0.0, 0.0, 0.0, 7.0, 0.0, 0.0],
+            ]))
+        };
+        let reference = |_: &Array4<f32>| {
+            let mut logits = Array2::zeros((3, 6));
+            (logits[[0, 2]], logits[[1, 2]], logits[[2, 3]]) = (1.0, 1.0, 1.0);
+            Ok(logits)
+        };
+        let mut score = Score::default();
+        let labels = [Some(0), Some(2), None];
+        score.add(&Array4::zeros((3, 1, 1, 1)), &labels, &run, Some(&reference)).unwrap();
+        assert_eq!((score.images, score.labelled, score.correct), (3, 2, 0));
+        assert_eq!((score.top5, score.agreeing), (1, 2)); // label 0 is last of six
+        assert_eq!((score.confusion[0][2], score.confusion[2][0]), (1, 1));
+    }
+}
