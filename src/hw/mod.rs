@@ -3,6 +3,7 @@
 //! | folder or file | holds |
 //! |---|---|
 //! | [`control`] | when each part of the datapath does what |
+//! | [`datapath`] | array, buffers, accumulators, requantization, pooling |
 //! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
 //! | [`emit`](mod@emit) | Verilog-2005 from a circuit, one module a file |
 //!
@@ -28,3 +29,4 @@ pub(crate) use comment;
 
 // After the macro: textual scope.
 pub mod control;
+pub mod datapath;

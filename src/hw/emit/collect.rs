@@ -14,6 +14,8 @@ pub struct Item {
     pub signed: bool,
     /// Whether kernels see a `bool`.
     pub is_bool: bool,
+    /// Whether it has lanes, and so a range even if there is one bit only.
+    pub is_lanes: bool,
     /// Value, of constants.
     pub value: i128,
     /// Names of the states, of state machines.
@@ -99,8 +101,9 @@ fn item(name: String, atom: &dyn Atom) -> Item {
     let signed = matches!(descriptor.kind, TypeKind::Signed(_));
     let states = if let TypeKind::Enum(states) = descriptor.kind { states } else { vec![] };
     let is_bool = matches!(descriptor.name.as_str(), "Bit" | "clock");
+    let is_lanes = descriptor.name.starts_with("Lanes");
     let value = if atom.kind() == AtomKind::Constant { value(&bits(atom), signed) } else { 0 };
-    Item { name, kind: atom.kind(), bits: atom.bits(), signed, is_bool, value, states }
+    Item { name, kind: atom.kind(), bits: atom.bits(), signed, is_bool, is_lanes, value, states }
 }
 
 /// The bits that `atom` holds, most significant first.

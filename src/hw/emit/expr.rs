@@ -107,7 +107,7 @@ impl<'a> Printer<'a> {
 
     fn binary(&mut self, e: &Expr, op: Op, l: &Expr, r: &Expr, bits: usize) -> Result<Text> {
         match op {
-            Op::And if low_mask(l).or(low_mask(r)).is_some() => self.masked(l, r, bits),
+            Op::And if self.low_mask(l).or(self.low_mask(r)).is_some() => self.masked(l, r, bits),
             Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor => self.infix(op, l, r, bits),
             Op::Mul if bits < self.shape(e)?.bits => self.infix(op, l, r, bits),
             Op::Shl => {
@@ -136,13 +136,19 @@ impl<'a> Printer<'a> {
 
     /// `x & (2^n − 1)`: the low n bits of x.
     fn masked(&mut self, l: &Expr, r: &Expr, bits: usize) -> Result<Text> {
-        let (x, n) = match (low_mask(r), low_mask(l)) {
+        let (x, n) = match (self.low_mask(r), self.low_mask(l)) {
             (Some(n), _) => (l, n),
             (None, Some(n)) => (r, n),
             (None, None) => return self.infix(Op::And, l, r, bits),
         };
         let low = self.cut(x, n.min(bits))?;
         Ok(if bits > n { padded(low.text, n, bits) } else { low })
+    }
+
+    /// n of the constant 2^n − 1, n > 0.
+    fn low_mask(&self, e: &Expr) -> Option<usize> {
+        let value = constant(self.symbols, e)?;
+        (value > 0 && value & (value + 1) == 0).then(|| value.count_ones() as usize)
     }
 
     /// Bits `by` and up of `x`, `bits` of them.
@@ -287,12 +293,6 @@ fn constant(symbols: &Symbols, e: &Expr) -> Option<usize> {
         Expr::Signal(name) => usize::try_from(symbols.get(name).ok()?.value?).ok(),
         _ => None,
     }
-}
-
-/// n of the constant 2^n − 1, n > 0.
-fn low_mask(e: &Expr) -> Option<usize> {
-    let Expr::Const(value) = e else { return None };
-    (*value > 0 && (value + 1) & value == 0).then(|| bits_of(*value))
 }
 
 /// The shape that holds both.

@@ -81,7 +81,9 @@ fn ports(node: &Node, procedural: &HashSet<String>) -> String {
             _ if procedural.contains(&item.name) => "output reg ",
             _ => "output wire",
         };
-        format!("{}{kind} {}{}", pad(1), range(item.bits, item.signed), identifier(&item.name))
+        let range =
+            if item.is_lanes && item.bits == 1 { "[0:0] ".into() } else { range(item.bits, item.signed) };
+        format!("{}{kind} {range}{}", pad(1), identifier(&item.name))
     };
     let ports: Vec<String> = node.items.iter().filter(|i| i.is_port()).map(port).collect();
     format!(" (\n{}\n);", ports.join(",\n"))

@@ -1,0 +1,42 @@
+//! The datapath: cells that the control wires together.
+//!
+//! Cycle numbers in the descriptions count rising edges: an input "at cycle t" is sampled by the edge that ends cycle t, and
+//! a register written by that edge is visible at cycle t + 1. Each cell states its latency as a constant or a function.
+
+mod accumulator;
+mod accumulators;
+mod array;
+mod delay;
+mod extend;
+mod lane;
+mod lane_buffer;
+mod max_pool;
+mod pe;
+mod ram;
+mod requantizer;
+mod requantizer_pow2;
+mod round_shift;
+
+pub use accumulator::Accumulator;
+pub use accumulators::Accumulators;
+pub use array::Array;
+pub use delay::Delay;
+pub use extend::Extend;
+pub use lane::Lane;
+pub use lane_buffer::LaneBuffer;
+pub use max_pool::MaxPool;
+pub use pe::Pe;
+pub use ram::Ram;
+pub use requantizer::Requantizer;
+pub use requantizer_pow2::RequantizerPow2;
+pub use round_shift::RoundShift;
+
+/// Bits of an address of `depth` words, at least one.
+pub fn address_bits(depth: usize) -> u32 {
+    depth.next_power_of_two().ilog2().max(1)
+}
+
+/// A module whose Verilog is `code`, which starts with `// module name: what it is`.
+fn text(code: String) -> rust_hdl::prelude::Verilog {
+    rust_hdl::prelude::Verilog::Wrapper(rust_hdl::prelude::Wrapper { code, cores: String::new() })
+}
