@@ -6,6 +6,7 @@ use vgg2rtl::Result;
 mod doctor;
 mod eval;
 mod images;
+mod import;
 mod inspect;
 mod progress;
 mod quantize;
@@ -23,6 +24,7 @@ pub struct Cli {
 enum Verb {
     Doctor(doctor::Args),
     Eval(eval::Args),
+    Import(Box<import::Args>),
     Inspect(inspect::Args),
     Quantize(Box<quantize::Args>),
 }
@@ -33,6 +35,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
+        Verb::Import(args) => import::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod data;
 mod forward;
+pub mod import;
 mod model;
 
 pub use data::{DataSet, Split};
 pub use forward::{Point, Seen};
+pub use import::import;
 pub use model::{BatchNorm, FloatLayer, FloatModel};

@@ -9,16 +9,29 @@ use ndarray::Array3;
 /// The input `(channel, row, column)` for `picture`; the error says why the picture does not fit the network.
 pub fn preprocess(picture: &Picture, header: &Header) -> Result<Array3<f32>, String> {
     let (p, input) = (&header.preprocessing, header.input);
-    let channels = if p.colour == Colour::Grey { 1 } else { 3 };
-    if input.c != channels || p.mean.len() != channels || p.std.len() != channels {
-        let found = (input.c, p.mean.len(), p.std.len());
-        return Err(format!(
-            "{:?} preprocessing makes {channels} channels; input, mean, std have {found:?}",
-            p.colour
-        ));
-    }
-    let fitted = fit(picture, p.fit, input)?.with_channels(channels);
+    p.check(input)?;
+    let fitted = fit(picture, p.fit, input)?.with_channels(input.c);
     Ok(normalise(&fitted, p, input))
+}
+
+impl Preprocessing {
+    /// Whether it makes an input of shape `input`; else why not.
+    pub fn check(&self, input: Shape) -> Result<(), String> {
+        let channels = if self.colour == Colour::Grey { 1 } else { 3 };
+        let counts = (input.c, self.mean.len(), self.std.len());
+        if counts != (channels, channels, channels) {
+            let colour = format!("{:?}", self.colour).to_lowercase();
+            return Err(format!("{colour} makes {channels} channels; input, mean, std have {counts:?}"));
+        }
+        let finite = self.mean.iter().chain(&self.std).chain([&self.scale]).all(|v| v.is_finite());
+        if !finite || self.std.contains(&0.0) {
+            return Err(format!(
+                "scale {}, mean {:?}, std {:?} make no sense",
+                self.scale, self.mean, self.std
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// `picture` at the input's size.

@@ -1,0 +1,91 @@
+//! ONNX files of VGG-like chains: channels first as PyTorch exports them, channels last as tf2onnx does.
+//!
+//! | file | from | to |
+//! |---|---|---|
+//! | `proto` | bytes | messages |
+//! | `constants` | messages | initializers, external data, integer vectors that shape a Reshape |
+//! | `chain` | messages | the nodes between input and output, in order |
+//! | `build`, `affine`, `dense` | nodes | [`FloatModel`] |
+
+mod affine;
+mod build;
+mod chain;
+mod constants;
+mod dense;
+pub mod proto;
+mod shape_ops;
+
+use super::options::Options;
+use crate::float::FloatModel;
+use crate::net::{Header, Shape};
+use build::Builder;
+use chain::Chain;
+use constants::Constants;
+use prost::Message;
+use proto::{GraphProto, ModelProto, NodeProto};
+use std::path::Path;
+
+/// The network of an ONNX file; `folder` is where external data lie.
+pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Result<FloatModel, String> {
+    let file = ModelProto::decode(bytes).map_err(|e| format!("not a whole ONNX file: {e}"))?;
+    let graph = file.graph.ok_or("an ONNX file without a graph")?;
+    let constants = Constants::new(&graph, folder);
+    let chain = Chain::new(&graph, &constants)?;
+    let (input, layout) = input_shape(&chain, options)?;
+    let mut builder = Builder::new(&chain, &constants, input, layout);
+    for node in &chain.nodes {
+        builder.apply(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
+    }
+    let layers = builder.finish()?;
+    let preprocessing = match layout {
+        Layout::ChannelsFirst => options.torch_preprocessing(input),
+        Layout::ChannelsLast => options.keras_preprocessing(input),
+    };
+    let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
+    Ok(FloatModel { header, layers })
+}
+
+/// Order of the input's dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    ChannelsFirst,
+    ChannelsLast,
+}
+
+/// The node's name, or its output's where it has none.
+fn label(node: &NodeProto) -> &str {
+    if node.name.is_empty() { node.output.first().map_or("?", String::as_str) } else { &node.name }
+}
+
+/// Shape of one image, from the graph's input and the user; channels last where the first node transposes it so.
+fn input_shape(chain: &Chain, options: &Options) -> Result<(Shape, Layout), String> {
+    let first = chain.nodes.first().ok_or("the graph has no nodes")?;
+    let [_, d1, d2, d3] = chain.input_dims[..] else {
+        return Err(format!("input {} has {} dimensions, must have 4", chain.input, chain.input_dims.len()));
+    };
+    let turned = first.op_type == "Transpose" && first.ints("perm") == Some(&[0, 3, 1, 2]);
+    // Where there is one channel, exporters reshape instead.
+    let turned = turned || (first.op_type == "Reshape" && d3 == Some(1) && d1 != Some(1));
+    let layout = if turned { Layout::ChannelsLast } else { Layout::ChannelsFirst };
+    let dims = if turned { [d3, d1, d2] } else { [d1, d2, d3] };
+    let said = options.input.map(|s| [s.c, s.h, s.w]);
+    let mut shape = [0; 3];
+    for i in 0..3 {
+        shape[i] = match (dims[i], said.map(|s| s[i])) {
+            (Some(d), Some(s)) if d != s => return Err(format!("--input says {s} where the file says {d}")),
+            (Some(d), _) | (None, Some(d)) => d,
+            (None, None) => return Err("the file does not say the input's size: give --input CxHxW".into()),
+        };
+    }
+    let [c, h, w] = shape;
+    match [c, h, w].iter().all(|d| (1..=1 << 14).contains(d)) {
+        true => Ok((Shape { c, h, w }, layout)),
+        false => Err(format!("an input of {c}×{h}×{w} makes no sense")),
+    }
+}
+
+/// The graph's inputs that are no initializers: old files list those, too.
+fn true_inputs(graph: &GraphProto) -> impl Iterator<Item = &proto::ValueInfoProto> {
+    let is_weight = |name: &str| graph.initializer.iter().any(|t| t.name == name);
+    graph.input.iter().filter(move |i| !is_weight(&i.name))
+}
