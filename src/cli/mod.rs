@@ -11,6 +11,7 @@ mod inspect;
 mod progress;
 mod quantize;
 mod table;
+mod train;
 
 /// From a trained float VGG16 to fixed point and verified Verilog.
 #[derive(Parser)]
@@ -27,6 +28,7 @@ enum Verb {
     Import(Box<import::Args>),
     Inspect(inspect::Args),
     Quantize(Box<quantize::Args>),
+    Train(Box<train::Args>),
 }
 
 /// Runs the verb.
@@ -37,5 +39,6 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
+        Verb::Train(args) => train::run(&args),
     }
 }

@@ -17,6 +17,7 @@ mod report;
 mod score;
 mod weights;
 mod widths;
+pub mod train;
 
 #[cfg(test)]
 mod tests;

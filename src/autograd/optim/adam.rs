@@ -31,13 +31,14 @@ impl Optimizer for Adam {
         let (c1, c2) = (1.0 - b1.powf(self.steps), 1.0 - b2.powf(self.steps));
         for (p, g) in parameters.iter_mut().zip(gradients) {
             let Some(g) = g else { continue };
+            let size = p.size;
             let shrink = 1.0 - rate * if p.decay { self.decay } else { 0.0 };
             let zeros = || ArrayD::zeros(p.value.raw_dim());
             let (m, v) = self.moments.entry(p.name.clone()).or_insert_with(|| (zeros(), zeros()));
             Zip::from(&mut p.value).and(g).and(m).and(v).for_each(|w, &g, m, v| {
                 *m = b1 * *m + (1.0 - b1) * g;
                 *v = b2 * *v + (1.0 - b2) * g * g;
-                *w = *w * shrink - rate * (*m / c1) / ((*v / c2).sqrt() + eps);
+                *w = *w * shrink - rate * size * (*m / c1) / ((*v / c2).sqrt() + eps);
             });
         }
     }
@@ -71,6 +72,7 @@ mod tests {
             name: "w".into(),
             value: ndarray::arr1(&[1.0f32]).into_dyn().into_shared(),
             decay: true,
+            size: 1.0,
         }]
     }
 

@@ -33,7 +33,7 @@ mod tests {
     fn by_hand() {
         let at = |x: f32| {
             let value = ndarray::arr1(&[x]).into_dyn().into_shared();
-            [Parameter { name: "w".into(), value, decay: false }]
+            [Parameter { name: "w".into(), value, decay: false, size: 1.0 }]
         };
         let mut average = Average::new(0.75, &at(0.0));
         average.update(&at(4.0));

@@ -25,6 +25,9 @@ pub struct Parameter {
     pub value: Tensor<f32>,
     /// Whether weight decay applies: weights yes; biases, batch norm and quantization steps no.
     pub decay: bool,
+    /// Size of the parameter where it has one: Adam's updates, which know no size, are relative to it. 1
+    /// for weights; a learned quantization step's starting value.
+    pub size: f32,
 }
 
 /// Gradients in the order of the parameters; `None` where none arrived.

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn two_steps_by_hand() {
         let value = ndarray::arr1(&[1.0f32]).into_dyn().into_shared();
-        let mut p = [Parameter { name: "w".into(), value, decay: true }];
+        let mut p = [Parameter { name: "w".into(), value, decay: true, size: 1.0 }];
         let g = vec![Some(ndarray::arr1(&[0.5f32]).into_dyn())];
         let mut sgd = Sgd { momentum: 0.5, decay: 0.5, ..Sgd::default() };
         sgd.step(&mut p, &g, 0.5); // v = 1, w = 0.5

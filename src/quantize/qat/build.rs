@@ -13,9 +13,10 @@ use crate::net::{KERNEL, Op};
 use crate::quantize::Mode;
 use crate::{Error, Result};
 use ndarray::{ArrayD, ArrayView4, IxDyn};
+use serde::Serialize;
 
 /// What to quantize, and how its steps learn.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Spec {
     /// How steps are learned; [`Learn::Tqt`] makes them powers of two.
     pub learn: Learn,
@@ -128,12 +129,16 @@ impl Net {
         let values = steps.iter().map(|&s| learn.parameter(s)).collect();
         let name = format!("{}.{part}", self.layers[i].name);
         let step = self.parameter(name, &[steps.len()], values, false);
+        if learn == Learn::Lsq {
+            let mean = self.values(step).iter().sum::<f32>() / steps.len() as f32;
+            self.parameters[step].size = mean;
+        }
         Site { quantizer: FakeQuantizer { levels, learn }, step }
     }
 
     fn parameter(&mut self, name: String, shape: &[usize], values: Vec<f32>, decay: bool) -> usize {
         let value = ArrayD::from_shape_vec(IxDyn(shape), values).expect("the model is valid").into_shared();
-        self.parameters.push(Parameter { name, value, decay });
+        self.parameters.push(Parameter { name, value, decay, size: 1.0 });
         self.parameters.len() - 1
     }
 
@@ -153,14 +158,14 @@ impl Net {
                 .chunks_exact_mut(inputs)
                 .enumerate()
                 .for_each(|(c, w)| w.iter_mut().for_each(|w| *w *= sign(c)));
-            let mean = (0..co).map(|c| f64::from(sign(c) * (bn.mean[c] - bias[c]))).collect();
+            let mean = (0..co).map(|c| sign(c) * (bn.mean[c] - bias[c])).collect();
             bias.fill(0.0);
             let gamma = (0..co).map(|c| (bn.gamma[c] * sign(c)).max(LEAST_GAMMA)).collect();
             Norm {
                 gamma: self.parameter(name("gamma"), &[co], gamma, false),
                 beta: self.parameter(name("beta"), &[co], bn.beta.clone(), false),
                 mean,
-                var: bn.var.iter().map(|&v| v.into()).collect(),
+                var: bn.var.clone(),
                 eps: bn.eps.into(),
             }
         });
@@ -202,4 +207,4 @@ impl Net {
 /// γ is kept at least this large.
 const LEAST_GAMMA: f32 = 1e-4;
 /// A learned step is kept at least this large.
-const LEAST_STEP: f32 = 1e-8;
+const LEAST_STEP: f32 = 1e-7;

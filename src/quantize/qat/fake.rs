@@ -82,7 +82,7 @@ impl Net {
             let site = |net: &mut Self, values: &[f32], levels| {
                 let value = ndarray::ArrayD::from_shape_vec(vec![values.len()], values.to_vec());
                 let value = value.expect("one axis").into_shared();
-                net.parameters.push(Parameter { name: String::new(), value, decay: false });
+                net.parameters.push(Parameter { name: String::new(), value, decay: false, size: 1.0 });
                 let quantizer = FakeQuantizer { levels, learn: Learn::Plain };
                 Some(Site { quantizer, step: net.parameters.len() - 1 })
             };

@@ -21,9 +21,9 @@ pub struct Norm {
     /// Index of β.
     pub beta: usize,
     /// Running mean, one a channel.
-    pub mean: Vec<f64>,
+    pub mean: Vec<f32>,
     /// Running unbiased variance, one a channel.
-    pub var: Vec<f64>,
+    pub var: Vec<f32>,
     /// Added to the variance.
     pub eps: f64,
 }

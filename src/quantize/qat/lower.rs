@@ -48,12 +48,11 @@ impl Net {
             Op::Conv { co, .. } => channels_before_taps(self.values(layer.weight), co),
             Op::Dense { .. } => self.values(layer.weight).to_vec(),
         };
-        let narrow = |x: &[f64]| x.iter().map(|&x| x as f32).collect();
         let batch_norm = layer.norm.as_ref().map(|norm| BatchNorm {
             gamma: self.values(norm.gamma).to_vec(),
             beta: self.values(norm.beta).to_vec(),
-            mean: narrow(&norm.mean),
-            var: narrow(&norm.var),
+            mean: norm.mean.clone(),
+            var: norm.var.clone(),
             eps: norm.eps as f32,
         });
         let bias = self.values(layer.bias).to_vec();

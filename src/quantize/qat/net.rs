@@ -139,9 +139,9 @@ impl Net {
     pub(super) fn affine(&self, layer: &Layer) -> Option<(Vec<f64>, Vec<f64>)> {
         let norm = layer.norm.as_ref()?;
         let (gamma, beta) = (self.values(norm.gamma), self.values(norm.beta));
-        let factor = |c: usize| f64::from(gamma[c]) / (norm.var[c] + norm.eps).sqrt();
+        let factor = |c: usize| f64::from(gamma[c]) / (f64::from(norm.var[c]) + norm.eps).sqrt();
         let factors: Vec<f64> = (0..gamma.len()).map(factor).collect();
-        let offset = |c: usize| f64::from(beta[c]) - norm.mean[c] * factors[c];
+        let offset = |c: usize| f64::from(beta[c]) - f64::from(norm.mean[c]) * factors[c];
         let offsets = (0..gamma.len()).map(offset).collect();
         Some((factors, offsets))
     }
@@ -191,8 +191,9 @@ impl Net {
         for (layer, batch) in self.layers.iter_mut().zip(moments) {
             let (Some(norm), Some(batch)) = (&mut layer.norm, batch) else { continue };
             let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
-            let towards = |x: &mut [f64], y: &[f64], factor: f64| {
-                x.iter_mut().zip(y).for_each(|(x, y)| *x += rate * (y * factor - *x))
+            let towards = |x: &mut [f32], y: &[f64], factor: f64| {
+                let move_one = |x: f32, y: f64| (f64::from(x) + rate * (y * factor - f64::from(x))) as f32;
+                x.iter_mut().zip(y).for_each(|(x, &y)| *x = move_one(*x, y))
             };
             towards(&mut norm.mean, &batch.mean, 1.0);
             towards(&mut norm.var, &batch.var, unbiased);
@@ -249,7 +250,8 @@ impl Pass<'_> {
         };
         let (gamma, beta) = (self.parameters[norm.gamma], self.parameters[norm.beta]);
         if self.phase == Phase::Evaluate {
-            let moments = Moments { mean: norm.mean.clone(), var: norm.var.clone(), count: 1 };
+            let wide = |x: &[f32]| x.iter().map(|&x| x.into()).collect();
+            let moments = Moments { mean: wide(&norm.mean), var: wide(&norm.var), count: 1 };
             return tape.batch_norm_eval(sums, gamma, beta, moments, norm.eps);
         }
         let (y, moments) = tape.batch_norm(sums, gamma, beta, norm.eps);

@@ -1,0 +1,22 @@
+//! Training, in float and with quantizers: `Trainer::new`, then [`Trainer::run`].
+//!
+//! Everything random follows from the seed and the step's number, nothing from threads or time: a run
+//! repeats exactly, and one resumed from a checkpoint ends where the uninterrupted one does.
+
+mod augment;
+mod checkpoint;
+mod curve;
+mod evaluate;
+mod fresh;
+mod options;
+mod trainer;
+
+pub use augment::Augment;
+pub use curve::{Curve, Point};
+pub use evaluate::{accuracy, agreement};
+pub use fresh::vgg;
+pub use options::{Distill, Options, Rule};
+pub use trainer::{Progress, Trainer};
+
+#[cfg(test)]
+mod tests;
