@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::net::Header;
-use vgg2rtl::quantize::{Executor, Score, golden_logits};
+use vgg2rtl::quantize::{Executor, Score, fake, golden_logits};
 use vgg2rtl::{Error, Result};
 
 /// Measure a model: accuracy, top-5, confusion, agreement with float, speed.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Model file: float for `--engine float`, integer for `--engine golden`.
+    /// Model file: float for `--engine float`, integer for `--engine golden` and `fake`.
     model: PathBuf,
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; the test part where there is one.
     #[arg(long, value_name = "DATA")]
@@ -37,6 +37,8 @@ enum Engine {
     Float,
     /// The bit-accurate golden model of the integer network.
     Golden,
+    /// The graph that quantization-aware training trains, in evaluation mode: the golden model's integers.
+    Fake,
 }
 
 /// Runs the verb.
@@ -55,6 +57,11 @@ pub fn run(args: &Args) -> Result<()> {
             let golden = Golden::new(&model)?;
             let outputs = model.shapes().last().map_or(0, |s| s.len());
             measure(args, &model.header, outputs, &|x| golden_logits(&model, &golden, x), reference.as_ref())
+        }
+        Engine::Fake => {
+            let model = IntModel::load(&args.model)?;
+            let outputs = model.shapes().last().map_or(0, |s| s.len());
+            measure(args, &model.header, outputs, &|x| fake::logits(&model, x), reference.as_ref())
         }
     }
 }

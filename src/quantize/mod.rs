@@ -15,9 +15,9 @@ mod plan;
 pub mod qat;
 mod report;
 mod score;
+pub mod train;
 mod weights;
 mod widths;
-pub mod train;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::autograd::Tape;
 use crate::autograd::optim::Parameter;
 use crate::float::FloatLayer;
 use crate::int::{IntModel, Output, Trace};
-use crate::quantize::Mode;
+use crate::quantize::{Mode, input_codes};
 use crate::{Error, Result};
 use ndarray::{Array2, Array4, ArrayView4};
 
@@ -29,6 +29,14 @@ pub fn trace(model: &IntModel, codes: ArrayView4<i32>) -> Result<Trace> {
         return Err(Error::bad_layer("input", reason));
     }
     Net::replay(model).trace(codes.mapv(|q| dequantize(q, model.input.step)).view())
+}
+
+/// Logits of preprocessed images, as [`crate::quantize::golden_logits`] gives the golden model's.
+///
+/// # Errors
+/// As [`trace`].
+pub fn logits(model: &IntModel, images: &Array4<f32>) -> Result<Array2<f64>> {
+    Ok(trace(model, input_codes(model, images).view())?.logits.mapv(|v| v as f64))
 }
 
 impl Net {

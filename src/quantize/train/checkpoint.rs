@@ -80,7 +80,7 @@ impl Trainer<'_> {
         };
         let fill = |prefix: &str, parameters: &mut [Parameter]| -> Result<()> {
             for p in parameters {
-                p.value = get(prefix, &p.name, &p.value.shape().to_vec())?.into_shared();
+                p.value = get(prefix, &p.name, p.value.shape())?.into_shared();
             }
             Ok(())
         };

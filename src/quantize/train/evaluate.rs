@@ -1,9 +1,9 @@
 //! How good a network in training is.
 
-use crate::arith;
 use crate::autograd::Tape;
 use crate::float::DataSet;
 use crate::int::Golden;
+use crate::quantize::input_codes;
 use crate::quantize::qat::{Net, Phase};
 use crate::{Error, Result};
 use ndarray::ArrayView2;
@@ -40,7 +40,7 @@ pub(super) fn correct(logits: ArrayView2<f32>, labels: impl Iterator<Item = Opti
 pub fn agreement(net: &Net, data: &DataSet, count: usize) -> Result<()> {
     let model = net.lower()?;
     let images = data.batch(0..count.min(data.len()), &net.header)?;
-    let codes = images.mapv(|x| arith::quantize(x, model.input.step, model.input.levels));
+    let codes = input_codes(&model, &images);
     let golden = Golden::new(&model)?.trace(codes.view())?;
     match net.trace(images.view())? == golden {
         true => Ok(()),
