@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use vgg2rtl::Result;
 
+mod demo;
 mod doctor;
 mod eval;
 mod images;
@@ -23,6 +24,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Demo(demo::Args),
     Doctor(doctor::Args),
     Eval(eval::Args),
     Import(Box<import::Args>),
@@ -34,6 +36,7 @@ enum Verb {
 /// Runs the verb.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
+        Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),
         Verb::Quantize(args) => quantize::run(&args),

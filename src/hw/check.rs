@@ -49,6 +49,11 @@ impl<B: Block> Bench<B> {
         self.vectors.push([inputs, before, after]);
     }
 
+    /// Cycles so far.
+    pub fn vectors(&self) -> usize {
+        self.vectors.len()
+    }
+
     fn level(&mut self, level: bool) {
         (self.clock)(&mut self.block).next = level.into();
         assert!(simulate(&mut self.block, 1000), "the block does not settle");

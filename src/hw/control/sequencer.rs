@@ -24,7 +24,7 @@ pub struct Sequencer {
     pub resident_i: Signal<In, Bit>,
     /// Rows of the input map.
     pub in_h_i: Sig<In>,
-    /// Columns of the input map.
+    /// Columns of the input map, modulo the words of a lane.
     pub in_w_i: Sig<In>,
     /// Units of the layer.
     pub units_i: Sig<In>,
@@ -32,7 +32,7 @@ pub struct Sequencer {
     pub outer_i: Sig<In>,
     /// Units of a stripe.
     pub stripe_i: Sig<In>,
-    /// Words of a patch.
+    /// Words of a patch, modulo the words of a lane.
     pub patch_i: Sig<In>,
     /// Patches that the buffer holds.
     pub slots_i: Sig<In>,
@@ -46,7 +46,7 @@ pub struct Sequencer {
     pub co_tiles_i: Sig<In>,
     /// Positions of a unit.
     pub unit_positions_i: Sig<In>,
-    /// Words between positions.
+    /// Words between positions, modulo the words of a lane.
     pub step_i: Sig<In>,
     /// One cycle for each patch that has been loaded.
     pub patch_done_i: Signal<In, Bit>,
@@ -102,18 +102,18 @@ impl Sequencer {
             pad_i: Default::default(),
             resident_i: Default::default(),
             in_h_i: Sig::new(field),
-            in_w_i: Sig::new(field),
+            in_w_i: Sig::new(address),
             units_i: Sig::new(field),
             outer_i: Sig::new(field),
             stripe_i: Sig::new(field),
-            patch_i: Sig::new(field),
+            patch_i: Sig::new(address),
             slots_i: Sig::new(field),
             kernel_h_i: Sig::new(field),
             kernel_w_i: Sig::new(field),
             ci_tiles_i: Sig::new(field),
             co_tiles_i: Sig::new(field),
             unit_positions_i: Sig::new(field),
-            step_i: Sig::new(field),
+            step_i: Sig::new(address),
             patch_done_i: Default::default(),
             shadow_full_i: Default::default(),
             bank_free_i: Default::default(),
@@ -230,6 +230,7 @@ impl Logic for Sequencer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hw::check::Bench;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -445,5 +446,24 @@ mod tests {
             Layer { aligned: true, conv: false, h: 3, w: 3, units: 1, outer: 1, stripe: 1, ..layer };
         let (seen, cycles) = run(&mut dut, &aligned, &mut rng, 100);
         assert_eq!(cycles as usize, (seen.len() - 1) * 4 + 1 + 2); // a position every `rows` cycles
+    }
+
+    #[test]
+    fn verilog_does_the_same() {
+        let mut rng = crate::hw::check::random(3);
+        let mut bench = Bench::new(Sequencer::new(4, 1024, 64), |s| &mut s.clk_i);
+        for _ in 0..12 {
+            let layer = Layer::random(&mut rng, 4);
+            drive(&mut bench.block, &layer);
+            for t in 0..40 {
+                bench.block.rst_ni.next = bench.vectors() > 1;
+                bench.block.start_i.next = t == 0;
+                bench.block.patch_done_i.next = rng.random_bool(0.5);
+                bench.block.shadow_full_i.next = rng.random_bool(0.8);
+                bench.block.bank_free_i.next = rng.random_bool(0.05);
+                bench.cycle();
+            }
+        }
+        bench.verilog("sequencer", 80); // addresses have no value before the first sweep
     }
 }

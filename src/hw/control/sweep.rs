@@ -3,9 +3,6 @@
 use crate::hw::rt::{Flop, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
-/// Latency from `go_i` to the first position.
-pub const LATENCY: usize = 1;
-
 /// After `go_i`, issues `(last_unit + 1) · unit_positions` positions without a gap. The next `go_i` may come with
 /// `last_o`. The sweep's inputs are taken with `go_i`; `unit_positions_i` and `step_i` belong to the layer.
 #[derive(LogicBlock)]
@@ -18,7 +15,7 @@ pub struct Sweep {
     pub go_i: Signal<In, Bit>,
     /// Positions of a unit.
     pub unit_positions_i: Sig<In>,
-    /// Words between positions.
+    /// Words between positions, modulo the words of a lane.
     pub step_i: Sig<In>,
     /// Address of the first position.
     pub addr_i: Sig<In>,
@@ -93,7 +90,7 @@ impl Sweep {
             rst_ni: Default::default(),
             go_i: Default::default(),
             unit_positions_i: Sig::new(field),
-            step_i: Sig::new(field),
+            step_i: Sig::new(address),
             addr_i: Sig::new(address),
             first_i: Default::default(),
             bank_i: Default::default(),

@@ -21,7 +21,7 @@ pub struct Walk {
     pub resident_i: Signal<In, Bit>,
     /// Rows of the input map.
     pub in_h_i: Sig<In>,
-    /// Columns of the input map.
+    /// Columns of the input map, modulo the words of a lane.
     pub in_w_i: Sig<In>,
     /// Units of the layer.
     pub units_i: Sig<In>,
@@ -29,7 +29,7 @@ pub struct Walk {
     pub outer_i: Sig<In>,
     /// Units of a stripe.
     pub stripe_i: Sig<In>,
-    /// Words of a patch.
+    /// Words of a patch, modulo the words of a lane.
     pub patch_i: Sig<In>,
     /// Patches that the buffer holds.
     pub slots_i: Sig<In>,
@@ -107,11 +107,11 @@ impl Walk {
             pad_i: Default::default(),
             resident_i: Default::default(),
             in_h_i: Sig::new(field),
-            in_w_i: Sig::new(field),
+            in_w_i: Sig::new(address),
             units_i: Sig::new(field),
             outer_i: Sig::new(field),
             stripe_i: Sig::new(field),
-            patch_i: Sig::new(field),
+            patch_i: Sig::new(address),
             slots_i: Sig::new(field),
             kernel_h_i: Sig::new(field),
             kernel_w_i: Sig::new(field),
