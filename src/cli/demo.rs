@@ -114,9 +114,8 @@ fn execute(
         let mut memory = schedule.memory.clone();
         schedule.put_images(&mut memory, image);
         if inject_fault {
-            // The first weights belong to the last row of the first tile; the last ones to row 0.
-            let weights = memory.region(&format!("{}.weights", names[0])).base as usize;
-            memory.bytes[weights + schedule.layers[0].command.weights_pitch as usize / 2] ^= 1;
+            let second = &schedule.layers[1]; // the first one's tiles are mostly padding
+            memory.bytes[second.command.weights as usize + second.command.weights_pitch as usize / 2] ^= 0x40;
         }
         schedule::interpret::execute(schedule, &mut memory)?;
         let comparisons = compare(&names, &golden.trace(image)?, &schedule.trace(&memory));
