@@ -224,3 +224,25 @@ fn run(tool: &str, arguments: &[String], folder: &Path) -> Option<String> {
     assert!(output.status.success(), "{tool} {}: {text}", arguments.join(" "));
     Some(text)
 }
+
+mod tests {
+    use super::*;
+    use crate::hw::datapath::Delay;
+
+    /// A bench that cannot fail proves nothing.
+    #[test]
+    fn one_wrong_bit_is_found() {
+        if Command::new("iverilog").arg("-V").output().is_err() {
+            println!("skipped: iverilog is not installed");
+            return;
+        }
+        let mut bench = Bench::new(Delay::new(super::super::rt::u(4), 1), |b| &mut b.clk_i);
+        for t in 0..10 {
+            bench.block.value_i.next = t;
+            bench.cycle();
+        }
+        bench.verilog("delay", 1);
+        bench.vectors[7][2] = "0110".into(); // 7 was 0111
+        assert!(std::panic::catch_unwind(|| bench.verilog("delay", 1)).is_err());
+    }
+}

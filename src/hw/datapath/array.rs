@@ -1,6 +1,6 @@
 //! The systolic array.
 
-use super::{Pe, text};
+use super::{Multiplier, Pe, text};
 use crate::hw::rt::{Lanes, Template, s, u};
 use rust_hdl::prelude::*;
 
@@ -33,7 +33,14 @@ impl Array {
     }
 
     /// An array; see [`Pe::new`] for the widths.
-    pub fn new(rows: usize, cols: usize, weight_bits: u32, act_bits: u32, psum_bits: u32) -> Self {
+    pub fn new(
+        rows: usize,
+        cols: usize,
+        weight_bits: u32,
+        act_bits: u32,
+        psum_bits: u32,
+        multiplier: Multiplier,
+    ) -> Self {
         Self {
             clk_i: Default::default(),
             act_i: Lanes::new(rows, s(act_bits + 1)),
@@ -41,7 +48,7 @@ impl Array {
             shift_i: Lanes::new(cols, u(1)),
             weight_i: Lanes::new(cols, s(weight_bits)),
             psum_o: Lanes::new(cols, s(psum_bits)),
-            pe: Template(Pe::new(weight_bits, act_bits, psum_bits)),
+            pe: Template(Pe::new(weight_bits, act_bits, psum_bits, multiplier)),
             _state: State::new(rows, cols),
         }
     }
@@ -217,8 +224,8 @@ mod tests {
     #[test]
     fn is_its_elements_and_its_verilog() {
         for (rows, cols, w, a, p) in [(3, 4, 8, 8, 18), (2, 2, 2, 2, 6), (4, 3, 16, 16, 35)] {
-            let mut grid = Grid::new(rows, cols, Pe::new(w, a, p));
-            let mut bench = Bench::new(Array::new(rows, cols, w, a, p), |b| &mut b.clk_i);
+            let mut grid = Grid::new(rows, cols, Pe::new(w, a, p, Multiplier::Dsp));
+            let mut bench = Bench::new(Array::new(rows, cols, w, a, p, Multiplier::Dsp), |b| &mut b.clk_i);
             let mut rng = random(rows as u64);
             for t in 0..80 {
                 let x = &mut bench.block;
@@ -244,7 +251,7 @@ mod tests {
         let (rows, cols, positions) = (3, 4, 5);
         let weight = |r: usize, c: usize| (r * 7 + c * 5) as i64 % 11 - 5;
         let act = |p: usize, r: usize| (p * 3 + r) as i64 % 9 - 4;
-        let mut bench = Bench::new(Array::new(rows, cols, 4, 4, 12), |b| &mut b.clk_i);
+        let mut bench = Bench::new(Array::new(rows, cols, 4, 4, 12, Multiplier::Rows), |b| &mut b.clk_i);
         let start = 20;
         for t in 0..60usize {
             let x = &mut bench.block;

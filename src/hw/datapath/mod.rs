@@ -16,6 +16,7 @@ mod ram;
 mod requantizer;
 mod requantizer_pow2;
 mod round_shift;
+mod row_multiplier;
 
 pub use accumulator::Accumulator;
 pub use accumulators::Accumulators;
@@ -25,11 +26,12 @@ pub use extend::Extend;
 pub use lane::Lane;
 pub use lane_buffer::LaneBuffer;
 pub use max_pool::MaxPool;
-pub use pe::Pe;
+pub use pe::{Multiplier, Pe};
 pub use ram::Ram;
 pub use requantizer::Requantizer;
 pub use requantizer_pow2::RequantizerPow2;
 pub use round_shift::RoundShift;
+pub use row_multiplier::RowMultiplier;
 
 /// Bits of an address of `depth` words, at least one.
 pub fn address_bits(depth: usize) -> u32 {

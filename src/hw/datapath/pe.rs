@@ -1,7 +1,17 @@
 //! The processing element: one weight, one product a cycle.
 
+use super::RowMultiplier;
 use crate::hw::rt::{Flop, Reg, Sig, s};
 use rust_hdl::prelude::*;
+
+/// How products are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Multiplier {
+    /// The operator `*`: the tool takes a DSP block.
+    Dsp,
+    /// Rows of partial products in logic: see [`RowMultiplier`].
+    Rows,
+}
 
 /// Weight-stationary processing element.
 ///
@@ -35,6 +45,9 @@ pub struct Pe {
     act: Reg,
     product: Reg,
     psum: Reg,
+    rows: Vec<RowMultiplier>,
+    _dsps: usize,
+    _rows: usize,
 }
 
 impl Pe {
@@ -42,7 +55,8 @@ impl Pe {
     pub const LATENCY: usize = 3;
 
     /// An element for `weight_bits` W, operands of `act_bits` + 1 bits and partial sums of `psum_bits`.
-    pub fn new(weight_bits: u32, act_bits: u32, psum_bits: u32) -> Self {
+    pub fn new(weight_bits: u32, act_bits: u32, psum_bits: u32, multiplier: Multiplier) -> Self {
+        let rows = (multiplier == Multiplier::Rows) as usize;
         let (weight, act, psum) = (s(weight_bits), s(act_bits + 1), s(psum_bits));
         Self {
             clk_i: Default::default(),
@@ -61,6 +75,9 @@ impl Pe {
             act: Reg::new(act),
             product: Reg::new(s(weight_bits + act_bits + 1)),
             psum: Reg::new(psum),
+            rows: vec![RowMultiplier::new(weight_bits, act_bits + 1); rows],
+            _dsps: 1 - rows,
+            _rows: rows,
         }
     }
 }
@@ -80,7 +97,14 @@ impl Logic for Pe {
         }
         self.swap.d.next = self.swap_i.val();
         self.act.d.next = self.act_i.val();
-        self.product.d.next = self.act.q.val() * self.weight.q.val();
+        for _i in 0..self._dsps {
+            self.product.d.next = self.act.q.val() * self.weight.q.val();
+        }
+        for i in 0..self._rows {
+            self.rows[i].weight_i.next = self.weight.q.val();
+            self.rows[i].act_i.next = self.act.q.val();
+            self.product.d.next = self.rows[i].product_o.val();
+        }
         self.psum.d.next = self.psum_i.val() + self.product.q.val();
         self.weight_o.next = self.shadow.q.val();
         self.swap_o.next = self.swap.q.val();
@@ -96,8 +120,9 @@ mod tests {
     use rand::Rng;
 
     /// Drives random inputs and follows them with integers: what each input of the past must have become.
-    fn check(weight_bits: u32, act_bits: u32, psum_bits: u32) {
-        let mut bench = Bench::new(Pe::new(weight_bits, act_bits, psum_bits), |b| &mut b.clk_i);
+    fn check(weight_bits: u32, act_bits: u32, psum_bits: u32, multiplier: Multiplier) {
+        let pe = Pe::new(weight_bits, act_bits, psum_bits, multiplier);
+        let mut bench = Bench::new(pe, |b| &mut b.clk_i);
         let mut rng = random(weight_bits.into());
         let (mut shadow, mut weight) = (0, 0);
         let mut products = [0; 3];
@@ -124,7 +149,8 @@ mod tests {
     #[test]
     fn is_a_multiply_accumulate_with_the_stated_latency() {
         for (weight_bits, act_bits, psum_bits) in [(8, 8, 20), (2, 2, 6), (4, 8, 16), (16, 16, 38)] {
-            check(weight_bits, act_bits, psum_bits);
+            check(weight_bits, act_bits, psum_bits, Multiplier::Dsp);
+            check(weight_bits, act_bits, psum_bits, Multiplier::Rows);
         }
     }
 }

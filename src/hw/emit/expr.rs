@@ -94,7 +94,10 @@ impl<'a> Printer<'a> {
         }
         match e {
             Expr::Const(_) | Expr::Signal(_) => self.fitted(e, bits),
-            Expr::Not(x) if self.shape(x)?.is_bool => Ok(widened(self.inverse(x, 1)?, bits)),
+            Expr::Not(x) if self.shape(x)?.is_bool => {
+                let x = self.cut(x, 1)?.operand();
+                Ok(widened(closed(format!("!{x}")), bits))
+            }
             Expr::Not(x) => self.inverse(x, bits),
             Expr::Neg(x) => Ok(open(format!("-{}", self.cut(x, bits)?.operand()))),
             Expr::Binary(op, l, r) => self.binary(e, *op, l, r, bits),
