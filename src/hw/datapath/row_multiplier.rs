@@ -8,7 +8,8 @@ use rust_hdl::prelude::*;
 ///
 /// Row i adds the activation if bit i of the weight is set, the last row (the sign) subtracts it; the lowest bit of each
 /// row's sum is a bit of the product. The rows are kept apart, because synthesis of `*` without DSPs makes up to three
-/// times the logic.
+/// times the logic; they hold complements, ~(s + x) = ~s − x, because a subtraction takes the gating of its
+/// subtrahend into the same look-up table.
 #[derive(LogicBlock, Clone)]
 pub struct RowMultiplier {
     /// Weight.
@@ -46,20 +47,21 @@ wire [A:0] act = {{act_i[A-1], act_i}};
 genvar i;
 generate
     for (i = 0; i < W; i = i + 1) begin : g_row
-        // Kept, so that synthesis does not merge the rows.
-        (* keep *) wire [A:0] sum;
+        // The complement of the sum so far; kept, so that synthesis does not merge the rows.
+        (* keep *) wire [A:0] rest;
         wire [A:0] addend = act & {{(A+1){{weight_i[i]}}}};
         if (i == 0) begin : g_first
-            assign sum = addend;
+            assign rest = ~addend;
         end else if (i < W - 1) begin : g_add
-            assign sum = {{g_row[i-1].sum[A], g_row[i-1].sum[A:1]}} + addend;
+            assign rest = {{g_row[i-1].rest[A], g_row[i-1].rest[A:1]}} - addend;
         end else begin : g_subtract
-            assign sum = {{g_row[i-1].sum[A], g_row[i-1].sum[A:1]}} - addend;
+            assign rest = ~{{g_row[i-1].rest[A], g_row[i-1].rest[A:1]}} - addend;
         end
+        // The last row holds the sum itself.
         if (i < W - 1) begin : g_low
-            assign product_o[i] = sum[0];
+            assign product_o[i] = ~rest[0];
         end else begin : g_high
-            assign product_o[W-1 +: A+1] = sum;
+            assign product_o[W-1 +: A+1] = rest;
         end
     end
 endgenerate
