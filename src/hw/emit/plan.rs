@@ -134,7 +134,7 @@ fn clocked(
         let take = Stmt::Set(format!("{register}$q"), Expr::Signal(input(register)));
         blocks.entry(clock.clone()).or_default().push(take);
     }
-    let held: Vec<Stmt> = body.iter().filter(|s| !holds(s)).cloned().collect();
+    let held = without_holds(body);
     let names: HashSet<&String> = clocks.values().collect();
     for clock in names {
         let of_clock = |d: &str| d.strip_suffix("$d").is_some_and(|r| clocks.get(r) == Some(clock));
@@ -143,6 +143,19 @@ fn clocked(
         blocks.entry(clock.clone()).or_default().extend(mine.iter().map(|s| retarget(s, &output)));
     }
     blocks
+}
+
+/// `body` without the assignments `d = q` that come first: a register holds its value anyway.
+fn without_holds(body: &[Stmt]) -> Vec<Stmt> {
+    let mut written = HashSet::new();
+    let mut kept = vec![];
+    for stmt in body {
+        if !holds(stmt) || stmt.writes().iter().any(|w| written.contains(w)) {
+            kept.push(stmt.clone());
+        }
+        written.extend(stmt.writes());
+    }
+    kept
 }
 
 /// Whether the statement is `d = q` of one register.

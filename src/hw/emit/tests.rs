@@ -122,6 +122,7 @@ struct Machine {
     held: LanesReg,
     count: Reg,
     total: Reg,
+    kept: Reg,
     step: Sig<Local>,
     late: Signal<Local, Bit>,
 }
@@ -140,6 +141,7 @@ impl Machine {
             held: LanesReg::new(lanes, s(bits)),
             count: Reg::new(u(3)),
             total: Reg::new(u(8)),
+            kept: Reg::new(u(3)),
             step: Sig::new(u(3)),
             late: Default::default(),
         }
@@ -150,7 +152,7 @@ impl Logic for Machine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module machine: a counter that runs once");
-        dff_setup!(self, clk_i, phase, held, count, total);
+        dff_setup!(self, clk_i, phase, held, count, total, kept);
         self.step.next = 1;
         self.late.next = false;
         self.busy_o.next = self.phase.q.val() != Phase::Idle;
@@ -179,12 +181,19 @@ impl Logic for Machine {
                 self.phase.d.next = Phase::Idle;
             }
         }
+        if self.count.q.val() == 6 {
+            self.kept.d.next = self.count.q.val();
+        }
+        if self.start_i.val() {
+            self.kept.d.next = self.kept.q.val();
+        }
         if !self.rst_ni.val() {
             self.phase.d.next = Phase::Idle;
+            self.kept.d.next = 0;
             self.total.d.next = 0;
         }
         self.data_o.next = self.held.q.val();
-        self.count_o.next = self.total.q.val();
+        self.count_o.next = self.total.q.val() + self.kept.q.val();
     }
 }
 
