@@ -10,6 +10,7 @@
 //! | [`autograd`] | operations on tensors | their gradients | - |
 //! | [`int`] | [`int::IntModel`] | golden activations and logits | - |
 //! | [`quantize`] | `FloatModel` | `IntModel` | `float`, `autograd`, `int` |
+//! | [`export`] | `IntModel` | QDQ ONNX | `float`, `int` |
 //! | [`hw`] | [`config::ArrayConfig`] | circuits and their Verilog | - |
 //! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
 //! | [`cosim`] | Verilog, program | trace of the simulated hardware | `int`, `schedule`, `hw` |
@@ -24,6 +25,7 @@ pub mod net;
 pub mod store;
 
 pub mod autograd;
+pub mod export;
 pub mod float;
 pub mod int;
 pub mod quantize;

@@ -13,6 +13,8 @@ use vgg2rtl::net::Shape;
 
 #[path = "import/bad_input.rs"]
 mod bad_input;
+#[path = "import/qdq.rs"]
+mod qdq;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import")
@@ -67,6 +69,18 @@ fn check(folder: &Path) -> usize {
     cases
 }
 
+/// Python with the modules that the scripts need; prints why not.
+fn python() -> Option<String> {
+    let python = std::env::var("VGG2RTL_PYTHON").unwrap_or("python3".into());
+    let modules = "import torch, onnx, onnxruntime, safetensors";
+    let found = Command::new(&python).args(["-c", modules]).output();
+    if found.is_ok_and(|o| o.status.success()) {
+        return Some(python);
+    }
+    println!("skipped: {python} lacks torch, onnx, onnxruntime or safetensors");
+    None
+}
+
 #[test]
 fn committed_files_give_their_logits() {
     assert_eq!(check(&data()), 4);
@@ -74,13 +88,7 @@ fn committed_files_give_their_logits() {
 
 #[test]
 fn fresh_files_from_pytorch_give_their_logits() {
-    let python = std::env::var("VGG2RTL_PYTHON").unwrap_or("python3".into());
-    let modules = "import torch, onnx, onnxruntime, safetensors";
-    let found = Command::new(&python).args(["-c", modules]).output();
-    if !found.is_ok_and(|o| o.status.success()) {
-        println!("skipped: {python} lacks torch, onnx, onnxruntime or safetensors");
-        return;
-    }
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import/torch_files.py");
     let made = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();

@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("autograd", &[]),
     ("int", &[]),
     ("quantize", &["float", "autograd", "int"]),
+    ("export", &["float", "int"]),
     ("schedule", &["int"]),
     ("hw", &[]),
     ("cosim", &["int", "schedule", "hw"]),

@@ -6,6 +6,7 @@ use vgg2rtl::Result;
 mod demo;
 mod doctor;
 mod eval;
+mod export;
 mod images;
 mod import;
 mod inspect;
@@ -27,6 +28,7 @@ enum Verb {
     Demo(demo::Args),
     Doctor(doctor::Args),
     Eval(eval::Args),
+    Export(export::Args),
     Import(Box<import::Args>),
     Inspect(inspect::Args),
     Quantize(Box<quantize::Args>),
@@ -39,6 +41,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Inspect(args) => inspect::run(&args),

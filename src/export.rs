@@ -1,0 +1,223 @@
+//! An integer network as ONNX with QuantizeLinear and DequantizeLinear (QDQ), so that ONNX Runtime can check us.
+//!
+//! Every tensor keeps its codes and steps. Where levels are narrower than the ONNX type, a Clip stands before the
+//! QuantizeLinear. With power-of-two steps ONNX Runtime computes the golden integers wherever |acc| < 2^24; with
+//! other steps its requantization uses the steps where ours uses `m / 2^s`, which differ by at most 2^-16.
+
+use crate::arith::{Levels, Step};
+use crate::float::import::onnx::proto::{self, *};
+use crate::int::{IntLayer, IntModel, Output, Quantizer};
+use crate::net::Op;
+use crate::{Error, Result, store};
+use prost::Message;
+use std::path::Path;
+
+/// Opset of 8-bit QDQ with a step a channel, and of the 16-bit types.
+const OPSET_8_BITS: i64 = 13;
+const OPSET_16_BITS: i64 = 21;
+/// IR versions that go with them.
+const IR_8_BITS: i64 = 8;
+const IR_16_BITS: i64 = 10;
+
+/// Writes `model` as an ONNX file: input `x` `(n, c, h, w)`, preprocessed; output `logits` `(n, classes)`, real.
+///
+/// The output of every layer but the last also exists as codes, in the value `NAME_codes`.
+///
+/// # Errors
+/// [`Error::BadLayer`] where a bias does not fit ONNX's 32 bits.
+pub fn onnx(model: &IntModel, path: &Path) -> Result<()> {
+    store::write_atomic(path, &onnx_file(model)?.encode_to_vec())
+}
+
+fn onnx_file(model: &IntModel) -> Result<ModelProto> {
+    let mut graph = Graph::default();
+    let mut value = graph.quantized("x", "input", model.input);
+    let mut flat = false;
+    for (layer, input) in model.layers.iter().zip(model.input_quantizers()) {
+        if matches!(layer.op, Op::Dense { .. }) && !flat {
+            value = graph.node("Flatten", &[&value], &format!("{}_flat", layer.name), vec![int("axis", 1)]);
+            flat = true;
+        }
+        value = graph.layer(layer, input.step, &value)?;
+    }
+    let classes = model.layers.last().map_or(0, |l| l.op.co());
+    let shape = model.header.input;
+    let (opset, ir_version) =
+        if graph.wide { (OPSET_16_BITS, IR_16_BITS) } else { (OPSET_8_BITS, IR_8_BITS) };
+    let graph = GraphProto {
+        name: model.header.name.clone(),
+        node: graph.nodes,
+        initializer: graph.initializers,
+        input: vec![image_info("x", &[shape.c, shape.h, shape.w])],
+        output: vec![image_info(&value, &[classes])],
+    };
+    Ok(ModelProto {
+        ir_version,
+        producer_name: "vgg2rtl".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
+    })
+}
+
+#[derive(Default)]
+struct Graph {
+    nodes: Vec<NodeProto>,
+    initializers: Vec<TensorProto>,
+    /// Whether a 16-bit type is used.
+    wide: bool,
+}
+
+impl Graph {
+    /// Adds a node and returns the name of its output.
+    fn node(&mut self, op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> String {
+        self.nodes.push(NodeProto {
+            input: inputs.iter().map(|i| i.to_string()).collect(),
+            output: vec![output.into()],
+            name: output.into(),
+            op_type: op.into(),
+            attribute,
+            domain: String::new(),
+        });
+        output.into()
+    }
+
+    fn constant(&mut self, name: String, dims: &[usize], data_type: i32, raw_data: Vec<u8>) -> String {
+        let dims = dims.iter().map(|&d| d as i64).collect();
+        self.initializers.push(TensorProto {
+            dims,
+            data_type,
+            name: name.clone(),
+            raw_data,
+            ..Default::default()
+        });
+        name
+    }
+
+    fn float(&mut self, name: String, dims: &[usize], values: impl IntoIterator<Item = f32>) -> String {
+        let bytes = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        self.constant(name, dims, proto::data_type::FLOAT, bytes)
+    }
+
+    /// Codes in the ONNX type for `levels`.
+    fn codes(
+        &mut self,
+        name: String,
+        dims: &[usize],
+        levels: Levels,
+        codes: impl Iterator<Item = i32>,
+    ) -> String {
+        let (data_type, _) = self.container(levels);
+        let bytes = if levels.bits() > 8 { 2 } else { 1 };
+        let raw = codes.flat_map(|c| c.to_le_bytes().into_iter().take(bytes)).collect();
+        self.constant(name, dims, data_type, raw)
+    }
+
+    /// The narrowest ONNX type that holds `levels`, and its own levels.
+    fn container(&mut self, levels: Levels) -> (i32, Levels) {
+        self.wide |= levels.bits() > 8;
+        match (levels.is_signed(), levels.bits() > 8) {
+            (true, false) => (proto::data_type::INT8, Levels::signed(8)),
+            (false, false) => (proto::data_type::UINT8, Levels::unsigned(8)),
+            (true, true) => (proto::data_type::INT16, Levels::signed(16)),
+            (false, true) => (proto::data_type::UINT16, Levels::unsigned(16)),
+        }
+    }
+
+    /// `value` quantized and dequantized by `q`; the codes are called `NAME_codes`.
+    fn quantized(&mut self, value: &str, name: &str, q: Quantizer) -> String {
+        let (_, container) = self.container(q.levels);
+        let mut value = value.to_string();
+        if q.levels != container {
+            let bound = |code: i32| code as f32 * q.step.get();
+            let lo = self.float(format!("{name}_least"), &[], [bound(q.levels.a)]);
+            let hi = self.float(format!("{name}_greatest"), &[], [bound(q.levels.b)]);
+            value = self.node("Clip", &[&value, &lo, &hi], &format!("{name}_clipped"), vec![]);
+        }
+        let step = self.float(format!("{name}_step"), &[], [q.step.get()]);
+        let zero = self.codes(format!("{name}_zero"), &[], q.levels, [0].into_iter());
+        let codes = self.node("QuantizeLinear", &[&value, &step, &zero], &format!("{name}_codes"), vec![]);
+        self.node("DequantizeLinear", &[&codes, &step, &zero], &format!("{name}_real"), vec![])
+    }
+
+    /// One layer behind `value`; returns the name of its output.
+    fn layer(&mut self, layer: &IntLayer, input: Step, value: &str) -> Result<String> {
+        let name = &layer.name;
+        let weight = self.weight(layer);
+        let bias = self.bias(layer, input)?;
+        let sums = match layer.op {
+            Op::Conv { .. } => {
+                let pads = vec![ints("pads", &[1; 4]), ints("kernel_shape", &[3, 3])];
+                self.node("Conv", &[value, &weight, &bias], &format!("{name}_sums"), pads)
+            }
+            Op::Dense { .. } => {
+                let output = if layer.output == Output::Logits { "logits" } else { &format!("{name}_sums") };
+                self.node("Gemm", &[value, &weight, &bias], output, vec![int("transB", 1)])
+            }
+        };
+        let Output::Requantized { quantizer, .. } = layer.output else { return Ok(sums) };
+        let real = self.node("Relu", &[&sums], &format!("{name}_relu"), vec![]);
+        let real = self.quantized(&real, name, quantizer);
+        let Op::Conv { pool: true, .. } = layer.op else { return Ok(real) };
+        let windows = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+        Ok(self.node("MaxPool", &[&real], &format!("{name}_pool"), windows))
+    }
+
+    /// The weights as codes and a DequantizeLinear.
+    fn weight(&mut self, layer: &IntLayer) -> String {
+        let (name, co) = (&layer.name, layer.op.co());
+        let inputs = layer.weight.len() / co;
+        let dims = match layer.op {
+            Op::Conv { .. } => vec![co, inputs / 9, 3, 3],
+            Op::Dense { .. } => vec![co, inputs],
+        };
+        let codes = layer.weight.iter().map(|&w| w.into());
+        let codes = self.codes(format!("{name}_weight_codes"), &dims, layer.weight_levels, codes);
+        let count = layer.weight_steps.len();
+        let shape = if count == 1 { vec![] } else { vec![count] };
+        let steps =
+            self.float(format!("{name}_weight_step"), &shape, layer.weight_steps.iter().map(|s| s.get()));
+        let zeros = vec![0; count].into_iter();
+        let zero = self.codes(format!("{name}_weight_zero"), &shape, layer.weight_levels, zeros);
+        self.node(
+            "DequantizeLinear",
+            &[&codes, &steps, &zero],
+            &format!("{name}_weight"),
+            vec![int("axis", 0)],
+        )
+    }
+
+    /// The bias as 32-bit codes and a DequantizeLinear of step `step_w · step_x`.
+    fn bias(&mut self, layer: &IntLayer, input: Step) -> Result<String> {
+        let (name, co) = (&layer.name, layer.op.co());
+        let narrow = |&b: &i64| {
+            let reason = || format!("its bias {b} does not fit the 32 bits that ONNX has for it");
+            i32::try_from(b).map_err(|_| Error::bad_layer(name, reason()))
+        };
+        let codes = layer.bias.iter().map(narrow).collect::<Result<Vec<_>>>()?;
+        let raw = codes.into_iter().flat_map(i32::to_le_bytes).collect();
+        let codes = self.constant(format!("{name}_bias_codes"), &[co], proto::data_type::INT32, raw);
+        let count = layer.weight_steps.len();
+        let shape = if count == 1 { vec![] } else { vec![count] };
+        let steps = layer.weight_steps.iter().map(|s| s.get() * input.get());
+        let steps = self.float(format!("{name}_bias_step"), &shape, steps);
+        Ok(self.node("DequantizeLinear", &[&codes, &steps], &format!("{name}_bias"), vec![int("axis", 0)]))
+    }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), i: Some(value), r#type: 2, ..Default::default() }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.into(), ints: values.into(), r#type: 7, ..Default::default() }
+}
+
+/// A float value of `(n, sizes…)`.
+fn image_info(name: &str, sizes: &[usize]) -> ValueInfoProto {
+    let batch = Dimension { dim_value: None, dim_param: Some("n".into()) };
+    let fixed = sizes.iter().map(|&s| Dimension { dim_value: Some(s as i64), dim_param: None });
+    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(fixed).collect() };
+    let tensor_type = TensorTypeProto { elem_type: proto::data_type::FLOAT, shape: Some(shape) };
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
+}
