@@ -1,0 +1,130 @@
+//! The verbs quantize, eval and inspect on the small VGG16 of this repository.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+fn models(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+}
+
+fn float() -> PathBuf {
+    models("vgg16-small-fashion.safetensors")
+}
+
+fn images() -> PathBuf {
+    models("fashion-test-256-images-idx3-ubyte.gz")
+}
+
+fn vgg2rtl(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vgg2rtl")).args(arguments).output().unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = vgg2rtl(&[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Quantizes the float model, calibrated on a part of the test images, and returns the file.
+fn quantized(folder: &TempDir, options: &[&str]) -> PathBuf {
+    let to = folder.path().join("int.safetensors");
+    let (float, images) = (float(), images());
+    let base = ["quantize", path(&float), "--calib", path(&images), "--images", "64", "-o", path(&to)];
+    json(&[&base, options].concat());
+    to
+}
+
+fn path(p: &Path) -> &str {
+    p.to_str().unwrap()
+}
+
+fn eval(model: &Path, engine: &str) -> Value {
+    let (images, float) = (images(), float());
+    json(&["eval", path(model), "--engine", engine, "--data", path(&images), "--float-model", path(&float)])
+}
+
+#[test]
+fn float_accuracy_is_the_trained_one() {
+    let found = eval(&float(), "float");
+    assert!(found["accuracy"].as_f64().unwrap() > 0.91, "{found}");
+    assert!(found["top5"].as_f64().unwrap() > 0.99, "{found}");
+    assert_eq!((&found["images"], &found["agreement"]), (&256.into(), &1.0.into()));
+}
+
+#[test]
+fn eight_bits_agree_with_float() {
+    let folder = TempDir::new().unwrap();
+    for (options, least) in [(&["--scale", "free"][..], 0.985), (&["--scale", "pow2", "--per-tensor"], 0.97)]
+    {
+        let found = eval(&quantized(&folder, options), "golden");
+        assert!(found["agreement"].as_f64().unwrap() >= least, "{options:?}: {found}");
+    }
+}
+
+#[test]
+fn inspect_shows_both_kinds() {
+    let folder = TempDir::new().unwrap();
+    let exceptions = ["--weights", "4", "--acts", "3", "--layer", "conv2_1=5:6", "--scale", "pow2"];
+    let int = quantized(&folder, &exceptions);
+    let (int, float) = (json(&["inspect", path(&int)]), json(&["inspect", path(&float())]));
+    assert_eq!((&int["macs"], &int["weights"]), (&float["macs"], &float["weights"]));
+    let column =
+        |name: &str| int["layers"].as_array().unwrap().iter().map(|l| l[name].as_u64()).collect::<Vec<_>>();
+    let bits = |n: u64| Some(n);
+    assert_eq!(column("weight_bits")[..4], [bits(8), bits(4), bits(5), bits(4)]);
+    assert_eq!(column("act_bits")[..4], [bits(3), bits(3), bits(6), bits(3)]);
+    assert_eq!(
+        (column("weight_bits")[15], column("act_bits")[15], column("act_bits")[14]),
+        (bits(8), None, bits(8))
+    );
+    let (proven, by_type) = (column("accumulator_bits"), column("accumulator_bits_by_type"));
+    assert!(proven.iter().zip(&by_type).all(|(p, t)| p.unwrap() <= t.unwrap() + 1), "{proven:?} {by_type:?}");
+}
+
+/// The formulas again, in another language. Needs python3 with numpy.
+#[test]
+fn integers_equal_numpys() {
+    let python = Command::new("python3").args(["-c", "import numpy"]).output();
+    if !python.is_ok_and(|o| o.status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "python3 with numpy is missing");
+        eprintln!("skipped: python3 with numpy is missing");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quantize_numpy.py");
+    for bits in ["2", "3", "4", "5", "8", "12", "16"] {
+        for scale in ["free", "pow2"] {
+            let plain = ["--equalise", "off", "--bias-correction", "off", "--scale", scale, "--ends", "2"];
+            let int = quantized(&folder, &[&plain[..], &["--weights", bits, "--acts", bits]].concat());
+            let check = Command::new("python3").arg(&script).arg(float()).arg(int).output().unwrap();
+            assert!(check.status.success(), "{bits} {scale}: {}", String::from_utf8_lossy(&check.stderr));
+        }
+    }
+}
+
+#[test]
+fn options_that_make_no_sense_are_usage_errors() {
+    let folder = TempDir::new().unwrap();
+    let to = folder.path().join("never.safetensors");
+    let (float, images) = (float(), images());
+    let base = ["quantize", path(&float), "--calib", path(&images), "-o", path(&to)];
+    let table: [(&[&str], &str); 7] = [
+        (&["--weights", "17"], "--weights: \"17\" is neither 2 to 16 bits nor codes A..B"),
+        (&["--weights", "1..3"], "--weights: levels 1..3"),
+        (&["--levels", "-70000..7"], "levels -70000..7 need 18 bits"),
+        (&["--acts", "-4..3"], "activations after a ReLU start at 0"),
+        (&["--layer", "conv9=8"], "no layer \"conv9\"; the model has conv1_1, conv1_2"),
+        (&["--layer", "conv1_1"], "not of the form NAME=W"),
+        (&["--images", "0"], "at least one is needed"),
+    ];
+    for (options, want) in table {
+        let output = vgg2rtl(&[&base, options].concat());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(errors.contains(want), "{options:?}: {errors}");
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+        assert!(!to.exists(), "{options:?} wrote a file");
+    }
+}
