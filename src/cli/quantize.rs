@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     weights: String,
     /// Levels of the activations.
-    #[arg(long, value_name = "LEVELS", default_value = "8")]
+    #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     acts: String,
     /// Codes of the weights as a range, instead of --weights.
     #[arg(long, value_name = "A..B", conflicts_with = "weights", allow_hyphen_values = true)]
@@ -171,7 +171,7 @@ fn exception(text: &str) -> Result<Exception> {
 /// Levels from bits (`8`, as `of_bits` makes them) or a range of codes (`-7..7`).
 fn levels(option: &str, text: &str, of_bits: fn(u32) -> Levels) -> Result<Levels> {
     if let Some((a, b)) = text.split_once("..") {
-        let number = |s: &str| s.trim_start_matches('=').parse::<i32>().ok();
+        let number = |s: &str| s.parse::<i32>().ok();
         if let (Some(a), Some(b)) = (number(a), number(b)) {
             return Ok(Levels { a, b });
         }
