@@ -56,6 +56,15 @@ impl Tensor {
         Self { dtype: T::DTYPE, shape: shape.into(), bytes }
     }
 
+    /// Integers in I8 where it holds them all, else I16.
+    pub fn shorts(shape: impl Into<Vec<usize>>, elements: &[i16]) -> Self {
+        if elements.iter().all(|&e| i8::try_from(e).is_ok()) {
+            Self::new(shape, elements.iter().map(|&e| e as i8))
+        } else {
+            Self::new(shape, elements.iter().copied())
+        }
+    }
+
     /// Integers in the narrowest of I8, I16, I32, I64 that holds them all.
     pub fn integers(shape: impl Into<Vec<usize>>, elements: &[i64]) -> Self {
         let fits = |lo: i64, hi: i64| elements.iter().all(|e| (lo..=hi).contains(e));
@@ -179,6 +188,16 @@ impl File {
             Dtype::I64 => data.chunks_exact(8).map(i64::get).collect(),
             other => return Err(self.bad(format!("tensor {name} is {other:?}, must be a signed integer"))),
         })
+    }
+
+    /// Tensor `name` of exactly `shape`, of I8 or I16: large tensors without a 64-bit copy.
+    pub fn shorts(&self, name: &str, shape: &[usize]) -> Result<Vec<i16>> {
+        let t = self.tensor(name, shape)?;
+        match t.dtype() {
+            Dtype::I8 => Ok(t.data().iter().map(|&b| (b as i8).into()).collect()),
+            Dtype::I16 => Ok(t.data().chunks_exact(2).map(i16::get).collect()),
+            other => Err(self.bad(format!("tensor {name} is {other:?}, must be I8 or I16"))),
+        }
     }
 
     /// An error that names this file.

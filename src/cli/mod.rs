@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use vgg2rtl::Result;
 
+mod bench;
 mod demo;
 mod doctor;
 mod eval;
@@ -25,6 +26,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Bench(bench::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
     Eval(eval::Args),
@@ -38,6 +40,7 @@ enum Verb {
 /// Runs the verb.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
+        Verb::Bench(args) => bench::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),

@@ -152,8 +152,7 @@ impl IntModel {
         };
         let mut tensors = vec![];
         for (l, x) in self.layers.iter().zip(self.shapes()) {
-            let weight: Vec<i64> = l.weight.iter().map(|&w| w.into()).collect();
-            tensors.push((format!("{}.weight", l.name), Tensor::integers(l.op.weight_shape(x), &weight)));
+            tensors.push((format!("{}.weight", l.name), Tensor::shorts(l.op.weight_shape(x), &l.weight)));
             tensors.push((format!("{}.bias", l.name), Tensor::integers([l.op.co()], &l.bias)));
             if let Output::Requantized { by, .. } = &l.output {
                 let column = |f: fn(&Multiplier) -> i32| Tensor::new([by.len()], by.iter().map(f));
@@ -261,11 +260,7 @@ impl LayerDescription {
 
     fn read(self, file: &store::File, x: Shape) -> Result<IntLayer> {
         let get = |part: &str, shape: &[usize]| file.integers(&format!("{}.{part}", self.name), shape);
-        let narrow = |v: i64, what: &str| {
-            i16::try_from(v).map_err(|_| file.bad(format!("{}.{what} holds {v}", self.name)))
-        };
-        let weight = get("weight", &self.op.weight_shape(x))?;
-        let weight = weight.into_iter().map(|w| narrow(w, "weight")).collect::<Result<_>>()?;
+        let weight = file.shorts(&format!("{}.weight", self.name), &self.op.weight_shape(x))?;
         let output = match self.output_quantizer {
             None => Output::Logits,
             Some(quantizer) => {

@@ -1,0 +1,173 @@
+"""Executes an integer model in int64 numpy, from docs/model-format.md alone: truth for the golden model.
+
+    golden_numpy.py compare FOLDER    X.trace.safetensors of each X.model.safetensors: every tensor against an own
+                                      execution of the trace's input codes
+    golden_numpy.py fixtures FOLDER   writes small random models and their traces
+
+Needs numpy and safetensors. Exit code 4 and the first difference on a mismatch.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+
+def read_model(path):
+    with safe_open(path, framework="numpy") as file:
+        description = json.loads(file.metadata()["vgg2rtl"])
+        tensors = {name: file.get_tensor(name).astype(np.int64) for name in file.keys()}
+    return description, tensors
+
+
+def convolve(x, weight):
+    """3x3, stride 1, zero padding 1; x is (n, ci, h, w), weight (co, ci, 3, 3)."""
+    n, _, h, w = x.shape
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    acc = np.zeros((n, weight.shape[0], h, w), np.int64)
+    for i in range(3):
+        for j in range(3):
+            window = padded[:, :, i : i + h, j : j + w]
+            acc += np.einsum("oc,nchw->nohw", weight[:, :, i, j], window)
+    return acc
+
+
+def requantize(acc, m, s, levels):
+    """clip(round half to even of acc m / 2^s), all integers."""
+    product = acc * m
+    quotient, rest = product >> s, product & ((1 << s) - 1)
+    twice = 2 * rest
+    up = (twice > (1 << s)) | ((twice == (1 << s)) & (quotient % 2 == 1))
+    return np.clip(quotient + up, levels["a"], levels["b"])
+
+
+def max_pool(x):
+    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    return np.maximum.reduce([x[:, :, i:h:2, j:w:2] for i in (0, 1) for j in (0, 1)])
+
+
+def execute(model, codes):
+    """The trace of input codes: {layer name: codes, or the logits}."""
+    description, tensors = model
+    x, trace = codes.astype(np.int64), {"input": codes.astype(np.int64)}
+    for layer in description["layers"]:
+        part = lambda what: tensors[f"{layer['name']}.{what}"]
+        if layer["op"] == "conv":
+            acc = convolve(x, part("weight"))
+        else:
+            flat = x.reshape(len(x), -1)
+            acc = (flat @ part("weight").T)[:, :, None, None]
+        acc = acc + part("bias")[None, :, None, None]
+        if layer["output_quantizer"] is None:
+            trace[layer["name"]] = acc[:, :, 0, 0]
+            return trace
+        m, s = (part(what)[None, :, None, None] for what in "ms")
+        x = requantize(acc, m, s, layer["output_quantizer"])
+        if layer.get("pool"):
+            x = max_pool(x)
+        trace[layer["name"]] = x
+    raise ValueError("the model does not end in logits")
+
+
+def compare(model_path, trace_path):
+    found = load_file(trace_path)
+    want = execute(read_model(model_path), found["input"])
+    if sorted(want) != sorted(found):
+        print(f"{trace_path}: tensors {sorted(found)}, want {sorted(want)}")
+        sys.exit(4)
+    for name, values in want.items():
+        got = found[name].astype(np.int64)
+        if got.shape != values.shape:
+            print(f"{trace_path}: {name}: shape {got.shape}, want {values.shape}")
+            sys.exit(4)
+        if not np.array_equal(got, values):
+            at = tuple(np.argwhere(got != values)[0].tolist())
+            print(f"{trace_path}: {name}{at}: got {got[at]}, want {values[at]}")
+            sys.exit(4)
+    return len(want)
+
+
+def compare_all(folder):
+    models = sorted(folder.glob("*.model.safetensors"))
+    equal = sum(compare(model, str(model).replace(".model.", ".trace.")) for model in models)
+    print(f"{len(models)} models, {equal} tensors equal")
+
+
+def random_model(rng, w, a, pow2):
+    """A small network: shapes that are multiples of nothing, sums spread over the output codes."""
+    c, h, cols = 3, 7, 6
+    layers, tensors = [], {}
+    plan = [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
+    for i, (op, co, pool) in enumerate(plan):
+        name, last = f"{op}{i}", i + 1 == len(plan)
+        shape = (co, c, 3, 3) if op == "conv" else (co, c * h * cols)
+        weight = rng.integers(-(2 ** (w - 1)), 2 ** (w - 1), shape)
+        terms = int(np.prod(shape[1:]))
+        spread = w + a - 2 + int(np.log2(terms)) // 2
+        bias = rng.integers(-(2**spread), 2**spread + 1, co)
+        shift = max(spread - a, 0)
+        tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
+        if not last:
+            tensors[f"{name}.m"] = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
+            tensors[f"{name}.s"] = np.full(co, shift if pow2 else shift + 16)
+        layers.append(
+            {
+                "name": name,
+                "op": op,
+                "co": co,
+                "weight_bits": w,
+                "weight_levels": {"a": -(2 ** (w - 1)), "b": 2 ** (w - 1) - 1},
+                "weight_steps": [0.0625],
+                "accumulator_bits": 0,
+                "output_quantizer": None if last else {"step": 0.0625, "a": 0, "b": 2**a - 1},
+                "multipliers": 0 if last else co,
+            }
+            | ({"pool": pool} if op == "conv" else {})
+        )
+        c, h, cols = (co, h // 2, cols // 2) if pool else (co, h, cols) if op == "conv" else (co, 1, 1)
+    description = {
+        "format": "vgg2rtl-int",
+        "version": 1,
+        "name": f"numpy w{w} a{a} {'pow2' if pow2 else 'scale'}",
+        "input": {"c": 3, "h": 7, "w": 6},
+        "preprocessing": {"fit": "pad", "colour": "rgb", "scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3},
+        "classes": [],
+        "input_quantizer": {"step": 0.0625, "a": -(2 ** (a - 1)), "b": 2 ** (a - 1) - 1},
+        "layers": layers,
+    }
+    return description, tensors
+
+
+def narrowest(values):
+    for kind in (np.int8, np.int16, np.int32):
+        if np.array_equal(values.astype(kind), values):
+            return values.astype(kind)
+    return values
+
+
+def fixtures(folder):
+    rng = np.random.default_rng(20)
+    folder.mkdir(parents=True, exist_ok=True)
+    for w, a in [(2, 2), (3, 3), (4, 4), (5, 5), (8, 8), (12, 12), (16, 16), (2, 8), (8, 3), (4, 12)]:
+        for pow2 in (False, True):
+            model = random_model(rng, w, a, pow2)
+            codes = rng.integers(-(2 ** (a - 1)), 2 ** (a - 1), (2, 3, 7, 6))
+            stem = f"w{w}a{a}-{'pow2' if pow2 else 'scale'}"
+            tensors = {name: narrowest(values) for name, values in model[1].items()}
+            metadata = {"vgg2rtl": json.dumps(model[0])}
+            save_file(tensors, folder / f"{stem}.model.safetensors", metadata)
+            trace = {name: narrowest(values).copy() for name, values in execute(model, codes).items()}
+            save_file(trace, folder / f"{stem}.trace.safetensors")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["compare", folder]:
+            compare_all(Path(folder))
+        case ["fixtures", folder]:
+            fixtures(Path(folder))
+        case _:
+            sys.exit(__doc__)
