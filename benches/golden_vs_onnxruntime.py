@@ -96,7 +96,7 @@ def write_qdq(model_path, onnx_path):
     x = graph.quantize("images", step_x, 128)
     for layer in network["layers"]:
         if (previous, layer["op"]) == ("conv", "dense"):
-            x = graph.node("Flatten", [x], "flat")
+            x = graph.quantize(graph.node("Flatten", [x], "flat"), step_x, 0)
         x = add_layer(graph, x, layer, tensors, step_x)
         previous = layer["op"]
         if layer["output_quantizer"]:
