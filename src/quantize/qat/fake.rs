@@ -184,6 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn training_in_f32_differs_in_at_most_one_activation_of_100_000() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (mut different, mut total) = (0, 0);
+        for bits in [2, 4, 8] {
+            let (model, images) = (float(false, &mut rng), images(200, &mut rng));
+            let net = Net::quantized_from(&model, &Spec::new(Learn::Lsq, bits, bits), images.view()).unwrap();
+            let golden = net.trace(images.view()).unwrap();
+            let mut tape = Tape::<f32>::default();
+            let forward = net.forward(&mut tape, images.view(), Phase::Train { seed: 0 }).unwrap();
+            for (i, (x, codes)) in forward.activations.iter().zip(&golden.activations).enumerate() {
+                let step = net.input_step(i + 1).unwrap();
+                let found =
+                    channels_first(&tape, *x).mapv(|y| arith::accumulator(y.into(), step, ONE) as i32);
+                different += found.iter().zip(codes).filter(|(a, b)| a != b).count();
+                total += codes.len();
+            }
+        }
+        assert!(total > 100_000 && different * 100_000 <= total, "{different} of {total}");
+    }
+
+    #[test]
     fn batch_norm_is_absorbed_by_the_steps() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         for bits in [2, 4, 8] {
