@@ -19,7 +19,7 @@ pub enum Requantize {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArrayConfig {
-    /// Array rows: terms of the reduction per cycle, 2 … 64.
+    /// Array rows: terms of the reduction per cycle, 3 … 64.
     pub rows: usize,
     /// Array columns: output channels per cycle, 2 … 64.
     pub cols: usize,
@@ -142,7 +142,7 @@ impl ArrayConfig {
             let (lo, hi) = (range.start(), range.end());
             Err(Error::usage(option, format!("{value} is outside {lo} … {hi}")))
         };
-        within("rows", self.rows, 2..=64)?;
+        within("rows", self.rows, 3..=64)?; // sums of one accumulator are at least three cycles apart
         within("cols", self.cols, 2..=64)?;
         let widths = *arith::WIDTHS.start() as usize..=*arith::WIDTHS.end() as usize;
         within("weight_bits", self.weight_bits as usize, widths.clone())?;
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn psum_holds_the_worst_sum() {
-        for rows in [2usize, 3, 8, 13, 64] {
+        for rows in [3usize, 8, 13, 64] {
             let config = ArrayConfig { rows, ..ArrayConfig::default() };
             let least = -(rows as i64) * 128 * 255;
             assert!(least >= -(1 << (config.psum_bits() - 1)), "{rows} rows");

@@ -2,6 +2,7 @@
 //!
 //! | folder or file | holds |
 //! |---|---|
+//! | [`ComputeCore`] | from loaded buffers to accumulators |
 //! | [`control`] | when each part of the datapath does what |
 //! | [`datapath`] | array, buffers, accumulators, requantization, pooling |
 //! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
@@ -29,4 +30,7 @@ pub(crate) use comment;
 
 // After the macro: textual scope.
 pub mod control;
+mod core;
 pub mod datapath;
+
+pub use self::core::ComputeCore;

@@ -232,7 +232,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     fn config(rng: &mut ChaCha8Rng) -> ArrayConfig {
-        let (rows, cols) = (rng.random_range(2..=12), rng.random_range(2..=12));
+        let (rows, cols) = (rng.random_range(3..=12), rng.random_range(2..=12));
         let (weight_bits, act_bits) = (rng.random_range(2..=16), rng.random_range(2..=16));
         let mut config = ArrayConfig {
             rows,

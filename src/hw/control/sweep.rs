@@ -1,5 +1,6 @@
 //! One sweep: the positions of a stripe, one a cycle.
 
+use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -83,8 +84,8 @@ impl Sweep {
     /// A sweep over `act_depth` words of activations into `acc_depth` accumulators.
     pub fn new(act_depth: usize, acc_depth: usize) -> Self {
         let field = u(16);
-        let address = u(act_depth.next_power_of_two().ilog2());
-        let position = u(acc_depth.next_power_of_two().ilog2());
+        let address = u(address_bits(act_depth));
+        let position = u(address_bits(acc_depth));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),

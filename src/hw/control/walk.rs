@@ -1,5 +1,6 @@
 //! The walk over the sweeps of a layer: stripe → output tile → reduction tile → kernel row → kernel column.
 
+use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -98,7 +99,7 @@ impl Walk {
     /// A walk over an activation buffer of `act_depth` words.
     pub fn new(act_depth: usize) -> Self {
         let field = u(16);
-        let address = u(act_depth.next_power_of_two().ilog2());
+        let address = u(address_bits(act_depth));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),

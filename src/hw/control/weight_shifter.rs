@@ -1,5 +1,6 @@
 //! The weight shifter: moves words from the weight buffer into the array's shadow registers.
 
+use crate::hw::datapath::address_bits;
 use crate::hw::rt::{K, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -48,7 +49,7 @@ impl WeightShifter {
     /// A shifter for an array of `rows` × `cols` and a buffer of `depth` words. Lane c reads c cycles after lane
     /// 0, so the buffer never holds more than `depth − cols − 2` words.
     pub fn new(rows: usize, cols: usize, depth: usize) -> Self {
-        let address = u(depth.next_power_of_two().ilog2());
+        let address = u(address_bits(depth));
         let count = u(depth.ilog2() + 1);
         let row = u(7);
         Self {

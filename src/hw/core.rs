@@ -1,0 +1,570 @@
+//! The compute core: from loaded buffers to accumulators.
+
+use super::control::{Sequencer, WeightShifter};
+use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer, Multiplier};
+use super::rt::{Lanes, Sig, u};
+use crate::config::ArrayConfig;
+use rust_hdl::prelude::*;
+
+/// Sequencer, weight shifter, lane buffers, array and accumulators. Loaders write patches and weights, the drain reads
+/// accumulators; the core does the rest of a layer by itself. The layer's inputs are stable from `start_i` until
+/// `busy_o` falls and the last `tile_done_o` has come.
+///
+/// Flags under way outlive a reset by [`ComputeCore::latency`] cycles: hold the reset that long.
+#[derive(LogicBlock)]
+pub struct ComputeCore {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: a layer begins.
+    pub start_i: Signal<In, Bit>,
+    /// The input codes are two's complement.
+    pub x_signed_i: Signal<In, Bit>,
+    /// Sweeps have at most as many positions as the array has rows, and all rows swap weights at once.
+    pub aligned_i: Signal<In, Bit>,
+    /// The map has a border of zeros around it (convolution).
+    pub pad_i: Signal<In, Bit>,
+    /// The patches of a stripe stay loaded for all its output tiles.
+    pub resident_i: Signal<In, Bit>,
+    /// Rows of the input map.
+    pub in_h_i: Sig<In>,
+    /// Columns of the input map, modulo the words of a lane.
+    pub in_w_i: Sig<In>,
+    /// Units of the layer.
+    pub units_i: Sig<In>,
+    /// How often the units come.
+    pub outer_i: Sig<In>,
+    /// Units of a stripe.
+    pub stripe_i: Sig<In>,
+    /// Words of a patch, modulo the words of a lane.
+    pub patch_i: Sig<In>,
+    /// Patches that the buffer holds.
+    pub slots_i: Sig<In>,
+    /// Kernel rows.
+    pub kernel_h_i: Sig<In>,
+    /// Kernel columns.
+    pub kernel_w_i: Sig<In>,
+    /// Reduction tiles.
+    pub ci_tiles_i: Sig<In>,
+    /// Output tiles.
+    pub co_tiles_i: Sig<In>,
+    /// Positions of a unit.
+    pub unit_positions_i: Sig<In>,
+    /// Words between positions, modulo the words of a lane.
+    pub step_i: Sig<In>,
+    /// Blocks of activation lanes to write.
+    pub act_write_i: Lanes<In>,
+    /// Word to write.
+    pub act_addr_i: Sig<In>,
+    /// A pixel's block of channels.
+    pub act_data_i: Lanes<In>,
+    /// One cycle for each patch that has been loaded, not before its last word was written.
+    pub patch_done_i: Signal<In, Bit>,
+    /// One cycle for each patch that may be overwritten.
+    pub patch_free_o: Signal<Out, Bit>,
+    /// Write a row of weights; only with `weight_room_o`.
+    pub weight_write_i: Lanes<In>,
+    /// With `weight_write_i`.
+    pub weight_done_i: Signal<In, Bit>,
+    /// Its word in the buffer: words are written one after the other, and around.
+    pub weight_addr_i: Sig<In>,
+    /// A row of weights, a lane a column.
+    pub weight_data_i: Lanes<In>,
+    /// The weight buffer takes a row.
+    pub weight_room_o: Signal<Out, Bit>,
+    /// One cycle for each output tile whose accumulators are complete; banks alternate, from 0.
+    pub tile_done_o: Signal<Out, Bit>,
+    /// One cycle for each bank that has been drained.
+    pub bank_free_i: Signal<In, Bit>,
+    /// Bank to read.
+    pub drain_bank_i: Signal<In, Bit>,
+    /// Accumulator to read.
+    pub drain_addr_i: Sig<In>,
+    /// What it holds, a lane a column, one cycle later.
+    pub drain_o: Lanes<Out>,
+    /// Sweeps are left to start or to finish.
+    pub busy_o: Signal<Out, Bit>,
+    sequencer: Sequencer,
+    shifter: WeightShifter,
+    acts: LaneBuffer,
+    weights: LaneBuffer,
+    extend: Extend,
+    array: Array,
+    accumulators: Accumulators,
+    // Positions on their way from the sequencer to the accumulators.
+    valid: Delay,
+    first: Delay,
+    bank: Delay,
+    addr: Delay,
+    tile_end: Delay,
+    patch_end: Delay,
+}
+
+impl ComputeCore {
+    /// Cycles from a position in the sequencer to its partial sum at the accumulators of column 0.
+    const fn to_accumulators(rows: usize) -> usize {
+        LaneBuffer::LATENCY + Array::latency(rows)
+    }
+
+    /// Cycles from the last position of an output tile to `tile_done_o`.
+    pub const fn latency(rows: usize, cols: usize) -> usize {
+        Self::to_accumulators(rows) + Accumulators::latency(cols)
+    }
+
+    /// The core of the design point `config`, which is valid.
+    pub fn new(config: &ArrayConfig) -> Self {
+        let ArrayConfig { rows, cols, weight_bits, act_bits, .. } = *config;
+        let (block, psum_bits) = (config.block(), config.psum_bits());
+        let acts = LaneBuffer::new(rows / block, block, config.act_depth, u(act_bits));
+        let weights = LaneBuffer::new(1, cols, config.weight_depth, super::rt::s(weight_bits));
+        let accumulators = Accumulators::new(cols, config.acc_depth, config.acc_bits, psum_bits);
+        let (address, position) = (acts.addr_i.ty(), accumulators.addr_i.ty());
+        let late = Self::to_accumulators(rows);
+        let flag = |cycles| Delay::new(u(1), cycles);
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            x_signed_i: Default::default(),
+            aligned_i: Default::default(),
+            pad_i: Default::default(),
+            resident_i: Default::default(),
+            in_h_i: Sig::new(u(16)),
+            in_w_i: Sig::new(address),
+            units_i: Sig::new(u(16)),
+            outer_i: Sig::new(u(16)),
+            stripe_i: Sig::new(u(16)),
+            patch_i: Sig::new(address),
+            slots_i: Sig::new(u(16)),
+            kernel_h_i: Sig::new(u(16)),
+            kernel_w_i: Sig::new(u(16)),
+            ci_tiles_i: Sig::new(u(16)),
+            co_tiles_i: Sig::new(u(16)),
+            unit_positions_i: Sig::new(u(16)),
+            step_i: Sig::new(address),
+            act_write_i: Lanes::new(rows / block, u(1)),
+            act_addr_i: Sig::new(address),
+            act_data_i: Lanes::new(block, u(act_bits)),
+            patch_done_i: Default::default(),
+            patch_free_o: Default::default(),
+            weight_write_i: Lanes::new(1, u(1)),
+            weight_done_i: Default::default(),
+            weight_addr_i: Sig::new(weights.addr_i.ty()),
+            weight_data_i: Lanes::new(cols, super::rt::s(weight_bits)),
+            weight_room_o: Default::default(),
+            tile_done_o: Default::default(),
+            bank_free_i: Default::default(),
+            drain_bank_i: Default::default(),
+            drain_addr_i: Sig::new(position),
+            drain_o: Lanes::new(cols, accumulators.drain_o.ty()),
+            busy_o: Default::default(),
+            sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth),
+            shifter: WeightShifter::new(rows, cols, config.weight_depth),
+            acts,
+            weights,
+            extend: Extend::new(rows, act_bits),
+            array: Array::new(rows, cols, weight_bits, act_bits, psum_bits, Multiplier::Dsp),
+            accumulators,
+            valid: flag(late),
+            first: flag(late),
+            bank: flag(late),
+            addr: Delay::new(position, late),
+            tile_end: flag(Self::latency(rows, cols)),
+            patch_end: flag(rows),
+        }
+    }
+}
+
+impl Logic for ComputeCore {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module compute_core: from loaded buffers to accumulators");
+        self.sequencer.clk_i.next = self.clk_i.val();
+        self.shifter.clk_i.next = self.clk_i.val();
+        self.acts.clk_i.next = self.clk_i.val();
+        self.weights.clk_i.next = self.clk_i.val();
+        self.array.clk_i.next = self.clk_i.val();
+        self.accumulators.clk_i.next = self.clk_i.val();
+        self.valid.clk_i.next = self.clk_i.val();
+        self.first.clk_i.next = self.clk_i.val();
+        self.bank.clk_i.next = self.clk_i.val();
+        self.addr.clk_i.next = self.clk_i.val();
+        self.tile_end.clk_i.next = self.clk_i.val();
+        self.patch_end.clk_i.next = self.clk_i.val();
+        self.sequencer.rst_ni.next = self.rst_ni.val();
+        self.sequencer.start_i.next = self.start_i.val();
+        self.sequencer.aligned_i.next = self.aligned_i.val();
+        self.sequencer.pad_i.next = self.pad_i.val();
+        self.sequencer.resident_i.next = self.resident_i.val();
+        self.sequencer.in_h_i.next = self.in_h_i.val();
+        self.sequencer.in_w_i.next = self.in_w_i.val();
+        self.sequencer.units_i.next = self.units_i.val();
+        self.sequencer.outer_i.next = self.outer_i.val();
+        self.sequencer.stripe_i.next = self.stripe_i.val();
+        self.sequencer.patch_i.next = self.patch_i.val();
+        self.sequencer.slots_i.next = self.slots_i.val();
+        self.sequencer.kernel_h_i.next = self.kernel_h_i.val();
+        self.sequencer.kernel_w_i.next = self.kernel_w_i.val();
+        self.sequencer.ci_tiles_i.next = self.ci_tiles_i.val();
+        self.sequencer.co_tiles_i.next = self.co_tiles_i.val();
+        self.sequencer.unit_positions_i.next = self.unit_positions_i.val();
+        self.sequencer.step_i.next = self.step_i.val();
+        self.sequencer.patch_done_i.next = self.patch_done_i.val();
+        self.sequencer.shadow_full_i.next = self.shifter.full_o.val();
+        self.sequencer.bank_free_i.next = self.bank_free_i.val();
+        self.busy_o.next = self.sequencer.busy_o.val();
+
+        self.shifter.rst_ni.next = self.rst_ni.val();
+        self.shifter.start_i.next = self.start_i.val();
+        self.shifter.aligned_i.next = self.aligned_i.val();
+        self.shifter.swap_i.next = self.sequencer.swap_o.val();
+        self.shifter.word_done_i.next = self.weight_done_i.val();
+        self.weight_room_o.next = self.shifter.room_o.val();
+
+        self.acts.write_i.next = self.act_write_i.val();
+        self.acts.write_addr_i.next = self.act_addr_i.val();
+        self.acts.data_i.next = self.act_data_i.val();
+        self.acts.addr_i.next = self.sequencer.addr_o.val();
+        self.acts.zero_i.next = self.sequencer.zero_o.val();
+        self.acts.tag_i.next = self.sequencer.swap_o.val();
+        self.acts.aligned_i.next = self.aligned_i.val();
+
+        self.weights.write_i.next = self.weight_write_i.val();
+        self.weights.write_addr_i.next = self.weight_addr_i.val();
+        self.weights.data_i.next = self.weight_data_i.val();
+        self.weights.addr_i.next = self.shifter.addr_o.val();
+        self.weights.zero_i.next = false;
+        self.weights.tag_i.next = self.shifter.shift_o.val();
+        self.weights.aligned_i.next = false;
+
+        self.extend.signed_i.next = self.x_signed_i.val();
+        self.extend.code_i.next = self.acts.word_o.val();
+        self.array.act_i.next = self.extend.act_o.val();
+        self.array.swap_i.next = self.acts.tag_o.val();
+        self.array.shift_i.next = self.weights.tag_o.val();
+        self.array.weight_i.next = self.weights.word_o.val();
+
+        self.valid.value_i.next = 0;
+        if self.sequencer.valid_o.val() {
+            self.valid.value_i.next = 1;
+        }
+        self.first.value_i.next = 0;
+        if self.sequencer.first_o.val() {
+            self.first.value_i.next = 1;
+        }
+        self.bank.value_i.next = 0;
+        if self.sequencer.bank_o.val() {
+            self.bank.value_i.next = 1;
+        }
+        self.tile_end.value_i.next = 0;
+        if self.sequencer.tile_end_o.val() {
+            self.tile_end.value_i.next = 1;
+        }
+        self.patch_end.value_i.next = 0;
+        if self.sequencer.patch_end_o.val() {
+            self.patch_end.value_i.next = 1;
+        }
+        self.addr.value_i.next = self.sequencer.acc_addr_o.val();
+        self.accumulators.valid_i.next = self.valid.value_o.val() == 1;
+        self.accumulators.first_i.next = self.first.value_o.val() == 1;
+        self.accumulators.bank_i.next = self.bank.value_o.val() == 1;
+        self.accumulators.addr_i.next = self.addr.value_o.val();
+        self.accumulators.psum_i.next = self.array.psum_o.val();
+        self.accumulators.drain_bank_i.next = self.drain_bank_i.val();
+        self.accumulators.drain_addr_i.next = self.drain_addr_i.val();
+        self.drain_o.next = self.accumulators.drain_o.val();
+        self.tile_done_o.next = self.tile_end.value_o.val() == 1;
+        self.patch_free_o.next = self.patch_end.value_o.val() == 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+
+    /// A layer, its operands and its weights.
+    struct Layer {
+        conv: bool,
+        signed: bool,
+        resident: bool,
+        h: usize,
+        w: usize,
+        units: usize,
+        stripe: usize,
+        slots: usize,
+        ci_tiles: usize,
+        co_tiles: usize,
+        /// Codes `[image][channel][row][column]`.
+        x: Vec<Vec<Vec<Vec<i64>>>>,
+        /// `[output][channel][kernel row][kernel column]`.
+        weights: Vec<Vec<Vec<Vec<i64>>>>,
+    }
+
+    fn nest<T: Clone>(n: usize, make: impl FnMut() -> T) -> Vec<T> {
+        std::iter::repeat_with(make).take(n).collect()
+    }
+
+    impl Layer {
+        fn random(rng: &mut ChaCha8Rng, config: &ArrayConfig) -> Self {
+            let (conv, signed) = (rng.random(), rng.random());
+            let (h, w) = (rng.random_range(2..=5), rng.random_range(2..=5));
+            let units = if conv { h } else { rng.random_range(1..=3) };
+            let (ci_tiles, co_tiles) = (rng.random_range(1..=2), rng.random_range(1..=2));
+            let slots = rng.random_range(ci_tiles.min(2)..=3);
+            let (kh, kw) = if conv { (3, 3) } else { (h, w) };
+            let a = config.act_bits;
+            let code = if signed { -(1 << (a - 1))..1i64 << (a - 1) } else { 0..1 << a };
+            let weight = -(1i64 << (config.weight_bits - 1))..1 << (config.weight_bits - 1);
+            let channels = ci_tiles * config.rows;
+            Layer {
+                conv,
+                signed,
+                resident: slots >= ci_tiles && rng.random(),
+                h,
+                w,
+                units,
+                stripe: rng.random_range(1..=units),
+                slots,
+                ci_tiles,
+                co_tiles,
+                x: nest(units, || nest(channels, || nest(h, || nest(w, || rng.random_range(code.clone()))))),
+                weights: nest(co_tiles * config.cols, || {
+                    nest(channels, || nest(kh, || nest(kw, || rng.random_range(weight.clone()))))
+                }),
+            }
+        }
+
+        fn kernel(&self) -> (usize, usize) {
+            if self.conv { (3, 3) } else { (self.h, self.w) }
+        }
+
+        fn unit_positions(&self) -> usize {
+            if self.conv { self.w } else { 1 }
+        }
+
+        fn patch(&self) -> usize {
+            if self.conv { (self.stripe + 2).min(self.h) * self.w } else { self.stripe * self.h * self.w }
+        }
+
+        fn stripes(&self) -> Vec<std::ops::Range<usize>> {
+            (0..self.units).step_by(self.stripe).map(|u| u..(u + self.stripe).min(self.units)).collect()
+        }
+
+        /// Image and row of each row of a stripe's patch.
+        fn patch_rows(&self, units: &std::ops::Range<usize>) -> Vec<(usize, usize)> {
+            match self.conv {
+                true => {
+                    (units.start.saturating_sub(1)..(units.end + 1).min(self.h)).map(|y| (0, y)).collect()
+                }
+                false => units.clone().flat_map(|image| (0..self.h).map(move |y| (image, y))).collect(),
+            }
+        }
+
+        /// The sum that accumulator `position` of a stripe must hold for output `co`.
+        fn sum(&self, unit0: usize, position: usize, co: usize) -> i64 {
+            let (kh, kw) = self.kernel();
+            let mut sum = 0;
+            for (ci, kernel) in self.weights[co].iter().enumerate() {
+                for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
+                    let x = match self.conv {
+                        true => {
+                            let (y, x) = (unit0 + position / self.w + ky, position % self.w + kx);
+                            let inside = (1..=self.h).contains(&y) && (1..=self.w).contains(&x);
+                            if inside { self.x[0][ci][y - 1][x - 1] } else { 0 }
+                        }
+                        false => self.x[unit0 + position][ci][ky][kx],
+                    };
+                    sum += kernel[ky][kx] * x;
+                }
+            }
+            sum
+        }
+
+        /// Writes to the activation buffer: block, word, data; `None` after the last word of a patch.
+        fn act_writes(&self, config: &ArrayConfig) -> Vec<Option<(usize, usize, Vec<i64>)>> {
+            let block = config.block();
+            let mut writes = vec![];
+            let mut patches = 0;
+            for units in self.stripes() {
+                for ci in (0..if self.resident { 1 } else { self.co_tiles }).flat_map(|_| 0..self.ci_tiles) {
+                    let base = patches % self.slots * self.patch();
+                    for group in 0..config.rows / block {
+                        let first = ci * config.rows + group * block;
+                        let rows = self.patch_rows(&units);
+                        let pixels = rows.iter().flat_map(|&(n, y)| (0..self.w).map(move |x| (n, y, x)));
+                        for (word, (n, y, x)) in pixels.enumerate() {
+                            let pixel = (first..first + block).map(|c| self.x[n][c][y][x]).collect();
+                            writes.push(Some((group, base + word, pixel)));
+                        }
+                    }
+                    writes.push(None);
+                    patches += 1;
+                }
+            }
+            writes
+        }
+
+        /// Rows of weights in the order of their use.
+        fn weight_rows(&self, config: &ArrayConfig) -> Vec<Vec<i64>> {
+            let (kh, kw) = self.kernel();
+            let mut words = vec![];
+            for _ in self.stripes() {
+                for (co, ci) in (0..self.co_tiles).flat_map(|co| (0..self.ci_tiles).map(move |ci| (co, ci))) {
+                    for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
+                        for row in (0..config.rows).rev() {
+                            let column = |c: usize| &self.weights[co * config.cols + c];
+                            let weight = |c: usize| column(c)[ci * config.rows + row][ky][kx];
+                            words.push((0..config.cols).map(weight).collect());
+                        }
+                    }
+                }
+            }
+            words
+        }
+    }
+
+    fn describe(core: &mut ComputeCore, l: &Layer, config: &ArrayConfig) {
+        let (kh, kw) = l.kernel();
+        let step = if l.conv { 1 } else { l.h * l.w };
+        core.x_signed_i.next = l.signed;
+        core.pad_i.next = l.conv;
+        core.resident_i.next = l.resident;
+        core.aligned_i.next = l.stripe * l.unit_positions() <= config.rows;
+        for (field, value) in [
+            (&mut core.in_h_i, l.h),
+            (&mut core.in_w_i, l.w),
+            (&mut core.units_i, l.units),
+            (&mut core.outer_i, 1),
+            (&mut core.stripe_i, l.stripe),
+            (&mut core.patch_i, l.patch()),
+            (&mut core.slots_i, l.slots),
+            (&mut core.kernel_h_i, kh),
+            (&mut core.kernel_w_i, kw),
+            (&mut core.ci_tiles_i, l.ci_tiles),
+            (&mut core.co_tiles_i, l.co_tiles),
+            (&mut core.unit_positions_i, l.unit_positions()),
+            (&mut core.step_i, step),
+        ] {
+            field.next = value as i64;
+        }
+    }
+
+    /// Runs a layer with loaders and a drain that stall at random; checks every accumulator.
+    fn run(
+        bench: &mut Bench<ComputeCore>,
+        l: &Layer,
+        config: &ArrayConfig,
+        rng: &mut ChaCha8Rng,
+        percent: u32,
+    ) {
+        describe(&mut bench.block, l, config);
+        bench.block.start_i.next = true;
+        bench.cycle();
+        bench.block.start_i.next = false;
+        let mut acts = l.act_writes(config).into_iter().peekable();
+        let mut weights = l.weight_rows(config).into_iter().enumerate().peekable();
+        let tiles: Vec<_> =
+            l.stripes().into_iter().flat_map(|u| (0..l.co_tiles).map(move |co| (u.clone(), co))).collect();
+        let (mut free_slots, mut complete, mut drained, mut position, mut asked) = (l.slots, 0, 0, 0, None);
+        for cycle in 0.. {
+            assert!(cycle < 50_000, "hangs with {drained} of {} tiles drained", tiles.len());
+            let mut chance = || rng.random_range(0..100) < percent;
+            let core = &mut bench.block;
+            core.act_write_i.drive(|_| 0);
+            core.patch_done_i.next = false;
+            core.weight_write_i.drive(|_| 0);
+            core.weight_done_i.next = false;
+            core.bank_free_i.next = false;
+            if free_slots > 0 && chance() {
+                match acts.next() {
+                    Some(Some((group, word, pixel))) => {
+                        core.act_write_i.set(group, 1);
+                        core.act_addr_i.next = word as i64;
+                        let mask = (1i64 << config.act_bits) - 1;
+                        core.act_data_i.drive(|c| pixel[c] & mask);
+                    }
+                    Some(None) => {
+                        core.patch_done_i.next = true;
+                        free_slots -= 1;
+                    }
+                    None => {}
+                }
+            }
+            if core.weight_room_o.val()
+                && chance()
+                && let Some((i, row)) = weights.next()
+            {
+                core.weight_write_i.set(0, 1);
+                core.weight_done_i.next = true;
+                core.weight_addr_i.next = (i % config.weight_depth) as i64;
+                core.weight_data_i.drive(|c| row[c]);
+            }
+            if complete > drained && asked.is_none() {
+                core.drain_bank_i.next = drained % 2 == 1;
+                core.drain_addr_i.next = position as i64;
+                asked = Some(position);
+            }
+            bench.cycle();
+            let core = &mut bench.block;
+            complete += core.tile_done_o.val() as usize;
+            free_slots += core.patch_free_o.val() as usize;
+            if let Some(p) = asked.take() {
+                let (units, co) = &tiles[drained];
+                for c in 0..config.cols {
+                    let want = l.sum(units.start, p, co * config.cols + c);
+                    assert_eq!(core.drain_o.val()[c], want, "tile {drained}, position {p}, column {c}");
+                }
+                position += 1;
+                if position == units.len() * l.unit_positions() {
+                    (position, drained) = (0, drained + 1);
+                    core.bank_free_i.next = true;
+                    core.act_write_i.drive(|_| 0);
+                    core.patch_done_i.next = false;
+                    core.weight_write_i.drive(|_| 0);
+                    core.weight_done_i.next = false;
+                    bench.cycle();
+                    complete += bench.block.tile_done_o.val() as usize;
+                    free_slots += bench.block.patch_free_o.val() as usize;
+                    bench.block.bank_free_i.next = false;
+                }
+            }
+            if drained == tiles.len() {
+                assert!(!bench.block.busy_o.val());
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn every_accumulator_of_random_layers_is_right_in_process_and_in_verilog() {
+        let base = ArrayConfig { act_depth: 128, acc_depth: 32, acc_bits: 32, ..ArrayConfig::default() };
+        for (seed, rows, cols, weight_bits, act_bits) in
+            [(1, 4, 4, 8, 8), (2, 6, 4, 3, 5), (3, 4, 8, 4, 2), (4, 8, 2, 2, 7)]
+        {
+            let mut rng = random(seed);
+            let config = ArrayConfig {
+                rows,
+                cols,
+                weight_bits,
+                act_bits,
+                weight_depth: 2 * rows + cols + 2,
+                ..base.clone()
+            };
+            let mut bench = Bench::new(ComputeCore::new(&config), |c| &mut c.clk_i);
+            let settle = ComputeCore::latency(rows, cols) + 2;
+            bench.block.rst_ni.next = false;
+            (0..settle).for_each(|_| bench.cycle());
+            bench.block.rst_ni.next = true;
+            for _ in 0..3 {
+                let layer = Layer::random(&mut rng, &config);
+                let percent = rng.random_range(40..=100);
+                run(&mut bench, &layer, &config, &mut rng, percent);
+            }
+            bench.verilog("compute_core", 1 << 20); // accumulators have no value before their first sum
+        }
+    }
+}
