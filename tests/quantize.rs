@@ -84,11 +84,16 @@ fn inspect_shows_both_kinds() {
     assert!(proven.iter().zip(&by_type).all(|(p, t)| p.unwrap() <= t.unwrap() + 1), "{proven:?} {by_type:?}");
 }
 
-/// The formulas again, in another language. Needs python3 with numpy.
+/// A Python with numpy: `$VGG2RTL_PYTHON`, else `python3`.
+fn python() -> String {
+    std::env::var("VGG2RTL_PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
+/// The formulas again, in another language.
 #[test]
 fn integers_equal_numpys() {
-    let python = Command::new("python3").args(["-c", "import numpy"]).output();
-    if !python.is_ok_and(|o| o.status.success()) {
+    let numpy = Command::new(python()).args(["-c", "import numpy"]).output();
+    if !numpy.is_ok_and(|o| o.status.success()) {
         assert!(std::env::var_os("CI").is_none(), "python3 with numpy is missing");
         eprintln!("skipped: python3 with numpy is missing");
         return;
@@ -99,7 +104,7 @@ fn integers_equal_numpys() {
         for scale in ["free", "pow2"] {
             let plain = ["--equalise", "off", "--bias-correction", "off", "--scale", scale, "--ends", "2"];
             let int = quantized(&folder, &[&plain[..], &["--weights", bits, "--acts", bits]].concat());
-            let check = Command::new("python3").arg(&script).arg(float()).arg(int).output().unwrap();
+            let check = Command::new(python()).arg(&script).arg(float()).arg(int).output().unwrap();
             assert!(check.status.success(), "{bits} {scale}: {}", String::from_utf8_lossy(&check.stderr));
         }
     }
