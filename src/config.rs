@@ -35,7 +35,7 @@ pub struct ArrayConfig {
     pub weight_depth: usize,
     /// Positions of each of the two accumulator banks of a column.
     pub acc_depth: usize,
-    /// Accumulators requantized per cycle; divides [`ArrayConfig::block`].
+    /// Accumulators requantized per cycle; divides [`ArrayConfig::block`], and their codes fit a word of the bus.
     pub requantizers: usize,
     /// Requantization.
     pub requantize: Requantize,
@@ -161,6 +161,14 @@ impl ArrayConfig {
                 format!("{} does not divide {}, the block of channels", self.requantizers, self.block());
             return Err(Error::usage("requantizers", reason));
         }
+        let codes = self.requantizers * self.act_bits as usize;
+        if codes > self.bus_bits {
+            let reason = format!(
+                "{} codes of {} bits exceed the bus's {} bits a cycle",
+                self.requantizers, self.act_bits, self.bus_bits
+            );
+            return Err(Error::usage("requantizers", reason));
+        }
         Ok(())
     }
 }
@@ -194,6 +202,9 @@ mod tests {
         assert!(refused(|c| c.acc_bits = 18).starts_with("acc_bits: 18 is outside 19"));
         assert!(refused(|c| c.bus_bits = 96).starts_with("bus_bits"));
         assert!(refused(|c| c.requantizers = 3).starts_with("requantizers"));
+        assert!(
+            refused(|c| (c.requantizers, c.act_bits, c.bus_bits) = (8, 9, 64)).starts_with("requantizers")
+        );
     }
 
     #[test]

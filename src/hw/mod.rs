@@ -5,6 +5,10 @@
 //! | [`ComputeCore`] | from loaded buffers to accumulators |
 //! | [`control`] | when each part of the datapath does what |
 //! | [`datapath`] | array, buffers, accumulators, requantization, pooling |
+//! | [`memory`] | external memory: AXI4 ports, FIFOs, from words of the bus to items and back |
+//! | [`load`] | what to read when: activations and weights into the core's buffers |
+//! | [`drain`] | from accumulators to written maps |
+//! | [`host`] | registers, commands, errors |
 //! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
 //! | [`emit`](mod@emit) | Verilog-2005 from a circuit, one module a file |
 //!
@@ -32,5 +36,9 @@ pub(crate) use comment;
 pub mod control;
 mod core;
 pub mod datapath;
+pub mod drain;
+pub mod host;
+pub mod load;
+pub mod memory;
 
 pub use self::core::ComputeCore;

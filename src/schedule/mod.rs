@@ -140,6 +140,7 @@ fn schedule_layer(
         outer: tiling.outer as u16,
         weights: weights.base,
         weights_pitch: weights.pitch,
+        weight_rows: (tiling.ci_tiles * tiling.passes() * config.rows) as u32,
         params: params.base,
         params_pitch: params.pitch,
         ci_tiles: tiling.ci_tiles as u16,
@@ -246,7 +247,9 @@ mod tests {
             bus_bits: 64 << rng.random_range(0..4),
             ..ArrayConfig::default()
         };
-        config.requantizers = config.block();
+        let fits =
+            |n: &usize| config.block().is_multiple_of(*n) && n * config.act_bits as usize <= config.bus_bits;
+        config.requantizers = (1..=config.block()).filter(fits).last().unwrap();
         config.fold_channels = rng.random_range(0..=config.block().min(4));
         config
     }

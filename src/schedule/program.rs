@@ -72,6 +72,8 @@ pub struct Command {
     pub weights: u32,
     /// Bytes of an output tile's weight stream.
     pub weights_pitch: u32,
+    /// Rows of weights of an output tile: words of the array's columns.
+    pub weight_rows: u32,
     /// Parameter records (bias, m, s) of output tile 0.
     pub params: u32,
     /// Bytes of an output tile's parameter records.
@@ -138,6 +140,7 @@ impl Command {
         words[21] = pair(self.x_row_beats, self.y_row_beats);
         words[22] = self.x_stripe_pitch;
         words[23] = self.y_stripe_pitch;
+        words[24] = self.weight_rows;
         words
     }
 
@@ -194,6 +197,7 @@ impl Command {
             y_row_beats: hi(21),
             x_stripe_pitch: words[22],
             y_stripe_pitch: words[23],
+            weight_rows: words[24],
         }))
     }
 }
@@ -240,6 +244,7 @@ mod tests {
             outer: 2,
             weights: 0x3000,
             weights_pitch: 640,
+            weight_rows: 77,
             params: 0x4000,
             params_pitch: 128,
             ci_tiles: 3,
@@ -267,7 +272,7 @@ mod tests {
         assert_eq!(words[0], 0x000d_0201);
         assert_eq!(words[5], 0x0009_0007);
         assert_eq!(words[18], 0x00ff_000b);
-        assert_eq!(words[23], 0x6000);
+        assert_eq!(words[23..25], [0x6000, 77]);
     }
 
     #[test]

@@ -1,0 +1,1 @@
+//! From accumulators to written maps: requantization, pooling, packing.
