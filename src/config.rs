@@ -151,7 +151,7 @@ impl ArrayConfig {
         within("act_depth", self.act_depth, 16..=1 << 16)?;
         within("weight_depth", self.weight_depth, 2 * self.rows..=1 << 16)?;
         within("acc_depth", self.acc_depth, 16..=1 << 16)?;
-        within("fold_channels", self.fold_channels, 0..=self.block().min(4))?;
+        within("fold_channels", self.fold_channels, 0..=4)?;
         within("fold_width", self.fold_width, 4..=1 << 12)?;
         if ![64, 128, 256, 512].contains(&self.bus_bits) {
             return Err(Error::usage("bus_bits", format!("{} is not 64, 128, 256 or 512", self.bus_bits)));

@@ -130,7 +130,11 @@ impl Layer<'_> {
     }
 
     fn element(&self, image: usize, channel: usize, y: usize, x: usize) -> Result<i64> {
-        let (m, block, bits) = (self.command.x, self.config.block(), self.config.act_bits);
+        let (m, bits) = (self.command.x, self.config.act_bits);
+        let block = match self.command.kernel {
+            Kernel::Folded => self.config.fold_channels,
+            _ => self.config.block(),
+        };
         let at = m.base as usize
             + image * m.image_pitch as usize
             + channel / block * m.plane_pitch as usize

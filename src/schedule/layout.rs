@@ -2,7 +2,8 @@
 //!
 //! Channels come in blocks of [`ArrayConfig::block`]; a block's map is stored row by row, a pixel's channels
 //! side by side at A bits each, every row padded to a whole word of the bus. So a stripe of rows of a block is
-//! one contiguous run of bursts, and half the bits is half the traffic.
+//! one contiguous run of bursts, and half the bits is half the traffic. The input of a folded layer is one block of
+//! [`ArrayConfig::fold_channels`] channels.
 //!
 //! ```text
 //! image → block of channels → row (padded to the bus) → pixel → channel of the block
@@ -41,6 +42,13 @@ impl Layout {
         // A map that is written by a narrower array of rows may have more blocks than whole tiles of rows.
         let planes = planes.max(shape.c.div_ceil(block));
         Self { shape, block, bits, row_pitch, plane_pitch, image_pitch: planes * plane_pitch }
+    }
+
+    /// Layout of the input maps of a folded layer: one block of `fold_channels` channels.
+    pub fn folded(shape: Shape, config: &ArrayConfig) -> Self {
+        let one_block =
+            ArrayConfig { rows: config.fold_channels, cols: config.fold_channels, ..config.clone() };
+        Self::new(shape, &one_block)
     }
 
     /// Blocks that hold channels of the map.

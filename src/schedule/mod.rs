@@ -64,12 +64,24 @@ pub fn schedule(model: &IntModel, config: &ArrayConfig, images: usize) -> Result
     let shapes = model.shapes();
     let mut memory = Memory::new(config);
     memory.reserve("program", (model.layers.len() + 1) * program::COMMAND_BYTES)?;
-    let input = Layout::new(shapes[0], config);
+    let mut constants = vec![];
+    for (i, (layer, &x)) in model.layers.iter().zip(&shapes).enumerate() {
+        // Only the host writes maps in the layout of a folded layer.
+        let folds =
+            ArrayConfig { fold_channels: if i == 0 { config.fold_channels } else { 0 }, ..config.clone() };
+        let tiling = Tiling::new(&layer.name, layer.op, x, images, &folds)?;
+        constants.push(Constants::new(layer, x, tiling, &mut memory)?);
+    }
+    let input = match constants[0].tiling.kernel {
+        Kernel::Folded => Layout::folded(shapes[0], config),
+        _ => Layout::new(shapes[0], config),
+    };
+    // From here on, regions that change from run to run: the accelerator writes after the input only.
     let mut x = memory.reserve("input", images * input.image_pitch).map(|base| place(&input, base))?;
     let mut layers: Vec<LayerSchedule> = vec![];
-    for (i, layer) in model.layers.iter().enumerate() {
+    for (i, (layer, constants)) in model.layers.iter().zip(constants).enumerate() {
         let signed = if i == 0 { model.input.levels.is_signed() } else { false };
-        let scheduled = schedule_layer(layer, shapes[i], signed, x, images, &mut memory)?;
+        let scheduled = schedule_layer(layer, constants, shapes[i], signed, x, images, &mut memory)?;
         if let Some(layout) = &scheduled.output {
             x = place(layout, scheduled.command.y.base);
         }
@@ -78,6 +90,26 @@ pub fn schedule(model: &IntModel, config: &ArrayConfig, images: usize) -> Result
     let commands: Vec<Command> = layers.iter().map(|l| l.command).collect();
     memory.write("program", &program::encode(&commands));
     Ok(Schedule { config: config.clone(), images, input, layers, memory })
+}
+
+/// What a layer reads besides its input.
+struct Constants {
+    tiling: Tiling,
+    weights: memory::Tiles,
+    params: memory::Tiles,
+}
+
+impl Constants {
+    fn new(layer: &IntLayer, x: Shape, tiling: Tiling, memory: &mut Memory) -> Result<Self> {
+        let config = memory.config().clone();
+        let weights = memory::weight_tiles(layer, x, &tiling, &config);
+        let params = memory::param_tiles(layer, &tiling, &config);
+        Ok(Self {
+            tiling,
+            weights: memory.put_tiles(&format!("{}.weights", layer.name), &weights)?,
+            params: memory.put_tiles(&format!("{}.params", layer.name), &params)?,
+        })
+    }
 }
 
 fn place(layout: &Layout, base: u32) -> Map {
@@ -91,6 +123,7 @@ fn place(layout: &Layout, base: u32) -> Map {
 
 fn schedule_layer(
     layer: &IntLayer,
+    constants: Constants,
     shape: Shape,
     x_signed: bool,
     x: Map,
@@ -98,13 +131,7 @@ fn schedule_layer(
     memory: &mut Memory,
 ) -> Result<LayerSchedule> {
     let config = memory.config().clone();
-    let tiling = Tiling::new(&layer.name, layer.op, shape, images, &config)?;
-    let weights = memory.put_tiles(
-        &format!("{}.weights", layer.name),
-        &memory::weight_tiles(layer, shape, &tiling, &config),
-    )?;
-    let params =
-        memory.put_tiles(&format!("{}.params", layer.name), &memory::param_tiles(layer, &tiling, &config))?;
+    let Constants { tiling, weights, params } = constants;
     let out = layer.op.output(shape);
     let co_blocks = out.c.div_ceil(config.block());
     let bus = config.bus_bytes();
@@ -169,6 +196,12 @@ impl Schedule {
     pub fn put_images(&self, memory: &mut Memory, codes: ArrayView4<i32>) {
         let bytes: Vec<u8> = codes.outer_iter().flat_map(|image| self.input.pack(image)).collect();
         memory.write("input", &bytes);
+    }
+
+    /// Bytes of memory that the accelerator may write: the outputs of the layers.
+    pub fn write_window(&self) -> std::ops::Range<usize> {
+        let input = self.memory.region("input");
+        (input.base as usize + input.bytes).next_multiple_of(4096)..self.memory.bytes.len()
     }
 
     /// Reads every layer's output from `memory`, in the form of the golden model's trace.
@@ -250,7 +283,7 @@ mod tests {
         let fits =
             |n: &usize| config.block().is_multiple_of(*n) && n * config.act_bits as usize <= config.bus_bits;
         config.requantizers = (1..=config.block()).filter(fits).last().unwrap();
-        config.fold_channels = rng.random_range(0..=config.block().min(4));
+        config.fold_channels = rng.random_range(0..=4);
         config
     }
 
