@@ -39,6 +39,6 @@ pub fn address_bits(depth: usize) -> u32 {
 }
 
 /// A module whose Verilog is `code`, which starts with `// module name: what it is`.
-fn text(code: String) -> rust_hdl::prelude::Verilog {
+pub(super) fn text(code: String) -> rust_hdl::prelude::Verilog {
     rust_hdl::prelude::Verilog::Wrapper(rust_hdl::prelude::Wrapper { code, cores: String::new() })
 }

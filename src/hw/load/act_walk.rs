@@ -1,0 +1,557 @@
+//! Which rows of the input maps to read, patch after patch.
+
+use super::row;
+use crate::hw::datapath::address_bits;
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// Asks for the rows of every patch of a layer in the order in which the core uses the patches, as far ahead as the
+/// activation buffer has room for whole patches. For each row there is a description, see [`row`]; a folded layer has one
+/// more, without data, where the map ends.
+///
+/// Loops, from the outside in: image, stripe, output tile (once if the patches stay loaded), reduction tile, block of
+/// channels, image of the stripe (dense), row.
+#[derive(LogicBlock)]
+pub struct ActWalk {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: a layer begins.
+    pub start_i: Signal<In, Bit>,
+    /// Stripes have a halo of a row above and below.
+    pub pad_i: Signal<In, Bit>,
+    /// All blocks come from the same plane.
+    pub folded_i: Signal<In, Bit>,
+    /// Stripes are groups of images.
+    pub dense_i: Signal<In, Bit>,
+    /// The patches of a stripe stay loaded for all its output tiles.
+    pub resident_i: Signal<In, Bit>,
+    /// Rows of a map.
+    pub in_h_i: Sig<In>,
+    /// Units of the layer.
+    pub units_i: Sig<In>,
+    /// How often the units come.
+    pub outer_i: Sig<In>,
+    /// Units of a stripe.
+    pub stripe_i: Sig<In>,
+    /// Patches that the buffer holds.
+    pub slots_i: Sig<In>,
+    /// Reduction tiles.
+    pub ci_tiles_i: Sig<In>,
+    /// Output tiles.
+    pub co_tiles_i: Sig<In>,
+    /// Address of the first image.
+    pub x_base_i: Sig<In>,
+    /// Bytes from row to row.
+    pub x_row_pitch_i: Sig<In>,
+    /// Bytes from block to block.
+    pub x_plane_pitch_i: Sig<In>,
+    /// Bytes from image to image.
+    pub x_image_pitch_i: Sig<In>,
+    /// Bytes from stripe to stripe.
+    pub x_stripe_pitch_i: Sig<In>,
+    /// One cycle for each patch that may be overwritten.
+    pub patch_free_i: Signal<In, Bit>,
+    /// Read a row.
+    pub run_valid_o: Signal<Out, Bit>,
+    /// Its address.
+    pub run_addr_o: Sig<Out>,
+    /// The row will be read.
+    pub run_ready_i: Signal<In, Bit>,
+    /// The description of a row; only with `row_ready_i`.
+    pub row_push_o: Signal<Out, Bit>,
+    /// The description.
+    pub row_o: Sig<Out>,
+    /// A description can be taken.
+    pub row_ready_i: Signal<In, Bit>,
+    state: Flop<State>,
+    image: Reg,
+    unit: Reg,
+    co: Reg,
+    ci: Reg,
+    group: Reg,
+    block: Reg,
+    member: Reg,
+    y: Reg,
+    first_y: Reg,
+    last_y: Reg,
+    last_member: Reg,
+    ends_map: Flop<Bit>,
+    begins: Flop<Bit>,
+    free: Reg,
+    image_addr: Reg,
+    unit_addr: Reg,
+    stripe_addr: Reg,
+    plane_addr: Reg,
+    member_addr: Reg,
+    row_addr: Reg,
+    next_unit: Sig<Local>,
+    last_stripe: Signal<Local, Bit>,
+    end_unit: Sig<Local>,
+    halo_addr: Sig<Local>,
+    next_plane: Sig<Local>,
+    next_image: Sig<Local>,
+    at_row: Signal<Local, Bit>,
+    at_below: Signal<Local, Bit>,
+    push: Signal<Local, Bit>,
+    takes_patch: Signal<Local, Bit>,
+    is_last_row: Signal<Local, Bit>,
+    flags: Sig<Local>,
+    begins_flag: Sig<Local>,
+    ends_flag: Sig<Local>,
+    real_flag: Sig<Local>,
+    emit_flag: Sig<Local>,
+    above_flag: Sig<Local>,
+    last_group: K,
+    block_at: K,
+}
+
+/// What the walk does in a cycle.
+#[derive(LogicState, Copy, Clone, Debug, PartialEq)]
+enum State {
+    Idle,
+    Stripe,
+    Patch,
+    Row,
+    Below,
+    Next,
+}
+
+impl ActWalk {
+    /// For reduction tiles of `groups` blocks of channels, which are `blocks` altogether in a folded layer.
+    pub fn new(groups: usize, blocks: usize) -> Self {
+        let (field, address) = (u(16), u(32));
+        let group = u(address_bits(groups));
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            pad_i: Default::default(),
+            folded_i: Default::default(),
+            dense_i: Default::default(),
+            resident_i: Default::default(),
+            in_h_i: Sig::new(field),
+            units_i: Sig::new(field),
+            outer_i: Sig::new(field),
+            stripe_i: Sig::new(field),
+            slots_i: Sig::new(field),
+            ci_tiles_i: Sig::new(field),
+            co_tiles_i: Sig::new(field),
+            x_base_i: Sig::new(address),
+            x_row_pitch_i: Sig::new(address),
+            x_plane_pitch_i: Sig::new(address),
+            x_image_pitch_i: Sig::new(address),
+            x_stripe_pitch_i: Sig::new(address),
+            patch_free_i: Default::default(),
+            run_valid_o: Default::default(),
+            run_addr_o: Sig::new(address),
+            run_ready_i: Default::default(),
+            row_push_o: Default::default(),
+            row_o: Sig::new(row::ty(groups, blocks)),
+            row_ready_i: Default::default(),
+            state: Default::default(),
+            image: Reg::new(field),
+            unit: Reg::new(field),
+            co: Reg::new(field),
+            ci: Reg::new(field),
+            group: Reg::new(group),
+            block: Reg::new(u(address_bits(blocks))),
+            member: Reg::new(field),
+            y: Reg::new(field),
+            first_y: Reg::new(field),
+            last_y: Reg::new(field),
+            last_member: Reg::new(field),
+            ends_map: Default::default(),
+            begins: Default::default(),
+            free: Reg::new(field),
+            image_addr: Reg::new(address),
+            unit_addr: Reg::new(address),
+            stripe_addr: Reg::new(address),
+            plane_addr: Reg::new(address),
+            member_addr: Reg::new(address),
+            row_addr: Reg::new(address),
+            next_unit: Sig::new(u(17)),
+            last_stripe: Default::default(),
+            end_unit: Sig::new(u(17)),
+            halo_addr: Sig::new(address),
+            next_plane: Sig::new(address),
+            next_image: Sig::new(address),
+            at_row: Default::default(),
+            at_below: Default::default(),
+            push: Default::default(),
+            takes_patch: Default::default(),
+            is_last_row: Default::default(),
+            flags: Sig::new(row::ty(groups, blocks)),
+            begins_flag: Sig::new(u(row::FLAGS)),
+            ends_flag: Sig::new(u(row::FLAGS)),
+            real_flag: Sig::new(u(row::FLAGS)),
+            emit_flag: Sig::new(u(row::FLAGS)),
+            above_flag: Sig::new(u(row::FLAGS)),
+            last_group: K::new(group, groups as i64 - 1),
+            block_at: K::new(u(4), row::block_at(groups).into()),
+        }
+    }
+}
+
+impl Logic for ActWalk {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module act_walk: the rows of the input maps, patch after patch");
+        dff_setup!(
+            self,
+            clk_i,
+            state,
+            image,
+            unit,
+            co,
+            ci,
+            group,
+            block,
+            member,
+            y,
+            first_y,
+            last_y,
+            last_member,
+            ends_map,
+            begins,
+            free,
+            image_addr,
+            unit_addr,
+            stripe_addr,
+            plane_addr,
+            member_addr,
+            row_addr
+        );
+        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.last_stripe.next = self.next_unit.val() >= self.units_i.val();
+        self.end_unit.next = self.next_unit.val();
+        if self.last_stripe.val() {
+            self.end_unit.next = self.units_i.val();
+        }
+        self.halo_addr.next = self.unit_addr.q.val();
+        if self.pad_i.val() && (self.unit.q.val() != 0) {
+            self.halo_addr.next = self.unit_addr.q.val() - self.x_row_pitch_i.val();
+        }
+        self.next_image.next = self.image_addr.q.val() + self.x_image_pitch_i.val();
+        self.next_plane.next = self.plane_addr.q.val();
+        if !self.folded_i.val() {
+            self.next_plane.next = self.plane_addr.q.val() + self.x_plane_pitch_i.val();
+        }
+
+        // A row, or the one of zeros below the map.
+        self.at_row.next = self.state.q.val() == State::Row;
+        self.at_below.next = self.state.q.val() == State::Below;
+        self.run_valid_o.next = self.at_row.val() && self.row_ready_i.val();
+        self.run_addr_o.next = self.row_addr.q.val();
+        self.push.next =
+            self.row_ready_i.val() && (self.at_below.val() || (self.at_row.val() && self.run_ready_i.val()));
+        self.row_push_o.next = self.push.val();
+        self.is_last_row.next =
+            self.at_below.val() || ((self.y.q.val() == self.last_y.q.val()) && !self.ends_map.q.val());
+        self.begins_flag.next = 0;
+        if self.begins.q.val() {
+            self.begins_flag.next = 1;
+        }
+        self.ends_flag.next = 0;
+        if self.is_last_row.val()
+            && (self.group.q.val() == self.last_group.val())
+            && (self.member.q.val() == self.last_member.q.val())
+        {
+            self.ends_flag.next = 2;
+        }
+        self.real_flag.next = 0;
+        if self.at_row.val() {
+            self.real_flag.next = 4;
+        }
+        self.emit_flag.next = 0;
+        if self.y.q.val() > self.unit.q.val() {
+            self.emit_flag.next = 8;
+        }
+        self.above_flag.next = 0;
+        if self.y.q.val() == 1 {
+            self.above_flag.next = 16;
+        }
+        self.flags.next = self.begins_flag.val()
+            + self.ends_flag.val()
+            + self.real_flag.val()
+            + self.emit_flag.val()
+            + self.above_flag.val();
+        self.row_o.next =
+            self.flags.val() + (self.group.q.val() << 5) + (self.block.q.val() << self.block_at.val());
+
+        self.takes_patch.next = (self.state.q.val() == State::Patch) && (self.free.q.val() != 0);
+        if self.patch_free_i.val() && !self.takes_patch.val() {
+            self.free.d.next = self.free.q.val() + 1;
+        }
+        if !self.patch_free_i.val() && self.takes_patch.val() {
+            self.free.d.next = self.free.q.val() - 1;
+        }
+
+        match self.state.q.val() {
+            State::Idle => {}
+            State::Stripe => {
+                self.first_y.d.next = 0;
+                self.last_y.d.next = self.in_h_i.val() - 1;
+                self.last_member.d.next = 0;
+                self.ends_map.d.next = false;
+                if self.pad_i.val() {
+                    if self.unit.q.val() != 0 {
+                        self.first_y.d.next = self.unit.q.val() - 1;
+                    }
+                    if self.end_unit.val() < self.in_h_i.val() {
+                        self.last_y.d.next = self.end_unit.val();
+                    } else {
+                        self.ends_map.d.next = self.folded_i.val();
+                    }
+                }
+                if self.dense_i.val() {
+                    self.last_member.d.next = self.end_unit.val() - self.unit.q.val() - 1;
+                }
+                self.stripe_addr.d.next = self.halo_addr.val();
+                self.plane_addr.d.next = self.halo_addr.val();
+                self.member_addr.d.next = self.halo_addr.val();
+                self.row_addr.d.next = self.halo_addr.val();
+                self.block.d.next = 0;
+                self.state.d.next = State::Patch;
+            }
+            State::Patch => {
+                self.begins.d.next = true;
+                self.y.d.next = self.first_y.q.val();
+                if self.takes_patch.val() {
+                    self.state.d.next = State::Row;
+                }
+            }
+            State::Row => {
+                if self.push.val() {
+                    self.begins.d.next = false;
+                    self.y.d.next = self.y.q.val() + 1;
+                    self.row_addr.d.next = self.row_addr.q.val() + self.x_row_pitch_i.val();
+                    if self.y.q.val() == self.last_y.q.val() {
+                        self.state.d.next = State::Next;
+                        if self.ends_map.q.val() {
+                            self.state.d.next = State::Below;
+                        }
+                    }
+                }
+            }
+            State::Below => {
+                if self.push.val() {
+                    self.state.d.next = State::Next;
+                }
+            }
+            State::Next => {
+                self.y.d.next = self.first_y.q.val();
+                self.state.d.next = State::Row;
+                if self.member.q.val() != self.last_member.q.val() {
+                    self.member.d.next = self.member.q.val() + 1;
+                    self.member_addr.d.next = self.member_addr.q.val() + self.x_image_pitch_i.val();
+                    self.row_addr.d.next = self.member_addr.q.val() + self.x_image_pitch_i.val();
+                } else {
+                    self.member.d.next = 0;
+                    self.begins.d.next = true;
+                    self.block.d.next = self.block.q.val() + 1;
+                    self.group.d.next = self.group.q.val() + 1;
+                    self.plane_addr.d.next = self.next_plane.val();
+                    self.member_addr.d.next = self.next_plane.val();
+                    self.row_addr.d.next = self.next_plane.val();
+                    if self.group.q.val() == self.last_group.val() {
+                        self.group.d.next = 0;
+                        self.ci.d.next = self.ci.q.val() + 1;
+                        self.state.d.next = State::Patch;
+                        if (self.ci.q.val() + 1) == self.ci_tiles_i.val() {
+                            self.ci.d.next = 0;
+                            self.co.d.next = self.co.q.val() + 1;
+                            self.block.d.next = 0;
+                            self.plane_addr.d.next = self.stripe_addr.q.val();
+                            self.member_addr.d.next = self.stripe_addr.q.val();
+                            self.row_addr.d.next = self.stripe_addr.q.val();
+                            if self.resident_i.val() || ((self.co.q.val() + 1) == self.co_tiles_i.val()) {
+                                self.co.d.next = 0;
+                                self.state.d.next = State::Stripe;
+                                self.unit.d.next = self.next_unit.val();
+                                self.unit_addr.d.next = self.unit_addr.q.val() + self.x_stripe_pitch_i.val();
+                                if self.last_stripe.val() {
+                                    self.unit.d.next = 0;
+                                    self.image.d.next = self.image.q.val() + 1;
+                                    self.image_addr.d.next = self.next_image.val();
+                                    self.unit_addr.d.next = self.next_image.val();
+                                    if (self.image.q.val() + 1) == self.outer_i.val() {
+                                        self.state.d.next = State::Idle;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if self.start_i.val() {
+            self.state.d.next = State::Stripe;
+            self.image.d.next = 0;
+            self.unit.d.next = 0;
+            self.co.d.next = 0;
+            self.ci.d.next = 0;
+            self.group.d.next = 0;
+            self.member.d.next = 0;
+            self.free.d.next = self.slots_i.val();
+            self.image_addr.d.next = self.x_base_i.val();
+            self.unit_addr.d.next = self.x_base_i.val();
+        }
+        if !self.rst_ni.val() {
+            self.state.d.next = State::Idle;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[derive(Clone, Copy, Debug)]
+    struct Layer {
+        folded: bool,
+        dense: bool,
+        resident: bool,
+        in_h: i64,
+        units: i64,
+        outer: i64,
+        stripe: i64,
+        ci_tiles: i64,
+        co_tiles: i64,
+    }
+
+    const BASE: i64 = 0x10000;
+    const ROW: i64 = 0x40;
+    const PLANE: i64 = 0x400;
+    const IMAGE: i64 = 0x4000;
+
+    fn layer(rng: &mut ChaCha8Rng) -> Layer {
+        let kind = rng.random_range(0..3);
+        let in_h = rng.random_range(1..=6);
+        let dense = kind == 2;
+        let units = if dense { rng.random_range(1..=4) } else { (in_h - rng.random_range(0..=1)).max(1) };
+        Layer {
+            folded: kind == 1,
+            dense,
+            resident: rng.random(),
+            in_h,
+            units,
+            outer: if dense { 1 } else { rng.random_range(1..=2) },
+            stripe: rng.random_range(1..=units),
+            ci_tiles: rng.random_range(1..=3),
+            co_tiles: rng.random_range(1..=2),
+        }
+    }
+
+    /// Addresses of the rows (none for one below the map), their flags, group and block.
+    fn rows(l: &Layer, groups: i64) -> Vec<(Option<i64>, i64)> {
+        let mut rows = vec![];
+        for image in 0..l.outer {
+            for unit in (0..l.units).step_by(l.stripe as usize) {
+                let end = (unit + l.stripe).min(l.units);
+                for _ in 0..if l.resident { 1 } else { l.co_tiles } {
+                    for block in 0..l.ci_tiles * groups {
+                        let ends = block % groups == groups - 1;
+                        let plane = BASE + if l.folded { 0 } else { block * PLANE };
+                        let mut of_block = vec![];
+                        if l.dense {
+                            for member in unit..end {
+                                of_block
+                                    .extend((0..l.in_h).map(|y| (Some(plane + member * IMAGE + y * ROW), y)));
+                            }
+                        } else {
+                            let wanted = (unit - 1).max(0)..=end.min(l.in_h - (!l.folded) as i64);
+                            let addr = |y| (y < l.in_h).then_some(plane + image * IMAGE + y * ROW);
+                            of_block.extend(wanted.map(|y| (addr(y), y)));
+                        }
+                        let last = of_block.len() - 1;
+                        for (i, (addr, y)) in of_block.into_iter().enumerate() {
+                            let flags = (i == 0) as i64
+                                | ((ends && i == last) as i64) << 1
+                                | (addr.is_some() as i64) << 2
+                                | ((y > unit) as i64) << 3
+                                | ((y == 1) as i64) << 4;
+                            rows.push((
+                                addr,
+                                flags | (block % groups) << 5 | block << row::block_at(groups as usize),
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn asks_for_every_row_of_every_patch() {
+        for groups in [1, 3] {
+            let mut bench = Bench::new(ActWalk::new(groups, 16), |b| &mut b.clk_i);
+            let mut rng = random(groups as u64);
+            bench.cycle();
+            bench.block.rst_ni.next = true;
+            for _ in 0..30 {
+                let l = layer(&mut rng);
+                let slots = rng.random_range(1..=4);
+                let b = &mut bench.block;
+                (b.pad_i.next, b.folded_i.next, b.dense_i.next) = (!l.dense, l.folded, l.dense);
+                b.resident_i.next = l.resident;
+                let stripe = l.stripe * if l.dense { IMAGE } else { ROW };
+                for (port, value) in [
+                    (&mut b.in_h_i, l.in_h),
+                    (&mut b.units_i, l.units),
+                    (&mut b.outer_i, l.outer),
+                    (&mut b.stripe_i, l.stripe),
+                    (&mut b.slots_i, slots),
+                    (&mut b.ci_tiles_i, l.ci_tiles),
+                    (&mut b.co_tiles_i, l.co_tiles),
+                    (&mut b.x_base_i, BASE),
+                    (&mut b.x_row_pitch_i, ROW),
+                    (&mut b.x_plane_pitch_i, PLANE),
+                    (&mut b.x_image_pitch_i, IMAGE),
+                    (&mut b.x_stripe_pitch_i, stripe),
+                ] {
+                    port.next = value;
+                }
+                b.start_i.next = true;
+                bench.cycle();
+                bench.block.start_i.next = false;
+                let (mut left, mut free, mut in_patch) = (rows(&l, groups as i64).into_iter(), slots, false);
+                for cycle in 0.. {
+                    let b = &mut bench.block;
+                    (b.run_ready_i.next, b.row_ready_i.next) = (rng.random_bool(0.8), rng.random_bool(0.8));
+                    let frees = free < slots && !in_patch && rng.random_bool(0.2);
+                    b.patch_free_i.next = frees;
+                    free += frees as i64;
+                    assert!(simulate(b, 100));
+                    if b.row_push_o.val() {
+                        let (addr, row) = left.next().unwrap_or_else(|| panic!("{l:?}: a row too many"));
+                        assert_eq!(b.row_o.val(), row_of(&b.row_o, row), "{l:?}");
+                        assert_eq!(
+                            (b.run_valid_o.val() && b.run_ready_i.next).then(|| b.run_addr_o.val()),
+                            addr
+                        );
+                        free -= (!in_patch) as i64;
+                        in_patch = row & 2 == 0;
+                        assert!(free >= 0, "{l:?}: a patch without a slot");
+                    }
+                    bench.cycle();
+                    if left.as_slice().is_empty() {
+                        break;
+                    }
+                    assert!(cycle < 20_000, "{l:?}: hangs");
+                }
+            }
+            bench.verilog("act_walk", 4);
+        }
+    }
+
+    /// `row` as the port holds it.
+    fn row_of(port: &Sig<Out>, row: i64) -> i64 {
+        port.ty().wrap(row)
+    }
+}

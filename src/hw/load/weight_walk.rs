@@ -1,0 +1,171 @@
+//! Which weights and parameters to read, output tile after output tile.
+
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// Asks for the weight stream and then the parameter records of every output tile, for every stripe of a layer again.
+#[derive(LogicBlock)]
+pub struct WeightWalk {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: a layer begins.
+    pub start_i: Signal<In, Bit>,
+    /// Units of the layer.
+    pub units_i: Sig<In>,
+    /// How often the units come.
+    pub outer_i: Sig<In>,
+    /// Units of a stripe.
+    pub stripe_i: Sig<In>,
+    /// Output tiles.
+    pub co_tiles_i: Sig<In>,
+    /// Address of the weights of output tile 0.
+    pub weights_i: Sig<In>,
+    /// Bytes of an output tile's weights.
+    pub weights_pitch_i: Sig<In>,
+    /// Address of the parameter records of output tile 0.
+    pub params_i: Sig<In>,
+    /// Bytes of an output tile's parameter records.
+    pub params_pitch_i: Sig<In>,
+    /// Read a run of words of the bus.
+    pub run_valid_o: Signal<Out, Bit>,
+    /// Its address.
+    pub run_addr_o: Sig<Out>,
+    /// Words of the bus.
+    pub run_beats_o: Sig<Out>,
+    /// The run will be read.
+    pub run_ready_i: Signal<In, Bit>,
+    busy: Flop<Bit>,
+    params: Flop<Bit>,
+    image: Reg,
+    unit: Reg,
+    co: Reg,
+    weights_addr: Reg,
+    params_addr: Reg,
+    next_unit: Sig<Local>,
+    bus_shift: K,
+}
+
+impl WeightWalk {
+    /// For a bus of `bus_bytes`.
+    pub fn new(bus_bytes: usize) -> Self {
+        let (field, address) = (u(16), u(32));
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            units_i: Sig::new(field),
+            outer_i: Sig::new(field),
+            stripe_i: Sig::new(field),
+            co_tiles_i: Sig::new(field),
+            weights_i: Sig::new(address),
+            weights_pitch_i: Sig::new(address),
+            params_i: Sig::new(address),
+            params_pitch_i: Sig::new(address),
+            run_valid_o: Default::default(),
+            run_addr_o: Sig::new(address),
+            run_beats_o: Sig::new(u(24)),
+            run_ready_i: Default::default(),
+            busy: Default::default(),
+            params: Default::default(),
+            image: Reg::new(field),
+            unit: Reg::new(field),
+            co: Reg::new(field),
+            weights_addr: Reg::new(address),
+            params_addr: Reg::new(address),
+            next_unit: Sig::new(u(17)),
+            bus_shift: K::new(u(3), bus_bytes.ilog2() as i64),
+        }
+    }
+}
+
+impl Logic for WeightWalk {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module weight_walk: weights and parameters, output tile after output tile");
+        dff_setup!(self, clk_i, busy, params, image, unit, co, weights_addr, params_addr);
+        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.run_valid_o.next = self.busy.q.val();
+        self.run_addr_o.next = self.weights_addr.q.val();
+        self.run_beats_o.next = self.weights_pitch_i.val() >> self.bus_shift.val();
+        if self.params.q.val() {
+            self.run_addr_o.next = self.params_addr.q.val();
+            self.run_beats_o.next = self.params_pitch_i.val() >> self.bus_shift.val();
+        }
+        if self.busy.q.val() && self.run_ready_i.val() {
+            self.params.d.next = !self.params.q.val();
+            if self.params.q.val() {
+                self.co.d.next = self.co.q.val() + 1;
+                self.weights_addr.d.next = self.weights_addr.q.val() + self.weights_pitch_i.val();
+                self.params_addr.d.next = self.params_addr.q.val() + self.params_pitch_i.val();
+                if (self.co.q.val() + 1) == self.co_tiles_i.val() {
+                    self.co.d.next = 0;
+                    self.weights_addr.d.next = self.weights_i.val();
+                    self.params_addr.d.next = self.params_i.val();
+                    self.unit.d.next = self.next_unit.val();
+                    if self.next_unit.val() >= self.units_i.val() {
+                        self.unit.d.next = 0;
+                        self.image.d.next = self.image.q.val() + 1;
+                        self.busy.d.next = (self.image.q.val() + 1) != self.outer_i.val();
+                    }
+                }
+            }
+        }
+        if self.start_i.val() || !self.rst_ni.val() {
+            self.busy.d.next = self.rst_ni.val();
+            self.params.d.next = false;
+            self.image.d.next = 0;
+            self.unit.d.next = 0;
+            self.co.d.next = 0;
+            self.weights_addr.d.next = self.weights_i.val();
+            self.params_addr.d.next = self.params_i.val();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use rand::Rng;
+
+    #[test]
+    fn weights_and_parameters_of_every_tile_of_every_stripe() {
+        for bus_bytes in [8, 16, 64] {
+            let mut bench = Bench::new(WeightWalk::new(bus_bytes), |b| &mut b.clk_i);
+            let mut rng = random(bus_bytes as u64);
+            bench.cycle();
+            bench.block.rst_ni.next = true;
+            for _ in 0..20 {
+                let (units, outer, co_tiles) =
+                    (rng.random_range(1..=5), rng.random_range(1..=2), rng.random_range(1..=3));
+                let stripe = rng.random_range(1..=units);
+                let b = &mut bench.block;
+                (b.units_i.next, b.outer_i.next, b.stripe_i.next) = (units, outer, stripe);
+                (b.co_tiles_i.next, b.weights_i.next, b.params_i.next) = (co_tiles, 0x1000, 0x8000);
+                (b.weights_pitch_i.next, b.params_pitch_i.next) =
+                    (9 * bus_bytes as i64, 2 * bus_bytes as i64);
+                let runs = |co: i64| {
+                    let pitch = |beats: i64| co * beats * bus_bytes as i64;
+                    [(0x1000 + pitch(9), 9), (0x8000 + pitch(2), 2)]
+                };
+                let stripes = outer * ((units + stripe - 1) / stripe);
+                let mut want = (0..stripes).flat_map(|_| (0..co_tiles).flat_map(runs));
+                b.start_i.next = true;
+                bench.cycle();
+                bench.block.start_i.next = false;
+                for _ in 0..stripes * co_tiles * 8 + 40 {
+                    bench.block.run_ready_i.next = rng.random_bool(0.7);
+                    if bench.block.run_valid_o.val() && bench.block.run_ready_i.next {
+                        let run = (bench.block.run_addr_o.val(), bench.block.run_beats_o.val());
+                        assert_eq!(Some(run), want.next());
+                    }
+                    bench.cycle();
+                }
+                assert_eq!(want.next(), None);
+            }
+            bench.verilog("weight_walk", 2);
+        }
+    }
+}
