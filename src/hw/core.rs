@@ -85,6 +85,8 @@ pub struct ComputeCore {
     pub drain_o: Lanes<Out>,
     /// Sweeps are left to start or to finish.
     pub busy_o: Signal<Out, Bit>,
+    /// A position enters the array.
+    pub active_o: Signal<Out, Bit>,
     sequencer: Sequencer,
     shifter: WeightShifter,
     acts: LaneBuffer,
@@ -159,6 +161,7 @@ impl ComputeCore {
             drain_addr_i: Sig::new(position),
             drain_o: Lanes::new(cols, accumulators.drain_o.ty()),
             busy_o: Default::default(),
+            active_o: Default::default(),
             sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth),
             shifter: WeightShifter::new(rows, cols, config.weight_depth),
             acts,
@@ -214,6 +217,7 @@ impl Logic for ComputeCore {
         self.sequencer.shadow_full_i.next = self.shifter.full_o.val();
         self.sequencer.bank_free_i.next = self.bank_free_i.val();
         self.busy_o.next = self.sequencer.busy_o.val();
+        self.active_o.next = self.sequencer.valid_o.val();
 
         self.shifter.rst_ni.next = self.rst_ni.val();
         self.shifter.start_i.next = self.start_i.val();

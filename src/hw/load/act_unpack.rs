@@ -94,8 +94,9 @@ enum State {
 }
 
 impl ActUnpack {
-    /// For patches of `groups` blocks of channels, `blocks` blocks of reduction lanes and lanes of `depth` words.
-    pub fn new(groups: usize, blocks: usize, depth: usize) -> Self {
+    /// For patches of `groups` blocks of channels, `blocks` blocks of reduction lanes, lanes of `depth` words, and folded
+    /// rows of up to `fold_width` pixels.
+    pub fn new(groups: usize, blocks: usize, depth: usize, fold_width: usize) -> Self {
         let (field, address, group) = (u(16), u(address_bits(depth)), u(address_bits(groups)));
         let block = u(address_bits(blocks));
         Self {
@@ -118,7 +119,7 @@ impl ActUnpack {
             below_o: Default::default(),
             above_o: Default::default(),
             emit_o: Default::default(),
-            x_o: Sig::new(field),
+            x_o: Sig::new(u(address_bits(fold_width))),
             block_o: Sig::new(block),
             window_valid_i: Default::default(),
             write_o: Default::default(),
@@ -258,7 +259,7 @@ mod tests {
         let (depth, rows) = (64, 3);
         let windows = |row: usize| if row == 0 { 0 } else { width };
         let patch = if folded { 2 * width } else { 3 * width };
-        let mut bench = Bench::new(ActUnpack::new(GROUPS, 4, depth), |b| &mut b.clk_i);
+        let mut bench = Bench::new(ActUnpack::new(GROUPS, 4, depth, 8), |b| &mut b.clk_i);
         let mut rng = random(width as u64);
         bench.cycle();
         let b = &mut bench.block;

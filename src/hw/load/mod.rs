@@ -1,16 +1,22 @@
 //! What to read when: activations and weights into the buffers of the compute core.
 
+mod act_loader;
 mod act_unpack;
 mod act_walk;
 mod fold;
 mod one_hot;
-mod queue;
+#[cfg(test)]
+pub(crate) mod reader;
+mod record;
 mod row;
+mod weight_loader;
 mod weight_walk;
 
+pub use act_loader::ActLoader;
 pub use act_unpack::ActUnpack;
 pub use act_walk::ActWalk;
 pub use fold::Fold;
 pub use one_hot::OneHot;
-pub use queue::Queue;
+pub use record::Record;
+pub use weight_loader::WeightLoader;
 pub use weight_walk::WeightWalk;

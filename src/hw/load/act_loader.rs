@@ -1,0 +1,435 @@
+//! From input maps in memory to patches in the activation buffer.
+
+use super::{ActUnpack, ActWalk, Fold, OneHot, row};
+use crate::config::ArrayConfig;
+use crate::hw::datapath::address_bits;
+use crate::hw::memory::{Queue, ReadStream, Unpacker};
+use crate::hw::rt::{Lanes, LanesReg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// Reads the patches of a layer one after the other, as far ahead as there is room, and writes them into the lanes of
+/// the activation buffer. The layer's inputs are stable from `start_i` until the layer has ended.
+#[derive(LogicBlock)]
+pub struct ActLoader {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: a layer begins.
+    pub start_i: Signal<In, Bit>,
+    /// Stripes have a halo of a row above and below.
+    pub pad_i: Signal<In, Bit>,
+    /// A folded layer.
+    pub folded_i: Signal<In, Bit>,
+    /// A dense layer.
+    pub dense_i: Signal<In, Bit>,
+    /// The patches of a stripe stay loaded for all its output tiles.
+    pub resident_i: Signal<In, Bit>,
+    /// Rows of a map.
+    pub in_h_i: Sig<In>,
+    /// Columns of a map.
+    pub in_w_i: Sig<In>,
+    /// Units of the layer.
+    pub units_i: Sig<In>,
+    /// How often the units come.
+    pub outer_i: Sig<In>,
+    /// Units of a stripe.
+    pub stripe_i: Sig<In>,
+    /// Words of a patch, modulo the words of a lane.
+    pub patch_i: Sig<In>,
+    /// Patches that the buffer holds.
+    pub slots_i: Sig<In>,
+    /// Reduction tiles.
+    pub ci_tiles_i: Sig<In>,
+    /// Output tiles.
+    pub co_tiles_i: Sig<In>,
+    /// Address of the first image.
+    pub x_base_i: Sig<In>,
+    /// Bytes from row to row.
+    pub x_row_pitch_i: Sig<In>,
+    /// Bytes from block to block.
+    pub x_plane_pitch_i: Sig<In>,
+    /// Bytes from image to image.
+    pub x_image_pitch_i: Sig<In>,
+    /// Bytes from stripe to stripe.
+    pub x_stripe_pitch_i: Sig<In>,
+    /// Words of the bus in a row.
+    pub x_row_beats_i: Sig<In>,
+    /// A burst is wanted; see [`ReadStream`].
+    pub ar_valid_o: Signal<Out, Bit>,
+    /// Its address.
+    pub ar_addr_o: Sig<Out>,
+    /// Its words of the bus, less one.
+    pub ar_len_o: Sig<Out>,
+    /// It will be read.
+    pub ar_ready_i: Signal<In, Bit>,
+    /// A word of the bus has come.
+    pub push_i: Signal<In, Bit>,
+    /// The word.
+    pub beat_i: Lanes<In>,
+    /// Blocks of activation lanes to write.
+    pub act_write_o: Lanes<Out>,
+    /// Word to write.
+    pub act_addr_o: Sig<Out>,
+    /// A pixel's block of channels.
+    pub act_data_o: Lanes<Out>,
+    /// One cycle for each patch that has been loaded.
+    pub patch_done_o: Signal<Out, Bit>,
+    /// One cycle for each patch that may be overwritten.
+    pub patch_free_i: Signal<In, Bit>,
+    walk: ActWalk,
+    rows: Queue,
+    stream: ReadStream,
+    pixels: Unpacker,
+    fold_pixels: Vec<Unpacker>,
+    fold: Vec<Fold>,
+    unpack: ActUnpack,
+    group: OneHot,
+    data: LanesReg,
+    _folds: usize,
+}
+
+impl ActLoader {
+    /// Rows that may be described before their pixels have come.
+    const ROWS: usize = 16;
+
+    /// For the design point `config`.
+    pub fn new(config: &ArrayConfig) -> Self {
+        let (block, bus, channels) = (config.block(), config.bus_bits, config.fold_channels);
+        let groups = config.rows / block;
+        let blocks = (9 * channels).div_ceil(config.rows).max(1) * groups;
+        let (field, address, code) = (u(16), u(32), u(config.act_bits));
+        let stream = ReadStream::new(bus);
+        let folds = (channels > 0) as usize;
+        let fold = || Fold::new(channels, config.act_bits, config.fold_width, block, blocks);
+        let fold_pixels = || Unpacker::new(bus, channels, code);
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            pad_i: Default::default(),
+            folded_i: Default::default(),
+            dense_i: Default::default(),
+            resident_i: Default::default(),
+            in_h_i: Sig::new(field),
+            in_w_i: Sig::new(field),
+            units_i: Sig::new(field),
+            outer_i: Sig::new(field),
+            stripe_i: Sig::new(field),
+            patch_i: Sig::new(u(address_bits(config.act_depth))),
+            slots_i: Sig::new(field),
+            ci_tiles_i: Sig::new(field),
+            co_tiles_i: Sig::new(field),
+            x_base_i: Sig::new(address),
+            x_row_pitch_i: Sig::new(address),
+            x_plane_pitch_i: Sig::new(address),
+            x_image_pitch_i: Sig::new(address),
+            x_stripe_pitch_i: Sig::new(address),
+            x_row_beats_i: Sig::new(field),
+            ar_valid_o: Default::default(),
+            ar_addr_o: Sig::new(address),
+            ar_len_o: Sig::new(stream.ar_len_o.ty()),
+            ar_ready_i: Default::default(),
+            push_i: Default::default(),
+            beat_i: Lanes::new(bus / 32, u(32)),
+            act_write_o: Lanes::new(groups, u(1)),
+            act_addr_o: Sig::new(u(address_bits(config.act_depth))),
+            act_data_o: Lanes::new(block, code),
+            patch_done_o: Default::default(),
+            patch_free_i: Default::default(),
+            walk: ActWalk::new(groups, blocks),
+            rows: Queue::new(Self::ROWS, row::ty(groups, blocks)),
+            stream,
+            pixels: Unpacker::new(bus, block, code),
+            fold_pixels: std::iter::repeat_with(fold_pixels).take(folds).collect(),
+            fold: std::iter::repeat_with(fold).take(folds).collect(),
+            unpack: ActUnpack::new(groups, blocks, config.act_depth, config.fold_width),
+            group: OneHot::new(groups),
+            data: LanesReg::new(block, code),
+            _folds: folds,
+        }
+    }
+}
+
+impl Logic for ActLoader {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module act_loader: from input maps in memory to patches in the activation buffer");
+        dff_setup!(self, clk_i, data);
+        self.walk.clk_i.next = self.clk_i.val();
+        self.rows.clk_i.next = self.clk_i.val();
+        self.stream.clk_i.next = self.clk_i.val();
+        self.pixels.clk_i.next = self.clk_i.val();
+        self.unpack.clk_i.next = self.clk_i.val();
+        self.walk.rst_ni.next = self.rst_ni.val();
+        self.rows.rst_ni.next = self.rst_ni.val();
+        self.stream.rst_ni.next = self.rst_ni.val();
+        self.pixels.rst_ni.next = self.rst_ni.val();
+        self.unpack.rst_ni.next = self.rst_ni.val();
+        self.walk.start_i.next = self.start_i.val();
+        self.unpack.start_i.next = self.start_i.val();
+
+        self.walk.pad_i.next = self.pad_i.val();
+        self.walk.folded_i.next = self.folded_i.val();
+        self.walk.dense_i.next = self.dense_i.val();
+        self.walk.resident_i.next = self.resident_i.val();
+        self.walk.in_h_i.next = self.in_h_i.val();
+        self.walk.units_i.next = self.units_i.val();
+        self.walk.outer_i.next = self.outer_i.val();
+        self.walk.stripe_i.next = self.stripe_i.val();
+        self.walk.slots_i.next = self.slots_i.val();
+        self.walk.ci_tiles_i.next = self.ci_tiles_i.val();
+        self.walk.co_tiles_i.next = self.co_tiles_i.val();
+        self.walk.x_base_i.next = self.x_base_i.val();
+        self.walk.x_row_pitch_i.next = self.x_row_pitch_i.val();
+        self.walk.x_plane_pitch_i.next = self.x_plane_pitch_i.val();
+        self.walk.x_image_pitch_i.next = self.x_image_pitch_i.val();
+        self.walk.x_stripe_pitch_i.next = self.x_stripe_pitch_i.val();
+        self.walk.patch_free_i.next = self.patch_free_i.val();
+        self.unpack.folded_i.next = self.folded_i.val();
+        self.unpack.in_w_i.next = self.in_w_i.val();
+        self.unpack.patch_i.next = self.patch_i.val();
+        self.unpack.slots_i.next = self.slots_i.val();
+
+        self.stream.run_valid_i.next = self.walk.run_valid_o.val();
+        self.stream.run_addr_i.next = self.walk.run_addr_o.val();
+        self.stream.run_beats_i.next = self.x_row_beats_i.val();
+        self.walk.run_ready_i.next = self.stream.run_ready_o.val();
+        self.ar_valid_o.next = self.stream.ar_valid_o.val();
+        self.ar_addr_o.next = self.stream.ar_addr_o.val();
+        self.ar_len_o.next = self.stream.ar_len_o.val();
+        self.stream.ar_ready_i.next = self.ar_ready_i.val();
+        self.stream.push_i.next = self.push_i.val();
+        self.stream.beat_i.next = self.beat_i.val();
+
+        self.rows.push_i.next = self.walk.row_push_o.val();
+        self.rows.data_i.next = self.walk.row_o.val();
+        self.walk.row_ready_i.next = self.rows.room_o.val();
+        self.unpack.row_valid_i.next = self.rows.valid_o.val();
+        self.unpack.row_i.next = self.rows.data_o.val();
+        self.rows.take_i.next = self.unpack.row_take_o.val();
+
+        // Pixels of one block of channels, or all channels of a folded layer.
+        self.pixels.beat_valid_i.next = self.stream.valid_o.val() && !self.folded_i.val();
+        self.pixels.beat_i.next = self.stream.beat_o.val();
+        self.pixels.take_i.next = self.unpack.pixel_take_o.val() && !self.folded_i.val();
+        self.pixels.flush_i.next = self.unpack.pixel_last_o.val();
+        self.stream.take_i.next = self.pixels.beat_take_o.val();
+        self.unpack.pixel_valid_i.next = self.pixels.valid_o.val();
+        self.unpack.window_valid_i.next = false;
+        self.data.d.next = self.pixels.item_o.val();
+        for i in 0..self._folds {
+            self.fold_pixels[i].clk_i.next = self.clk_i.val();
+            self.fold_pixels[i].rst_ni.next = self.rst_ni.val();
+            self.fold_pixels[i].beat_valid_i.next = self.stream.valid_o.val() && self.folded_i.val();
+            self.fold_pixels[i].beat_i.next = self.stream.beat_o.val();
+            self.fold_pixels[i].take_i.next = self.unpack.pixel_take_o.val() && self.folded_i.val();
+            self.fold_pixels[i].flush_i.next = self.unpack.pixel_last_o.val();
+            self.fold[i].clk_i.next = self.clk_i.val();
+            self.fold[i].step_i.next = self.unpack.step_o.val();
+            self.fold[i].first_i.next = self.unpack.first_o.val();
+            self.fold[i].tail_i.next = self.unpack.tail_o.val();
+            self.fold[i].below_i.next = self.unpack.below_o.val();
+            self.fold[i].above_i.next = self.unpack.above_o.val();
+            self.fold[i].emit_i.next = self.unpack.emit_o.val();
+            self.fold[i].x_i.next = self.unpack.x_o.val();
+            self.fold[i].block_i.next = self.unpack.block_o.val();
+            self.fold[i].pixel_i.next = self.fold_pixels[i].item_o.val();
+            self.unpack.window_valid_i.next = self.fold[i].valid_o.val();
+            if self.folded_i.val() {
+                self.stream.take_i.next = self.fold_pixels[i].beat_take_o.val();
+                self.unpack.pixel_valid_i.next = self.fold_pixels[i].valid_o.val();
+                self.data.d.next = self.fold[i].item_o.val();
+            }
+        }
+
+        self.group.valid_i.next = self.unpack.write_o.val();
+        self.group.index_i.next = self.unpack.group_o.val();
+        self.act_write_o.next = self.group.lanes_o.val();
+        self.act_addr_o.next = self.unpack.addr_o.val();
+        self.act_data_o.next = self.data.q.val();
+        self.patch_done_o.next = self.unpack.patch_done_o.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use crate::hw::load::reader::Reader;
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Kind {
+        Conv,
+        Folded,
+        Dense,
+    }
+
+    /// Maps in memory: image, plane, row (padded to the bus), pixel, channel.
+    struct Maps {
+        channels: usize,
+        h: usize,
+        w: usize,
+        row_bytes: usize,
+        bytes: Vec<u8>,
+        codes: Vec<i64>,
+    }
+
+    impl Maps {
+        fn random(
+            rng: &mut ChaCha8Rng,
+            config: &ArrayConfig,
+            channels: usize,
+            (planes, h, w): (usize, usize, usize),
+        ) -> Self {
+            let images = 3;
+            let bits = config.act_bits as usize;
+            let row_bytes = (w * channels * bits).div_ceil(config.bus_bits) * config.bus_bytes();
+            let mut bytes = vec![0; images * planes * h * row_bytes];
+            let mut codes = vec![];
+            for row in 0..images * planes * h {
+                for element in 0..w * channels {
+                    let code = rng.random_range(0..1i64 << bits);
+                    for bit in 0..bits {
+                        let at = row * row_bytes * 8 + element * bits + bit;
+                        bytes[at / 8] |= ((code >> bit & 1) as u8) << (at % 8);
+                    }
+                    codes.push(code);
+                }
+            }
+            Self { channels, h, w, row_bytes, bytes, codes }
+        }
+
+        /// Channel `c` of a pixel; `plane` counts through all images. 0 outside.
+        fn code(&self, plane: usize, y: i64, x: i64, c: usize) -> i64 {
+            let inside = (0..self.h as i64).contains(&y) && (0..self.w as i64).contains(&x);
+            let pixel = || (plane * self.h + y as usize) * self.w + x as usize;
+            if inside { self.codes[pixel() * self.channels + c] } else { 0 }
+        }
+    }
+
+    /// One layer on one configuration; every patch is compared when it is complete.
+    fn check(config: &ArrayConfig, kind: Kind, seed: u64) {
+        let mut rng = random(seed);
+        let (block, groups) = (config.block(), config.rows / config.block());
+        let (h, w) = (rng.random_range(2..=5), rng.random_range(2..=6));
+        let (channels, ci_tiles) = match kind {
+            Kind::Folded => (config.fold_channels, (9 * config.fold_channels).div_ceil(config.rows)),
+            _ => (block, 2),
+        };
+        let planes = if kind == Kind::Folded { 1 } else { ci_tiles * groups };
+        let maps = Maps::random(&mut rng, config, channels, (planes, h, w));
+        let (units, outer) = if kind == Kind::Dense { (3, 1) } else { (h, 2) };
+        let stripe = rng.random_range(1..=units);
+        let patch = match kind {
+            Kind::Conv => (stripe + 2).min(h) * w,
+            Kind::Folded => stripe * w,
+            Kind::Dense => stripe * h * w,
+        };
+        let slots = (config.act_depth / patch).min(3);
+        let mut bench = Bench::new(ActLoader::new(config), |b| &mut b.clk_i);
+        bench.cycle();
+        let b = &mut bench.block;
+        b.rst_ni.next = true;
+        (b.pad_i.next, b.folded_i.next, b.dense_i.next) =
+            (kind != Kind::Dense, kind == Kind::Folded, kind == Kind::Dense);
+        let (row, plane) = (maps.row_bytes, maps.row_bytes * h);
+        let pitch = if kind == Kind::Dense { plane * planes } else { row };
+        for (port, value) in [
+            (&mut b.in_h_i, h),
+            (&mut b.in_w_i, w),
+            (&mut b.units_i, units),
+            (&mut b.outer_i, outer),
+            (&mut b.stripe_i, stripe),
+            (&mut b.patch_i, patch),
+            (&mut b.slots_i, slots),
+            (&mut b.ci_tiles_i, ci_tiles),
+            (&mut b.co_tiles_i, 2),
+            (&mut b.x_row_pitch_i, row),
+            (&mut b.x_plane_pitch_i, plane),
+            (&mut b.x_image_pitch_i, plane * planes),
+            (&mut b.x_stripe_pitch_i, stripe * pitch),
+            (&mut b.x_row_beats_i, row / config.bus_bytes()),
+        ] {
+            port.next = value as i64;
+        }
+        b.start_i.next = true;
+        bench.cycle();
+        bench.block.start_i.next = false;
+
+        let mut reader = Reader::new(&maps.bytes, config.bus_bits, seed);
+        let mut lanes = vec![vec![vec![0; block]; config.act_depth]; groups];
+        let stripes = (0..outer).flat_map(|i| (0..units).step_by(stripe).map(move |u| (i, u)));
+        let patches = stripes.flat_map(|(i, u)| (0..2 * ci_tiles).map(move |ci| (i, u, ci % ci_tiles)));
+        for (number, (image, unit, ci)) in patches.enumerate() {
+            for cycle in 0.. {
+                assert!(cycle < 20_000, "{kind:?}: hangs at patch {number}");
+                let b = &mut bench.block;
+                b.patch_free_i.next = cycle == 0 && number >= 1; // the one before
+                reader.drive(&mut b.ar_ready_i, &mut b.push_i, &mut b.beat_i);
+                assert!(simulate(b, 100));
+                reader.clock(b.ar_valid_o.val(), b.ar_addr_o.val(), b.ar_len_o.val());
+                for group in (0..groups).filter(|&g| b.act_write_o.val()[g] == 1) {
+                    lanes[group][b.act_addr_o.val() as usize] = b.act_data_o.val().to_vec();
+                }
+                let done = b.patch_done_o.val();
+                bench.cycle();
+                if done {
+                    break;
+                }
+            }
+            let end = (unit + stripe).min(units);
+            let words: Vec<(usize, i64, i64)> = match kind {
+                Kind::Dense => (unit..end).flat_map(|n| pixels(n, 0..h, w)).collect(),
+                Kind::Conv => pixels(image, unit.saturating_sub(1)..(end + 1).min(h), w).collect(),
+                Kind::Folded => pixels(image, unit..end, w).collect(),
+            };
+            for (at, &(image, y, x)) in words.iter().enumerate() {
+                for lane in 0..config.rows {
+                    let reduction = ci * config.rows + lane;
+                    let want = match kind {
+                        Kind::Folded => {
+                            let (k, c) = (reduction / channels, reduction % channels);
+                            let (ky, kx) = ((k / 3) as i64, (k % 3) as i64);
+                            if k < 9 { maps.code(image, y + ky - 1, x + kx - 1, c) } else { 0 }
+                        }
+                        _ => maps.code(image * planes + reduction / block, y, x, reduction % block),
+                    };
+                    let got = lanes[lane / block][number % slots * patch + at][lane % block];
+                    assert_eq!(got, want, "{kind:?}, patch {number}, word {at}, lane {lane}");
+                }
+            }
+        }
+        bench.verilog("act_loader", 1 << 20); // memories have no value before they are written
+    }
+
+    fn pixels(
+        image: usize,
+        rows: std::ops::Range<usize>,
+        w: usize,
+    ) -> impl Iterator<Item = (usize, i64, i64)> {
+        rows.flat_map(move |y| (0..w).map(move |x| (image, y as i64, x as i64)))
+    }
+
+    #[test]
+    fn patches_hold_the_pixels_of_their_rows() {
+        let base = ArrayConfig { act_depth: 128, fold_width: 8, requantizers: 1, ..ArrayConfig::default() };
+        for (seed, rows, cols, act_bits, bus_bits, fold_channels) in [
+            (1, 8, 4, 8, 64, 3),
+            (2, 6, 4, 5, 128, 1),
+            (3, 4, 4, 3, 64, 4),
+            (4, 12, 8, 12, 256, 2),
+            (5, 16, 8, 8, 64, 0),
+        ] {
+            let config = ArrayConfig { rows, cols, act_bits, bus_bits, fold_channels, ..base.clone() };
+            for kind in [Kind::Conv, Kind::Dense] {
+                check(&config, kind, seed);
+            }
+            if fold_channels > 0 {
+                check(&config, Kind::Folded, seed);
+            }
+        }
+    }
+}
