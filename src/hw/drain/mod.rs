@@ -5,6 +5,8 @@
 //!      └→ runs                param_store ───────┘              └→ raw_beat ─────┘
 //! ```
 
+#[expect(clippy::module_inception, reason = "the block of that name")]
+mod drain;
 mod drain_walk;
 mod group_select;
 mod param_store;
@@ -13,6 +15,7 @@ mod record_ram;
 mod requantizers;
 mod row_read;
 
+pub use drain::Drain;
 pub use drain_walk::DrainWalk;
 pub use group_select::GroupSelect;
 pub use param_store::ParamStore;
