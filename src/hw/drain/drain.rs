@@ -1,0 +1,742 @@
+//! The drain: from accumulators to runs and beats for memory.
+
+use super::{DrainWalk, GroupSelect, ParamStore, RawBeat, Requantizers, RowRead, SHIFT_BITS};
+use crate::arith::MULTIPLIER_BITS;
+use crate::config::{ArrayConfig, Requantize};
+use crate::hw::datapath::{Accumulators, Delay};
+use crate::hw::memory::Packer;
+use crate::hw::rt::{Flop, K, Lanes, Reg, Sig, s, u};
+use rust_hdl::prelude::*;
+
+/// Requantizes, pools, packs and hands over every output tile of a layer, in the order stripe → output tile → block of
+/// channels → written row. The layer's inputs are stable from `start_i` until `done_o` rises.
+///
+/// A tile starts when its accumulators and its parameters are there; then one group of columns is read in each cycle
+/// with room, without a gap between rows. Flags under way outlive a reset by [`Drain::latency`] cycles: hold the reset
+/// that long.
+#[derive(LogicBlock)]
+pub struct Drain {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: a layer begins.
+    pub start_i: Signal<In, Bit>,
+    /// 2×2 max pool of stride 2.
+    pub pool_i: Signal<In, Bit>,
+    /// Accumulators with bias go out as they are, a beat each: rows of one position, no pool.
+    pub raw_i: Signal<In, Bit>,
+    /// Greatest output code.
+    pub clip_i: Sig<In>,
+    /// Units of the layer.
+    pub units_i: Sig<In>,
+    /// How often the units come.
+    pub outer_i: Sig<In>,
+    /// Units of a stripe.
+    pub stripe_i: Sig<In>,
+    /// Positions of a unit, modulo the accumulators of a bank.
+    pub unit_positions_i: Sig<In>,
+    /// Pixels of a written row.
+    pub out_w_i: Sig<In>,
+    /// Output tiles.
+    pub co_tiles_i: Sig<In>,
+    /// Blocks of channels that are written.
+    pub co_blocks_i: Sig<In>,
+    /// Beats of a written row.
+    pub y_row_beats_i: Sig<In>,
+    /// Address of the first row, in bytes.
+    pub y_base_i: Sig<In>,
+    /// Bytes from row to row.
+    pub y_row_pitch_i: Sig<In>,
+    /// Bytes from block to block.
+    pub y_plane_pitch_i: Sig<In>,
+    /// Bytes from image to image.
+    pub y_image_pitch_i: Sig<In>,
+    /// Bytes from stripe to stripe.
+    pub y_stripe_pitch_i: Sig<In>,
+    /// One cycle for each output tile whose accumulators are complete; banks alternate, from 0.
+    pub tile_done_i: Signal<In, Bit>,
+    /// One cycle for each bank that has been drained.
+    pub bank_free_o: Signal<Out, Bit>,
+    /// Bank to read.
+    pub drain_bank_o: Signal<Out, Bit>,
+    /// Accumulator to read.
+    pub drain_addr_o: Sig<Out>,
+    /// What it holds, a lane a column, one cycle later.
+    pub drain_i: Lanes<In>,
+    /// The record of the next column of the next tile is there; only with `params_room_o`.
+    pub record_valid_i: Signal<In, Bit>,
+    /// Its bias.
+    pub bias_i: Sig<In>,
+    /// Its multiplier m; ignored where steps are powers of two.
+    pub multiplier_i: Sig<In>,
+    /// Its shift s.
+    pub shift_i: Sig<In>,
+    /// Records may come up to the end of their tile; seen at the end of a tile, for all of the next one.
+    pub params_room_o: Signal<Out, Bit>,
+    /// A row will be written; its beats come after this, or while it waits.
+    pub run_valid_o: Signal<Out, Bit>,
+    /// Address of the row.
+    pub run_addr_o: Sig<Out>,
+    /// Beats of the row.
+    pub run_beats_o: Sig<Out>,
+    /// The row is taken.
+    pub run_ready_i: Signal<In, Bit>,
+    /// The next beat.
+    pub beat_valid_o: Signal<Out, Bit>,
+    /// Its words.
+    pub beat_o: Lanes<Out>,
+    /// Room for [`Drain::latency`] beats and those that the user has not counted yet.
+    pub room_i: Signal<In, Bit>,
+    /// All rows and beats of the layer have been handed over; low from the cycle after `start_i` until then.
+    pub done_o: Signal<Out, Bit>,
+    walk: DrainWalk,
+    read: RowRead,
+    store: ParamStore,
+    select: GroupSelect,
+    requantizers: Requantizers,
+    raw_beat: RawBeat,
+    packer: Packer,
+    // Complete tiles that have not been taken.
+    tiles: Reg,
+    run_valid: Flop<Bit>,
+    run_addr: Reg,
+    // Cycles until the last address read has left as a beat.
+    flight: Reg,
+    tile_end: Flop<Bit>,
+    // Addresses on their way to beats.
+    bank: Flop<Bit>,
+    group: Delay,
+    lane: Delay,
+    raw_valid: Delay,
+    code_valid: Delay,
+    code_first: Delay,
+    item_valid: Delay,
+    item_last: Delay,
+    go: Signal<Local, Bit>,
+    take: Signal<Local, Bit>,
+    flight_cycles: K,
+}
+
+impl Drain {
+    /// Cycles from an address to its accumulators at the requantizers.
+    const TO_REQUANTIZERS: usize = Accumulators::DRAIN_LATENCY + GroupSelect::LATENCY;
+    /// Parameters come with the accumulators; the bank's flag is one register.
+    const _ALIGNED: () =
+        assert!(ParamStore::LATENCY == GroupSelect::LATENCY && Accumulators::DRAIN_LATENCY == 1);
+
+    /// Cycles from an address to the last beat that it completes, at most.
+    pub const fn latency(mode: Requantize) -> usize {
+        Self::TO_REQUANTIZERS + Requantizers::latency(mode) + Packer::LATENCY + 1
+    }
+
+    /// The drain of the design point `config`, which is valid.
+    pub fn new(config: &ArrayConfig) -> Self {
+        let ArrayConfig { cols, act_bits, acc_bits, acc_depth, requantizers: lanes, bus_bits, .. } = *config;
+        let (mode, block) = (config.requantize, config.block());
+        let (blocks, block_groups) = (cols / block, block / lanes);
+        let walk = DrainWalk::new(blocks, block_groups, acc_depth);
+        let read = RowRead::new(cols / lanes, block_groups, lanes, acc_depth);
+        let (field, byte, address) = (u(16), u(32), read.addr_o.ty());
+        let flag = |cycles| Delay::new(u(1), cycles);
+        let to_codes = Self::TO_REQUANTIZERS + Requantizers::code_latency(mode);
+        let to_items = Self::TO_REQUANTIZERS + Requantizers::latency(mode);
+        let to_sums = Self::TO_REQUANTIZERS + Requantizers::SUM_LATENCY;
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            pool_i: Default::default(),
+            raw_i: Default::default(),
+            clip_i: Sig::new(u(act_bits)),
+            units_i: Sig::new(field),
+            outer_i: Sig::new(field),
+            stripe_i: Sig::new(field),
+            unit_positions_i: Sig::new(address),
+            out_w_i: Sig::new(field),
+            co_tiles_i: Sig::new(field),
+            co_blocks_i: Sig::new(field),
+            y_row_beats_i: Sig::new(field),
+            y_base_i: Sig::new(byte),
+            y_row_pitch_i: Sig::new(byte),
+            y_plane_pitch_i: Sig::new(byte),
+            y_image_pitch_i: Sig::new(byte),
+            y_stripe_pitch_i: Sig::new(byte),
+            tile_done_i: Default::default(),
+            bank_free_o: Default::default(),
+            drain_bank_o: Default::default(),
+            drain_addr_o: Sig::new(address),
+            drain_i: Lanes::new(cols, s(acc_bits)),
+            record_valid_i: Default::default(),
+            bias_i: Sig::new(s(acc_bits)),
+            multiplier_i: Sig::new(u(MULTIPLIER_BITS)),
+            shift_i: Sig::new(u(SHIFT_BITS)),
+            params_room_o: Default::default(),
+            run_valid_o: Default::default(),
+            run_addr_o: Sig::new(byte),
+            run_beats_o: Sig::new(field),
+            run_ready_i: Default::default(),
+            beat_valid_o: Default::default(),
+            beat_o: Lanes::new(bus_bits / 32, u(32)),
+            room_i: Default::default(),
+            done_o: Default::default(),
+            store: ParamStore::new(cols, lanes, acc_bits, mode),
+            select: GroupSelect::new(cols, lanes, acc_bits),
+            requantizers: Requantizers::new(lanes, acc_bits, act_bits, mode),
+            raw_beat: RawBeat::new(lanes, acc_bits, bus_bits),
+            packer: Packer::new(bus_bits, lanes, u(act_bits)),
+            tiles: Reg::new(u(2)),
+            run_valid: Default::default(),
+            run_addr: Reg::new(byte),
+            flight: Reg::new(u(5)),
+            tile_end: Default::default(),
+            bank: Default::default(),
+            group: Delay::new(read.group_o.ty(), Accumulators::DRAIN_LATENCY),
+            lane: Delay::new(read.lane_o.ty(), to_sums),
+            raw_valid: flag(to_sums + RawBeat::LATENCY),
+            code_valid: flag(to_codes),
+            code_first: flag(to_codes),
+            item_valid: flag(to_items),
+            item_last: flag(to_items),
+            go: Default::default(),
+            take: Default::default(),
+            flight_cycles: K::new(u(5), Self::latency(mode) as i64),
+            walk,
+            read,
+        }
+    }
+}
+
+impl Logic for Drain {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module drain: from accumulators to rows of codes for memory");
+        dff_setup!(self, clk_i, tiles, run_valid, run_addr, flight, tile_end, bank);
+        self.walk.clk_i.next = self.clk_i.val();
+        self.read.clk_i.next = self.clk_i.val();
+        self.store.clk_i.next = self.clk_i.val();
+        self.select.clk_i.next = self.clk_i.val();
+        self.requantizers.clk_i.next = self.clk_i.val();
+        self.raw_beat.clk_i.next = self.clk_i.val();
+        self.packer.clk_i.next = self.clk_i.val();
+        self.group.clk_i.next = self.clk_i.val();
+        self.lane.clk_i.next = self.clk_i.val();
+        self.raw_valid.clk_i.next = self.clk_i.val();
+        self.code_valid.clk_i.next = self.clk_i.val();
+        self.code_first.clk_i.next = self.clk_i.val();
+        self.item_valid.clk_i.next = self.clk_i.val();
+        self.item_last.clk_i.next = self.clk_i.val();
+
+        // Rows: a row begins when the one before is read and its run is taken.
+        self.walk.rst_ni.next = self.rst_ni.val();
+        self.walk.start_i.next = self.start_i.val();
+        self.walk.pool_i.next = self.pool_i.val();
+        self.walk.units_i.next = self.units_i.val();
+        self.walk.outer_i.next = self.outer_i.val();
+        self.walk.stripe_i.next = self.stripe_i.val();
+        self.walk.unit_positions_i.next = self.unit_positions_i.val();
+        self.walk.co_tiles_i.next = self.co_tiles_i.val();
+        self.walk.co_blocks_i.next = self.co_blocks_i.val();
+        self.walk.y_base_i.next = self.y_base_i.val();
+        self.walk.y_row_pitch_i.next = self.y_row_pitch_i.val();
+        self.walk.y_plane_pitch_i.next = self.y_plane_pitch_i.val();
+        self.walk.y_image_pitch_i.next = self.y_image_pitch_i.val();
+        self.walk.y_stripe_pitch_i.next = self.y_stripe_pitch_i.val();
+        self.go.next = self.walk.pending_o.val()
+            && self.read.free_o.val()
+            && (self.tiles.q.val() != 0)
+            && self.store.ready_o.val()
+            && (!self.run_valid.q.val() || self.run_ready_i.val());
+        self.take.next = self.go.val() && self.walk.ends_tile_o.val();
+        self.walk.go_i.next = self.go.val();
+        if self.tile_done_i.val() && !self.take.val() {
+            self.tiles.d.next = self.tiles.q.val() + 1;
+        }
+        if self.take.val() && !self.tile_done_i.val() {
+            self.tiles.d.next = self.tiles.q.val() - 1;
+        }
+        if self.run_ready_i.val() {
+            self.run_valid.d.next = false;
+        }
+        if self.go.val() {
+            self.run_valid.d.next = true;
+            self.run_addr.d.next = self.walk.y_addr_o.val();
+        }
+        self.run_valid_o.next = self.run_valid.q.val();
+        self.run_addr_o.next = self.run_addr.q.val();
+        self.run_beats_o.next = self.y_row_beats_i.val();
+
+        // Addresses.
+        self.read.rst_ni.next = self.rst_ni.val();
+        self.read.go_i.next = self.go.val();
+        self.read.enable_i.next = self.room_i.val();
+        self.read.pool_i.next = self.pool_i.val();
+        self.read.raw_i.next = self.raw_i.val();
+        self.read.out_w_i.next = self.out_w_i.val();
+        self.read.unit_positions_i.next = self.unit_positions_i.val();
+        self.read.acc_addr_i.next = self.walk.acc_addr_o.val();
+        self.read.group_i.next = self.walk.group_o.val();
+        self.read.bank_i.next = self.walk.bank_o.val();
+        self.read.ends_tile_i.next = self.walk.ends_tile_o.val();
+        self.drain_bank_o.next = self.read.bank_o.val();
+        self.drain_addr_o.next = self.read.addr_o.val();
+        self.tile_end.d.next = self.read.valid_o.val() && self.read.tile_end_o.val();
+        self.bank_free_o.next = self.tile_end.q.val();
+        self.bank.d.next = self.read.bank_o.val();
+        self.group.value_i.next = self.read.group_o.val();
+
+        // Accumulators and parameters.
+        self.store.rst_ni.next = self.rst_ni.val();
+        self.store.start_i.next = self.start_i.val();
+        self.store.record_valid_i.next = self.record_valid_i.val();
+        self.store.bias_i.next = self.bias_i.val();
+        self.store.multiplier_i.next = self.multiplier_i.val();
+        self.store.shift_i.next = self.shift_i.val();
+        self.store.take_i.next = self.take.val();
+        self.store.free_i.next = self.tile_end.q.val();
+        self.store.bank_i.next = self.bank.q.val();
+        self.store.group_i.next = self.group.value_o.val();
+        self.params_room_o.next = self.store.room_o.val();
+        self.select.word_i.next = self.drain_i.val();
+        self.select.group_i.next = self.group.value_o.val();
+
+        // Codes.
+        self.code_valid.value_i.next = 0;
+        if self.read.valid_o.val() {
+            self.code_valid.value_i.next = 1;
+        }
+        self.code_first.value_i.next = 0;
+        if self.read.first_o.val() {
+            self.code_first.value_i.next = 1;
+        }
+        self.requantizers.acc_i.next = self.select.acc_o.val();
+        self.requantizers.bias_i.next = self.store.bias_o.val();
+        self.requantizers.scale_i.next = self.store.scale_o.val();
+        self.requantizers.top_i.next = self.clip_i.val();
+        self.requantizers.valid_i.next = self.code_valid.value_o.val() == 1;
+        self.requantizers.first_i.next = self.code_first.value_o.val() == 1;
+
+        // Beats.
+        self.item_valid.value_i.next = 0;
+        if self.read.valid_o.val() && self.read.last_o.val() && !self.raw_i.val() {
+            self.item_valid.value_i.next = 1;
+        }
+        self.item_last.value_i.next = 0;
+        if self.read.row_end_o.val() {
+            self.item_last.value_i.next = 1;
+        }
+        self.packer.rst_ni.next = self.rst_ni.val();
+        self.packer.valid_i.next = self.item_valid.value_o.val() == 1;
+        self.packer.last_i.next = self.item_last.value_o.val() == 1;
+        self.packer.item_i.next = self.requantizers.code_o.val();
+        self.raw_valid.value_i.next = 0;
+        if self.read.valid_o.val() && self.raw_i.val() {
+            self.raw_valid.value_i.next = 1;
+        }
+        self.lane.value_i.next = self.read.lane_o.val();
+        self.raw_beat.sum_i.next = self.requantizers.sum_o.val();
+        self.raw_beat.lane_i.next = self.lane.value_o.val();
+        self.beat_valid_o.next = self.packer.valid_o.val() || (self.raw_valid.value_o.val() == 1);
+        self.beat_o.next = self.packer.beat_o.val();
+        if self.raw_i.val() {
+            self.beat_o.next = self.raw_beat.beat_o.val();
+        }
+
+        if self.flight.q.val() != 0 {
+            self.flight.d.next = self.flight.q.val() - 1;
+        }
+        if self.read.valid_o.val() {
+            self.flight.d.next = self.flight_cycles.val();
+        }
+        self.done_o.next = !self.walk.busy_o.val()
+            && !self.read.busy_o.val()
+            && !self.run_valid.q.val()
+            && (self.flight.q.val() == 0);
+        if self.start_i.val() || !self.rst_ni.val() {
+            self.tiles.d.next = 0;
+            self.run_valid.d.next = false;
+        }
+        if !self.rst_ni.val() {
+            self.flight.d.next = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::{Levels, Multiplier, requantize};
+    use crate::hw::check::{Bench, random, random_value};
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+    use std::collections::VecDeque;
+
+    /// Bias, m, s of a column.
+    type Record = (i64, Multiplier);
+
+    /// A drained tile: what its bank holds `[position][column]`, and its columns' records.
+    struct Tile {
+        acc: Vec<Vec<i64>>,
+        records: Vec<Record>,
+        /// Units, and blocks that are written.
+        units: usize,
+        blocks: usize,
+    }
+
+    struct Layer {
+        pool: bool,
+        raw: bool,
+        clip: i64,
+        units: usize,
+        outer: usize,
+        stripe: usize,
+        unit_positions: usize,
+        out_w: usize,
+        co_blocks: usize,
+        row_beats: usize,
+        /// Base and pitches of row, plane, image, stripe.
+        y: [i64; 5],
+        tiles: Vec<Tile>,
+    }
+
+    impl Layer {
+        fn random(rng: &mut ChaCha8Rng, config: &ArrayConfig, kind: usize) -> Self {
+            let (pool, raw) = (kind == 1, kind == 2);
+            let scale = if pool { 2 } else { 1 };
+            let (units, stripe) = (rng.random_range(1..=4) * scale, rng.random_range(1..=3) * scale);
+            let out_w = if raw { 1 } else { rng.random_range(1..=6) };
+            let odd = pool && rng.random();
+            let blocks = config.cols / config.block();
+            let bits = out_w * config.block() * config.act_bits as usize;
+            let mut layer = Layer {
+                pool,
+                raw,
+                clip: rng.random_range(0..1 << config.act_bits),
+                units,
+                outer: rng.random_range(1..=2),
+                stripe,
+                unit_positions: out_w * scale + odd as usize,
+                out_w,
+                co_blocks: rng.random_range(1..=2 * blocks + 1),
+                row_beats: if raw { config.block() } else { bits.div_ceil(config.bus_bits) },
+                y: std::array::from_fn(|_| rng.random_range(0..1i64 << 32)),
+                tiles: vec![],
+            };
+            for _ in 0..layer.outer {
+                for unit in (0..units).step_by(stripe) {
+                    for t in 0..layer.co_blocks.div_ceil(blocks) {
+                        let here = (stripe.min(units - unit), blocks.min(layer.co_blocks - t * blocks));
+                        layer.tiles.push(layer.tile(rng, config, here));
+                    }
+                }
+            }
+            layer
+        }
+
+        fn tile(&self, rng: &mut ChaCha8Rng, config: &ArrayConfig, (units, blocks): (usize, usize)) -> Tile {
+            let half = s(config.acc_bits - 1); // so that the sum fits
+            let small =
+                |rng: &mut ChaCha8Rng| random_value(rng, half) >> rng.random_range(0..config.acc_bits);
+            let m = |rng: &mut ChaCha8Rng| match config.requantize {
+                Requantize::Scale => rng.random_range(1..=u16::MAX),
+                Requantize::Pow2 => 1,
+            };
+            let positions = units * self.unit_positions;
+            assert!(positions <= config.acc_depth);
+            Tile {
+                acc: (0..positions).map(|_| (0..config.cols).map(|_| small(rng)).collect()).collect(),
+                records: (0..config.cols)
+                    .map(|_| (small(rng), Multiplier { m: m(rng), s: rng.random_range(0..40) }))
+                    .collect(),
+                units,
+                blocks,
+            }
+        }
+
+        fn scale(&self) -> usize {
+            if self.pool { 2 } else { 1 }
+        }
+
+        /// The rows in the order in which they are written: address and bits.
+        fn rows(&self, config: &ArrayConfig) -> Vec<(i64, Vec<bool>)> {
+            let blocks = config.cols / config.block();
+            let [base, row_pitch, plane_pitch, image_pitch, stripe_pitch] = self.y;
+            let co_tiles = self.co_blocks.div_ceil(blocks);
+            let stripes = self.units.div_ceil(self.stripe);
+            let mut rows = vec![];
+            for (n, tile) in self.tiles.iter().enumerate() {
+                let (stripe, t) = (n / co_tiles, n % co_tiles);
+                let at =
+                    base + (stripe / stripes) as i64 * image_pitch + (stripe % stripes) as i64 * stripe_pitch;
+                for (b, row) in
+                    (0..tile.blocks).flat_map(|b| (0..tile.units / self.scale()).map(move |r| (b, r)))
+                {
+                    let plane = (t * blocks + b) as i64 * plane_pitch;
+                    rows.push((
+                        u(32).wrap(at + plane + row as i64 * row_pitch),
+                        self.row(config, tile, b, row),
+                    ));
+                }
+            }
+            rows
+        }
+
+        /// The bits of row `row` of block `b`.
+        fn row(&self, config: &ArrayConfig, tile: &Tile, b: usize, row: usize) -> Vec<bool> {
+            let block = config.block();
+            let mut bits: Vec<bool> = vec![];
+            let put =
+                |bits: &mut Vec<bool>, value: i64, n: usize| bits.extend((0..n).map(|i| value >> i & 1 == 1));
+            let scale = self.scale();
+            for x in 0..self.out_w {
+                for c in b * block..(b + 1) * block {
+                    let (bias, by) = tile.records[c];
+                    let levels = Levels { a: 0, b: self.clip as i32 };
+                    let of = |dy: usize, dx: usize| {
+                        tile.acc[(row * scale + dy) * self.unit_positions + x * scale + dx][c] + bias
+                    };
+                    if self.raw {
+                        put(&mut bits, of(0, 0), 64);
+                        bits.resize(bits.len().next_multiple_of(config.bus_bits), false);
+                        continue;
+                    }
+                    let window = (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dy, dx)));
+                    let code = window.map(|(dy, dx)| requantize(of(dy, dx), by, levels)).max();
+                    put(&mut bits, code.unwrap_or(0).into(), config.act_bits as usize);
+                }
+            }
+            bits.resize(self.row_beats * config.bus_bits, false);
+            bits
+        }
+
+        /// Addresses read for a tile.
+        fn reads(&self, config: &ArrayConfig, tile: &Tile) -> usize {
+            let window = if self.raw { config.requantizers } else { self.scale() * self.scale() };
+            let groups = config.block() / config.requantizers;
+            tile.blocks * (tile.units / self.scale()) * self.out_w * groups * window
+        }
+    }
+
+    fn describe(x: &mut Drain, l: &Layer, config: &ArrayConfig) {
+        (x.pool_i.next, x.raw_i.next, x.clip_i.next) = (l.pool, l.raw, l.clip);
+        let blocks = config.cols / config.block();
+        for (field, value) in [
+            (&mut x.units_i, l.units),
+            (&mut x.outer_i, l.outer),
+            (&mut x.stripe_i, l.stripe),
+            (&mut x.unit_positions_i, l.unit_positions),
+            (&mut x.out_w_i, l.out_w),
+            (&mut x.co_tiles_i, l.co_blocks.div_ceil(blocks)),
+            (&mut x.co_blocks_i, l.co_blocks),
+            (&mut x.y_row_beats_i, l.row_beats),
+        ] {
+            field.next = value as i64;
+        }
+        [
+            x.y_base_i.next,
+            x.y_row_pitch_i.next,
+            x.y_plane_pitch_i.next,
+            x.y_image_pitch_i.next,
+            x.y_stripe_pitch_i.next,
+        ] = l.y;
+    }
+
+    /// Runs a layer beside a core, a loader and a write port that stall with probability `stall`; returns its cycles.
+    fn run(
+        bench: &mut Bench<Drain>,
+        l: &Layer,
+        config: &ArrayConfig,
+        rng: &mut ChaCha8Rng,
+        stall: f64,
+    ) -> usize {
+        describe(&mut bench.block, l, config);
+        assert!(bench.block.done_o.val());
+        bench.block.start_i.next = true;
+        bench.cycle();
+        bench.block.start_i.next = false;
+        let begin = bench.vectors();
+        let words = 1 << bench.block.drain_addr_o.ty().bits;
+        let mut banks = vec![vec![vec![0; config.cols]; words]; 2];
+        let mut word = vec![0; config.cols];
+        let (mut done, mut freed) = (0, 0);
+        let mut records = l.tiles.iter().flat_map(|t| t.records.clone()).collect::<VecDeque<Record>>();
+        let (mut runs, mut beats): (Vec<i64>, Vec<Vec<i64>>) = (vec![], vec![]);
+        let (mut fifo, mut room) = (0usize, true);
+        while !bench.block.done_o.val() {
+            assert!(bench.vectors() - begin < 20000, "the drain does not end");
+            let x = &mut bench.block;
+            if x.bank_free_o.val() {
+                banks[freed % 2].iter_mut().flatten().for_each(|acc| *acc = rng.random_range(-4..4));
+                freed += 1;
+            }
+            x.tile_done_i.next = done < l.tiles.len() && done - freed < 2 && !rng.random_bool(stall);
+            if x.tile_done_i.next {
+                banks[done % 2][..l.tiles[done].acc.len()].clone_from_slice(&l.tiles[done].acc);
+                done += 1;
+            }
+            x.drain_i.drive(|c| word[c]);
+            word.clone_from(&banks[x.drain_bank_o.val() as usize][x.drain_addr_o.val() as usize]);
+
+            x.record_valid_i.next = x.params_room_o.val() && !records.is_empty() && !rng.random_bool(stall);
+            x.multiplier_i.next = rng.random_range(0..1 << 16);
+            if x.record_valid_i.next {
+                let (bias, by) = records.pop_front().unwrap();
+                (x.bias_i.next, x.shift_i.next) = (bias, by.s.into());
+                if config.requantize == Requantize::Scale {
+                    x.multiplier_i.next = by.m.into();
+                }
+            }
+
+            x.run_ready_i.next = !rng.random_bool(stall);
+            if x.run_valid_o.val() && x.run_ready_i.next {
+                assert_eq!(x.run_beats_o.val(), l.row_beats as i64);
+                runs.push(x.run_addr_o.val());
+            }
+            // A FIFO of 64 beats that counts late.
+            x.room_i.next = room;
+            room = 64 - fifo >= 32;
+            if x.beat_valid_o.val() {
+                beats.push(x.beat_o.val().to_vec());
+                fifo += 1;
+                assert!(fifo <= 64, "no room for a beat");
+                let announced = runs.len() + x.run_valid_o.val() as usize;
+                assert!(beats.len() <= announced * l.row_beats, "a beat before its run");
+            }
+            if fifo > 0 && !rng.random_bool(stall) {
+                fifo -= 1;
+            }
+            bench.cycle();
+        }
+        let rows = l.rows(config);
+        assert_eq!(runs, rows.iter().map(|r| r.0).collect::<Vec<_>>());
+        let all: Vec<bool> = rows.into_iter().flat_map(|r| r.1).collect();
+        let word = |bits: &[bool]| bits.iter().rev().fold(0, |x, &bit| x << 1 | bit as i64);
+        let want: Vec<Vec<i64>> =
+            all.chunks(config.bus_bits).map(|beat| beat.chunks(32).map(word).collect()).collect();
+        assert_eq!(beats.len(), want.len());
+        for (i, (got, want)) in beats.iter().zip(&want).enumerate() {
+            assert_eq!(got, want, "beat {i}, rows of {}", l.row_beats);
+        }
+        assert_eq!((freed, done, records.len()), (l.tiles.len(), l.tiles.len(), 0));
+        bench.vectors() - begin
+    }
+
+    fn reset(bench: &mut Bench<Drain>, config: &ArrayConfig) {
+        bench.block.rst_ni.next = false;
+        for _ in 0..=Drain::latency(config.requantize) {
+            bench.cycle();
+        }
+        bench.block.rst_ni.next = true;
+        bench.cycle();
+    }
+
+    /// Starts a layer and resets in the middle of it.
+    fn abandon(bench: &mut Bench<Drain>, l: &Layer, config: &ArrayConfig, cycles: usize) {
+        describe(&mut bench.block, l, config);
+        bench.block.start_i.next = true;
+        bench.cycle();
+        bench.block.start_i.next = false;
+        for t in 0..cycles {
+            let x = &mut bench.block;
+            x.tile_done_i.next = t < 2;
+            x.record_valid_i.next = x.params_room_o.val();
+            (x.room_i.next, x.run_ready_i.next) = (true, t % 2 == 0);
+            bench.cycle();
+        }
+        (bench.block.tile_done_i.next, bench.block.record_valid_i.next) = (false, false);
+        reset(bench, config);
+    }
+
+    fn check(config: ArrayConfig) {
+        config.validate().unwrap();
+        let mut bench = Bench::new(Drain::new(&config), |b| &mut b.clk_i);
+        let mut rng = random((config.cols * config.bus_bits) as u64);
+        reset(&mut bench, &config);
+        let mut settled = 0;
+        for layer in 0..12 {
+            let l = Layer::random(&mut rng, &config, layer % 3);
+            if layer % 5 == 4 {
+                abandon(&mut bench, &l, &config, config.cols + layer * 3);
+            }
+            let stall = if layer % 4 == 0 { 0.0 } else { [0.1, 0.5, 0.8][layer % 3] };
+            let cycles = run(&mut bench, &l, &config, &mut rng, stall);
+            if layer == 0 {
+                settled = bench.vectors();
+            }
+            let reads: Vec<usize> = l.tiles.iter().map(|t| l.reads(&config, t)).collect();
+            let busy: usize = reads.iter().map(|&r| r.max(config.cols)).sum();
+            let fixed = 2 * config.cols + Drain::latency(config.requantize) + 4;
+            if stall == 0.0 {
+                assert!(cycles <= busy + reads.len() + fixed, "{cycles} cycles for {reads:?} reads");
+            }
+        }
+        bench.verilog("drain", settled);
+    }
+
+    fn small() -> ArrayConfig {
+        ArrayConfig {
+            rows: 4,
+            cols: 4,
+            acc_depth: 80,
+            bus_bits: 64,
+            weight_depth: 8,
+            act_depth: 16,
+            ..ArrayConfig::default()
+        }
+    }
+
+    #[test]
+    fn rows_are_the_requantized_sums() {
+        check(small());
+        check(ArrayConfig { rows: 8, cols: 8, requantizers: 2, bus_bits: 128, weight_depth: 16, ..small() });
+    }
+
+    #[test]
+    fn tiles_of_several_blocks() {
+        check(ArrayConfig {
+            rows: 6,
+            cols: 12,
+            requantizers: 3,
+            act_bits: 7,
+            fold_channels: 0,
+            acc_bits: 25,
+            weight_depth: 12,
+            ..small()
+        });
+        let pow2 = Requantize::Pow2;
+        check(ArrayConfig {
+            rows: 3,
+            cols: 6,
+            requantizers: 1,
+            act_bits: 5,
+            weight_bits: 3,
+            acc_bits: 48,
+            requantize: pow2,
+            ..small()
+        });
+    }
+
+    #[test]
+    fn a_block_at_once() {
+        let pow2 = Requantize::Pow2;
+        check(ArrayConfig { requantizers: 4, act_bits: 16, weight_bits: 16, acc_bits: 48, ..small() });
+        check(ArrayConfig {
+            cols: 8,
+            requantizers: 4,
+            act_bits: 3,
+            bus_bits: 256,
+            requantize: pow2,
+            ..small()
+        });
+        check(ArrayConfig {
+            rows: 3,
+            cols: 2,
+            requantizers: 1,
+            act_bits: 2,
+            weight_bits: 2,
+            acc_bits: 9,
+            fold_channels: 1,
+            ..small()
+        });
+    }
+}

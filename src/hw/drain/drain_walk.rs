@@ -1,0 +1,368 @@
+//! The walk over the written rows of a layer: stripe → output tile → block of channels → row.
+
+use crate::hw::datapath::address_bits;
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// Describes the next written row; each `go_i` takes it and turns to the one after. The layer's inputs are stable from
+/// `start_i` on. After the last row of a stripe there is none for one cycle.
+#[derive(LogicBlock)]
+pub struct DrainWalk {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: a layer begins.
+    pub start_i: Signal<In, Bit>,
+    /// The row is taken.
+    pub go_i: Signal<In, Bit>,
+    /// A written row comes from two units.
+    pub pool_i: Signal<In, Bit>,
+    /// Units of the layer.
+    pub units_i: Sig<In>,
+    /// How often the units come.
+    pub outer_i: Sig<In>,
+    /// Units of a stripe.
+    pub stripe_i: Sig<In>,
+    /// Positions of a unit, modulo the accumulators of a bank.
+    pub unit_positions_i: Sig<In>,
+    /// Output tiles.
+    pub co_tiles_i: Sig<In>,
+    /// Blocks of channels that are written, over all tiles.
+    pub co_blocks_i: Sig<In>,
+    /// Address of the first row, in bytes.
+    pub y_base_i: Sig<In>,
+    /// Bytes from row to row.
+    pub y_row_pitch_i: Sig<In>,
+    /// Bytes from block to block.
+    pub y_plane_pitch_i: Sig<In>,
+    /// Bytes from image to image.
+    pub y_image_pitch_i: Sig<In>,
+    /// Bytes from stripe to stripe.
+    pub y_stripe_pitch_i: Sig<In>,
+    /// Rows are left, now or after a cycle.
+    pub busy_o: Signal<Out, Bit>,
+    /// There is a next row.
+    pub pending_o: Signal<Out, Bit>,
+    /// Its address in memory.
+    pub y_addr_o: Sig<Out>,
+    /// Its first accumulator.
+    pub acc_addr_o: Sig<Out>,
+    /// First group of its columns.
+    pub group_o: Sig<Out>,
+    /// Its accumulator bank.
+    pub bank_o: Signal<Out, Bit>,
+    /// It is the last of its output tile.
+    pub ends_tile_o: Signal<Out, Bit>,
+    pending: Flop<Bit>,
+    settled: Flop<Bit>,
+    // Of the stripe, a cycle after `unit`.
+    rows: Reg,
+    last_stripe: Flop<Bit>,
+    row_step: Reg,
+    row: Reg,
+    block: Reg,
+    plane: Reg,
+    tile: Reg,
+    unit: Reg,
+    outer: Reg,
+    bank: Flop<Bit>,
+    group: Reg,
+    acc_addr: Reg,
+    y_row: Reg,
+    y_plane: Reg,
+    y_stripe: Reg,
+    y_image: Reg,
+    last_row: Signal<Local, Bit>,
+    ends_tile: Signal<Local, Bit>,
+    ends_stripe: Signal<Local, Bit>,
+    next_unit: Sig<Local>,
+    here: Sig<Local>,
+    next_plane: Sig<Local>,
+    next_stripe: Sig<Local>,
+    next_image: Sig<Local>,
+    last_block: K,
+    block_groups: K,
+}
+
+impl DrainWalk {
+    /// For tiles of `blocks` blocks of `block_groups` groups, and banks of `acc_depth` accumulators.
+    pub fn new(blocks: usize, block_groups: usize, acc_depth: usize) -> Self {
+        let (field, byte) = (u(16), u(32));
+        let (address, group) = (u(address_bits(acc_depth)), u(address_bits(blocks * block_groups)));
+        let block = u(address_bits(blocks));
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            go_i: Default::default(),
+            pool_i: Default::default(),
+            units_i: Sig::new(field),
+            outer_i: Sig::new(field),
+            stripe_i: Sig::new(field),
+            unit_positions_i: Sig::new(address),
+            co_tiles_i: Sig::new(field),
+            co_blocks_i: Sig::new(field),
+            y_base_i: Sig::new(byte),
+            y_row_pitch_i: Sig::new(byte),
+            y_plane_pitch_i: Sig::new(byte),
+            y_image_pitch_i: Sig::new(byte),
+            y_stripe_pitch_i: Sig::new(byte),
+            busy_o: Default::default(),
+            pending_o: Default::default(),
+            y_addr_o: Sig::new(byte),
+            acc_addr_o: Sig::new(address),
+            group_o: Sig::new(group),
+            bank_o: Default::default(),
+            ends_tile_o: Default::default(),
+            pending: Default::default(),
+            settled: Default::default(),
+            rows: Reg::new(field),
+            last_stripe: Default::default(),
+            row_step: Reg::new(address),
+            row: Reg::new(field),
+            block: Reg::new(block),
+            plane: Reg::new(field),
+            tile: Reg::new(field),
+            unit: Reg::new(field),
+            outer: Reg::new(field),
+            bank: Default::default(),
+            group: Reg::new(group),
+            acc_addr: Reg::new(address),
+            y_row: Reg::new(byte),
+            y_plane: Reg::new(byte),
+            y_stripe: Reg::new(byte),
+            y_image: Reg::new(byte),
+            last_row: Default::default(),
+            ends_tile: Default::default(),
+            ends_stripe: Default::default(),
+            next_unit: Sig::new(u(17)),
+            here: Sig::new(field),
+            next_plane: Sig::new(byte),
+            next_stripe: Sig::new(byte),
+            next_image: Sig::new(byte),
+            last_block: K::new(block, blocks as i64 - 1),
+            block_groups: K::new(u(8), block_groups as i64),
+        }
+    }
+}
+
+impl Logic for DrainWalk {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module drain_walk: the next written row of a layer");
+        dff_setup!(
+            self,
+            clk_i,
+            pending,
+            settled,
+            rows,
+            last_stripe,
+            row_step,
+            row,
+            block,
+            plane,
+            tile,
+            unit,
+            outer,
+            bank,
+            group,
+            acc_addr,
+            y_row,
+            y_plane,
+            y_stripe,
+            y_image
+        );
+        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.last_stripe.d.next = self.next_unit.val() >= self.units_i.val();
+        self.here.next = self.stripe_i.val();
+        if self.next_unit.val() >= self.units_i.val() {
+            self.here.next = self.units_i.val() - self.unit.q.val();
+        }
+        self.rows.d.next = self.here.val();
+        self.row_step.d.next = self.unit_positions_i.val();
+        if self.pool_i.val() {
+            self.rows.d.next = self.here.val() >> 1;
+            self.row_step.d.next = self.unit_positions_i.val() << 1;
+        }
+        self.settled.d.next = true;
+
+        self.last_row.next = (self.row.q.val() + 1) == self.rows.q.val();
+        self.ends_tile.next = self.last_row.val()
+            && ((self.block.q.val() == self.last_block.val())
+                || ((self.plane.q.val() + 1) == self.co_blocks_i.val()));
+        self.ends_stripe.next = self.ends_tile.val() && ((self.tile.q.val() + 1) == self.co_tiles_i.val());
+        self.next_plane.next = self.y_plane.q.val() + self.y_plane_pitch_i.val();
+        self.next_stripe.next = self.y_stripe.q.val() + self.y_stripe_pitch_i.val();
+        self.next_image.next = self.y_image.q.val() + self.y_image_pitch_i.val();
+
+        self.busy_o.next = self.pending.q.val();
+        self.pending_o.next = self.pending.q.val() && self.settled.q.val();
+        self.y_addr_o.next = self.y_row.q.val();
+        self.acc_addr_o.next = self.acc_addr.q.val();
+        self.group_o.next = self.group.q.val();
+        self.bank_o.next = self.bank.q.val();
+        self.ends_tile_o.next = self.ends_tile.val();
+
+        if self.go_i.val() {
+            self.row.d.next = self.row.q.val() + 1;
+            self.acc_addr.d.next = self.acc_addr.q.val() + self.row_step.q.val();
+            self.y_row.d.next = self.y_row.q.val() + self.y_row_pitch_i.val();
+            if self.last_row.val() {
+                self.row.d.next = 0;
+                self.acc_addr.d.next = 0;
+                self.block.d.next = self.block.q.val() + 1;
+                self.group.d.next = self.group.q.val() + self.block_groups.val();
+                self.plane.d.next = self.plane.q.val() + 1;
+                self.y_plane.d.next = self.next_plane.val();
+                self.y_row.d.next = self.next_plane.val();
+            }
+            if self.ends_tile.val() {
+                self.block.d.next = 0;
+                self.group.d.next = 0;
+                self.tile.d.next = self.tile.q.val() + 1;
+                self.bank.d.next = !self.bank.q.val();
+            }
+            if self.ends_stripe.val() {
+                self.tile.d.next = 0;
+                self.plane.d.next = 0;
+                self.unit.d.next = self.next_unit.val();
+                self.settled.d.next = false;
+                self.y_stripe.d.next = self.next_stripe.val();
+                self.y_plane.d.next = self.next_stripe.val();
+                self.y_row.d.next = self.next_stripe.val();
+            }
+            if self.ends_stripe.val() && self.last_stripe.q.val() {
+                self.unit.d.next = 0;
+                self.outer.d.next = self.outer.q.val() + 1;
+                self.pending.d.next = (self.outer.q.val() + 1) != self.outer_i.val();
+                self.y_image.d.next = self.next_image.val();
+                self.y_stripe.d.next = self.next_image.val();
+                self.y_plane.d.next = self.next_image.val();
+                self.y_row.d.next = self.next_image.val();
+            }
+        }
+        if self.start_i.val() || !self.rst_ni.val() {
+            self.pending.d.next = self.rst_ni.val();
+            self.settled.d.next = false;
+            self.row.d.next = 0;
+            self.block.d.next = 0;
+            self.plane.d.next = 0;
+            self.tile.d.next = 0;
+            self.unit.d.next = 0;
+            self.outer.d.next = 0;
+            self.bank.d.next = false;
+            self.group.d.next = 0;
+            self.acc_addr.d.next = 0;
+            self.y_row.d.next = self.y_base_i.val();
+            self.y_plane.d.next = self.y_base_i.val();
+            self.y_stripe.d.next = self.y_base_i.val();
+            self.y_image.d.next = self.y_base_i.val();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+
+    /// A row as the walk describes it: address, accumulator, group, bank, last of its tile.
+    type Row = (i64, i64, i64, bool, bool);
+
+    fn check(blocks: usize, block_groups: usize, acc_depth: usize) {
+        let mut bench = Bench::new(DrainWalk::new(blocks, block_groups, acc_depth), |b| &mut b.clk_i);
+        let mut rng = random(acc_depth as u64);
+        bench.cycle(); // reset
+        bench.block.rst_ni.next = true;
+        for _ in 0..20 {
+            let rows = describe(&mut bench.block, &mut rng, blocks, block_groups, acc_depth);
+            bench.block.start_i.next = true;
+            bench.cycle();
+            bench.block.start_i.next = false;
+            let mut idle = 0;
+            for want in rows {
+                bench.block.go_i.next = false;
+                while !bench.block.pending_o.val() || rng.random_bool(0.2) {
+                    assert!(bench.block.busy_o.val());
+                    idle += !bench.block.pending_o.val() as usize;
+                    bench.cycle();
+                }
+                let x = &mut bench.block;
+                let got: Row = (
+                    x.y_addr_o.val(),
+                    x.acc_addr_o.val(),
+                    x.group_o.val(),
+                    x.bank_o.val(),
+                    x.ends_tile_o.val(),
+                );
+                assert_eq!(got, want);
+                x.go_i.next = true;
+                bench.cycle();
+            }
+            bench.block.go_i.next = false;
+            assert!(!bench.block.busy_o.val());
+            assert!(idle > 0 && idle <= 2 * 4 * 3, "{idle} cycles without a row");
+        }
+        bench.verilog("drain_walk", 2);
+    }
+
+    /// Sets a random layer; its rows.
+    fn describe(
+        x: &mut DrainWalk,
+        rng: &mut ChaCha8Rng,
+        blocks: usize,
+        block_groups: usize,
+        acc_depth: usize,
+    ) -> Vec<Row> {
+        let pool = rng.random();
+        let scale = if pool { 2 } else { 1 };
+        let (units, stripe) = (rng.random_range(1..=4) * scale, rng.random_range(1..=3) * scale);
+        let (outer, positions) = (rng.random_range(1..=2), rng.random_range(1..=acc_depth / stripe));
+        let co_blocks = rng.random_range(1..=2 * blocks);
+        let [base, row, plane, image, step] = std::array::from_fn(|_| rng.random_range(0..1i64 << 32));
+        x.pool_i.next = pool;
+        for (field, value) in [
+            (&mut x.units_i, units),
+            (&mut x.outer_i, outer),
+            (&mut x.stripe_i, stripe),
+            (&mut x.unit_positions_i, positions),
+            (&mut x.co_tiles_i, co_blocks.div_ceil(blocks)),
+            (&mut x.co_blocks_i, co_blocks),
+        ] {
+            field.next = value as i64;
+        }
+        (x.y_base_i.next, x.y_row_pitch_i.next, x.y_plane_pitch_i.next) = (base, row, plane);
+        (x.y_image_pitch_i.next, x.y_stripe_pitch_i.next) = (image, step);
+        let mut rows = vec![];
+        let mut bank = false;
+        for (n, at) in (0..outer).flat_map(|n| (0..units.div_ceil(stripe)).map(move |at| (n, at))) {
+            let here = stripe.min(units - at * stripe) / scale;
+            for tile in 0..co_blocks.div_ceil(blocks) {
+                let of_tile = blocks.min(co_blocks - tile * blocks);
+                for (b, y) in (0..of_tile).flat_map(|b| (0..here).map(move |y| (b, y))) {
+                    let planes = (tile * blocks + b) as i64;
+                    let addr = base + n as i64 * image + at as i64 * step + planes * plane + y as i64 * row;
+                    rows.push((
+                        u(32).wrap(addr),
+                        u(address_bits(acc_depth)).wrap((y * scale * positions) as i64),
+                        (b * block_groups) as i64,
+                        bank,
+                        b + 1 == of_tile && y + 1 == here,
+                    ));
+                }
+                bank = !bank;
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn rows_come_in_the_order_of_the_accumulators() {
+        check(1, 4, 16);
+        check(2, 2, 50);
+        check(3, 1, 64);
+    }
+}
