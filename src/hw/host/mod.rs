@@ -1,9 +1,15 @@
 //! What the host sees and says: registers, commands, errors.
 
+mod command;
 mod counters;
+mod fetch;
+mod field_check;
 #[cfg(test)]
 mod master;
 mod registers;
 
+pub use command::Command;
 pub use counters::Counters;
+pub use fetch::Fetch;
+pub use field_check::FieldCheck;
 pub use registers::Registers;
