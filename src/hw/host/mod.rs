@@ -1,6 +1,7 @@
 //! What the host sees and says: registers, commands, errors.
 
 mod command;
+mod controller;
 mod counters;
 mod fetch;
 mod field_check;
@@ -9,6 +10,7 @@ mod master;
 mod registers;
 
 pub use command::Command;
+pub use controller::{Controller, ErrorCode};
 pub use counters::Counters;
 pub use fetch::Fetch;
 pub use field_check::FieldCheck;
