@@ -1,6 +1,6 @@
 //! An AXI4-Lite master for tests: channels in any order, with stalls.
 
-use super::Registers;
+use super::{Host, Registers};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
@@ -74,6 +74,7 @@ macro_rules! slave {
     };
 }
 slave!(Registers);
+slave!(Host);
 
 /// Accesses on their way: several at once, each channel with its own stalls.
 pub struct Master {

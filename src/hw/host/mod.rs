@@ -5,6 +5,8 @@ mod controller;
 mod counters;
 mod fetch;
 mod field_check;
+#[expect(clippy::module_inception, reason = "the block is called what the folder is")]
+mod host;
 #[cfg(test)]
 mod master;
 mod registers;
@@ -14,4 +16,5 @@ pub use controller::{Controller, ErrorCode};
 pub use counters::Counters;
 pub use fetch::Fetch;
 pub use field_check::FieldCheck;
+pub use host::Host;
 pub use registers::Registers;
