@@ -38,10 +38,8 @@ enum Phase {
     Load,
     /// Its fields are looked at.
     Check,
-    /// A layer is under way.
+    /// A layer is under way, or its last words are being written.
     Run,
-    /// The end mark came: the last words are being written.
-    Finish,
     /// No burst starts any more; those under way come to their end.
     Stop,
 }
@@ -86,7 +84,8 @@ pub struct Controller {
     pub bad_i: Signal<In, Bit>,
     /// One cycle: the layer of the command begins.
     pub start_o: Signal<Out, Bit>,
-    /// It is complete; a level that falls at most [`Controller::SETTLE`] − 1 cycles after `start_o`.
+    /// It is complete, up to its last word being handed to the write port; a level that falls at most
+    /// [`Controller::SETTLE`] − 1 cycles after `start_o`.
     pub layer_done_i: Signal<In, Bit>,
     /// Nothing is left to be written.
     pub write_idle_i: Signal<In, Bit>,
@@ -145,8 +144,8 @@ pub struct Controller {
 impl Controller {
     /// Commands of a program, without the end mark.
     pub const COMMANDS: usize = 4095;
-    /// Cycles in which a port must be idle, and in which `layer_done_i` is not looked at: more than the latency of any
-    /// block's answer to `start_o` and `stop_o`.
+    /// Cycles in which a port must be idle, or a layer done, to be believed: more than the latency of any block's
+    /// answer to `start_o` and `stop_o`.
     pub const SETTLE: usize = 8;
 
     /// A controller that resets the datapath for `flush` cycles, more than [`Controller::SETTLE`], and gives up after
@@ -295,7 +294,7 @@ impl Logic for Controller {
                     if self.unknown_i.val() {
                         self.code.next = self.unknown_opcode.val();
                     } else if self.end_i.val() {
-                        self.phase.d.next = Phase::Finish;
+                        self.finish.next = true;
                     } else if self.index.q.val() == self.last_index.val() {
                         self.code.next = self.program_too_long.val();
                     } else if self.bad_i.val() {
@@ -307,16 +306,12 @@ impl Logic for Controller {
                 }
             }
             Phase::Run => {
-                if (self.count.q.val() == 0) && self.layer_done_i.val() {
-                    self.index.d.next = self.index.q.val() + 1;
-                    self.phase.d.next = Phase::Fetch;
-                }
-            }
-            Phase::Finish => {
-                if !self.write_idle_i.val() {
+                // The next layer reads what this one writes.
+                if !self.layer_done_i.val() || !self.write_idle_i.val() {
                     self.count.d.next = self.settle_cycles.val();
                 } else if self.count.q.val() == 0 {
-                    self.finish.next = true;
+                    self.index.d.next = self.index.q.val() + 1;
+                    self.phase.d.next = Phase::Fetch;
                 }
             }
             Phase::Stop => {
@@ -443,7 +438,8 @@ mod tests {
         trouble: Trouble,
     ) -> (i64, i64) {
         let since = bench.vectors();
-        let (mut fetching, mut layer, mut layers, mut flushed, mut idle) = (None, None, 0, 0, 0);
+        let (mut fetching, mut layer, mut layers, mut flushed) = (None, None, 0, 0);
+        let (mut idle, mut written) = (0, 0);
         bench.block.start_i.next = true;
         for t in 0.. {
             assert!(t < 40_000, "hangs");
@@ -475,6 +471,7 @@ mod tests {
             c.read_address_i.next = pulse(ErrorCode::ReadAddress);
             c.write_address_i.next = pulse(ErrorCode::WriteAddress);
             idle = if quiet && c.stop_o.val() { idle + 1 } else { 0 };
+            written = if c.write_idle_i.next { written + 1 } else { 0 };
             let was_flushed = !c.flush_no.val();
             bench.cycle();
             let c = &mut bench.block;
@@ -482,6 +479,7 @@ mod tests {
             assert!(t == 0 || !c.begin_o.val() || !c.busy_o.val(), "begins while busy");
             if c.fetch_o.val() {
                 assert!(c.flush_no.val() && !c.stop_o.val());
+                assert!(c.index_o.val() == 0 || written >= Controller::SETTLE, "the last layer still writes");
                 fetching = Some(rng.random_range(2..10)); // no fetch takes a cycle only
             }
             if c.start_o.val() {
