@@ -1,1 +1,20 @@
 //! What the host sees and says: registers, commands, errors.
+
+mod command;
+mod controller;
+mod counters;
+mod fetch;
+mod field_check;
+#[expect(clippy::module_inception, reason = "the block is called what the folder is")]
+mod host;
+#[cfg(test)]
+mod master;
+mod registers;
+
+pub use command::Command;
+pub use controller::{Controller, ErrorCode};
+pub use counters::Counters;
+pub use fetch::Fetch;
+pub use field_check::FieldCheck;
+pub use host::Host;
+pub use registers::Registers;

@@ -1,0 +1,606 @@
+//! The controller: runs a program command by command, and ends it in any case.
+
+use super::FieldCheck;
+use crate::hw::datapath::address_bits;
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// Why a run ended before the end mark: STATUS bits 15:8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The opcode is neither a layer nor the end mark.
+    UnknownOpcode = 1,
+    /// Unknown kernel, a count of 0, or a row too long to be folded.
+    BadField = 2,
+    /// RRESP was not OKAY.
+    ReadResponse = 3,
+    /// BRESP was not OKAY.
+    WriteResponse = 4,
+    /// A read would reach READ_LIMIT; it was not started.
+    ReadAddress = 5,
+    /// A write would leave WRITE_BASE … WRITE_LIMIT; it was not started.
+    WriteAddress = 6,
+    /// Nothing moved for too long.
+    Timeout = 7,
+    /// More commands than [`Controller::COMMANDS`] without an end mark.
+    ProgramTooLong = 8,
+}
+
+#[derive(LogicState, Copy, Clone, Debug, PartialEq)]
+enum Phase {
+    /// Every block of the datapath is in reset.
+    Flush,
+    /// Nothing to do.
+    Idle,
+    /// A command is asked for.
+    Fetch,
+    /// It comes.
+    Load,
+    /// Its fields are looked at.
+    Check,
+    /// A layer is under way, or its last words are being written.
+    Run,
+    /// No burst starts any more; those under way come to their end.
+    Stop,
+}
+
+/// Fetches, checks and starts the layers of a program one after another. A run always ends the same way, with or
+/// without an error: no new burst, all bursts answered, reset of the datapath, done. The first error is the one
+/// that is reported.
+///
+/// If the memory does not answer for another timeout, done comes nevertheless, with [`ErrorCode::Timeout`]; `stop_o`
+/// stays until the last burst is answered, and a start before that ends with the same error.
+#[derive(LogicBlock)]
+pub struct Controller {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// One cycle: start a run; while one is under way it is refused.
+    pub start_i: Signal<In, Bit>,
+    /// One cycle: done and refused become false.
+    pub clear_i: Signal<In, Bit>,
+    /// A run is under way.
+    pub busy_o: Signal<Out, Bit>,
+    /// A run has ended; until cleared, or the next start.
+    pub done_o: Signal<Out, Bit>,
+    /// A start was refused; until cleared, or the next start that is not.
+    pub refused_o: Signal<Out, Bit>,
+    /// [`ErrorCode`] of the last run, 0 if there was none.
+    pub error_o: Sig<Out>,
+    /// The command under way, which is the number of those completed; stays after the end.
+    pub index_o: Sig<Out>,
+    /// One cycle: a run begins.
+    pub begin_o: Signal<Out, Bit>,
+    /// One cycle: fetch command `index_o`.
+    pub fetch_o: Signal<Out, Bit>,
+    /// One cycle: its fields are there.
+    pub fetched_i: Signal<In, Bit>,
+    /// It is the end mark.
+    pub end_i: Signal<In, Bit>,
+    /// It is unknown.
+    pub unknown_i: Signal<In, Bit>,
+    /// It cannot be executed.
+    pub bad_i: Signal<In, Bit>,
+    /// One cycle: the layer of the command begins.
+    pub start_o: Signal<Out, Bit>,
+    /// It is complete, up to its last word being handed to the write port; a level that falls at most
+    /// [`Controller::SETTLE`] − 1 cycles after `start_o`.
+    pub layer_done_i: Signal<In, Bit>,
+    /// Nothing is left to be written.
+    pub write_idle_i: Signal<In, Bit>,
+    /// No read burst is shown or unanswered.
+    pub read_idle_i: Signal<In, Bit>,
+    /// No write burst is shown, under way or unanswered.
+    pub write_quiet_i: Signal<In, Bit>,
+    /// One cycle: see [`ErrorCode::ReadResponse`].
+    pub read_response_i: Signal<In, Bit>,
+    /// One cycle: see [`ErrorCode::WriteResponse`].
+    pub write_response_i: Signal<In, Bit>,
+    /// One cycle: see [`ErrorCode::ReadAddress`].
+    pub read_address_i: Signal<In, Bit>,
+    /// One cycle: see [`ErrorCode::WriteAddress`].
+    pub write_address_i: Signal<In, Bit>,
+    /// Something moved: the watchdog starts again.
+    pub active_i: Signal<In, Bit>,
+    /// No new burst may start.
+    pub stop_o: Signal<Out, Bit>,
+    /// Reset of every block of the datapath, active low.
+    pub flush_no: Signal<Out, Bit>,
+    phase: Flop<Phase>,
+    running: Flop<Bit>,
+    ending: Flop<Bit>,
+    busy: Flop<Bit>,
+    done: Flop<Bit>,
+    refused: Flop<Bit>,
+    error: Reg,
+    index: Reg,
+    start: Flop<Bit>,
+    stop: Flop<Bit>,
+    flush_n: Flop<Bit>,
+    active: Flop<Bit>,
+    fault: Reg,
+    count: Reg,
+    watchdog: Reg,
+    begins: Signal<Local, Bit>,
+    late: Signal<Local, Bit>,
+    finish: Signal<Local, Bit>,
+    code: Sig<Local>,
+    unknown_opcode: K,
+    bad_field: K,
+    read_response: K,
+    write_response: K,
+    read_address: K,
+    write_address: K,
+    timeout: K,
+    program_too_long: K,
+    last_index: K,
+    patience: K,
+    flush_cycles: K,
+    check_cycles: K,
+    settle_cycles: K,
+}
+
+impl Controller {
+    /// Commands of a program, without the end mark.
+    pub const COMMANDS: usize = 4095;
+    /// Cycles in which a port must be idle, or a layer done, to be believed: more than the latency of any block's
+    /// answer to `start_o` and `stop_o`.
+    pub const SETTLE: usize = 8;
+
+    /// A controller that resets the datapath for `flush` cycles, more than [`Controller::SETTLE`], and gives up after
+    /// `patience` cycles without `active_i`.
+    pub fn new(flush: usize, patience: usize) -> Self {
+        let (code, index) = (u(4), u(12));
+        let (count, watchdog) = (u(address_bits(flush + 1)), u(address_bits(patience + 1)));
+        let error = |error: ErrorCode| K::new(code, error as i64);
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            start_i: Default::default(),
+            clear_i: Default::default(),
+            busy_o: Default::default(),
+            done_o: Default::default(),
+            refused_o: Default::default(),
+            error_o: Sig::new(code),
+            index_o: Sig::new(index),
+            begin_o: Default::default(),
+            fetch_o: Default::default(),
+            fetched_i: Default::default(),
+            end_i: Default::default(),
+            unknown_i: Default::default(),
+            bad_i: Default::default(),
+            start_o: Default::default(),
+            layer_done_i: Default::default(),
+            write_idle_i: Default::default(),
+            read_idle_i: Default::default(),
+            write_quiet_i: Default::default(),
+            read_response_i: Default::default(),
+            write_response_i: Default::default(),
+            read_address_i: Default::default(),
+            write_address_i: Default::default(),
+            active_i: Default::default(),
+            stop_o: Default::default(),
+            flush_no: Default::default(),
+            phase: Default::default(),
+            running: Default::default(),
+            ending: Default::default(),
+            busy: Default::default(),
+            done: Default::default(),
+            refused: Default::default(),
+            error: Reg::new(code),
+            index: Reg::new(index),
+            start: Default::default(),
+            stop: Default::default(),
+            flush_n: Default::default(),
+            active: Default::default(),
+            fault: Reg::new(code),
+            count: Reg::new(count),
+            watchdog: Reg::new(watchdog),
+            begins: Default::default(),
+            late: Default::default(),
+            finish: Default::default(),
+            code: Sig::new(code),
+            unknown_opcode: error(ErrorCode::UnknownOpcode),
+            bad_field: error(ErrorCode::BadField),
+            read_response: error(ErrorCode::ReadResponse),
+            write_response: error(ErrorCode::WriteResponse),
+            read_address: error(ErrorCode::ReadAddress),
+            write_address: error(ErrorCode::WriteAddress),
+            timeout: error(ErrorCode::Timeout),
+            program_too_long: error(ErrorCode::ProgramTooLong),
+            last_index: K::new(index, Self::COMMANDS as i64),
+            patience: K::new(watchdog, patience as i64),
+            flush_cycles: K::new(count, flush as i64),
+            check_cycles: K::new(count, FieldCheck::LATENCY as i64),
+            settle_cycles: K::new(count, Self::SETTLE as i64),
+        }
+    }
+}
+
+impl Logic for Controller {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module controller: runs a program command by command");
+        dff_setup!(
+            self, clk_i, phase, running, ending, busy, done, refused, error, index, start, stop, flush_n,
+            active, fault, count, watchdog
+        );
+        self.busy_o.next = self.busy.q.val();
+        self.done_o.next = self.done.q.val();
+        self.refused_o.next = self.refused.q.val();
+        self.error_o.next = self.error.q.val();
+        self.index_o.next = self.index.q.val();
+        self.begins.next = self.start_i.val() && !self.busy.q.val();
+        self.begin_o.next = self.begins.val();
+        self.fetch_o.next = self.phase.q.val() == Phase::Fetch;
+        self.start_o.next = self.start.q.val();
+        self.stop_o.next = self.stop.q.val();
+        self.flush_no.next = self.flush_n.q.val();
+
+        // Watchdog and faults, a cycle late to keep their paths short.
+        self.active.d.next = self.active_i.val();
+        self.late.next = self.watchdog.q.val() == self.patience.val();
+        self.watchdog.d.next = self.watchdog.q.val() + 1;
+        if self.active.q.val() || !self.busy.q.val() || (self.phase.q.val() == Phase::Flush) {
+            self.watchdog.d.next = 0;
+        }
+        self.fault.d.next = 0;
+        if self.running.q.val() && self.late.val() {
+            self.fault.d.next = self.timeout.val();
+        }
+        if self.running.q.val() && self.write_address_i.val() {
+            self.fault.d.next = self.write_address.val();
+        }
+        if self.running.q.val() && self.read_address_i.val() {
+            self.fault.d.next = self.read_address.val();
+        }
+        if self.running.q.val() && self.write_response_i.val() {
+            self.fault.d.next = self.write_response.val();
+        }
+        if self.running.q.val() && self.read_response_i.val() {
+            self.fault.d.next = self.read_response.val();
+        }
+
+        if self.clear_i.val() {
+            self.done.d.next = false;
+            self.refused.d.next = false;
+        }
+        if self.count.q.val() != 0 {
+            self.count.d.next = self.count.q.val() - 1;
+        }
+        self.start.d.next = false;
+        self.finish.next = false;
+        self.code.next = 0;
+        match self.phase.q.val() {
+            Phase::Idle => {
+                if self.busy.q.val() {
+                    self.phase.d.next = Phase::Fetch;
+                    self.running.d.next = true;
+                }
+            }
+            Phase::Fetch => {
+                self.phase.d.next = Phase::Load;
+            }
+            Phase::Load => {
+                self.count.d.next = self.check_cycles.val();
+                if self.fetched_i.val() {
+                    self.phase.d.next = Phase::Check;
+                }
+            }
+            Phase::Check => {
+                if self.count.q.val() == 0 {
+                    self.count.d.next = self.settle_cycles.val();
+                    if self.unknown_i.val() {
+                        self.code.next = self.unknown_opcode.val();
+                    } else if self.end_i.val() {
+                        self.finish.next = true;
+                    } else if self.index.q.val() == self.last_index.val() {
+                        self.code.next = self.program_too_long.val();
+                    } else if self.bad_i.val() {
+                        self.code.next = self.bad_field.val();
+                    } else {
+                        self.phase.d.next = Phase::Run;
+                        self.start.d.next = true;
+                    }
+                }
+            }
+            Phase::Run => {
+                // The next layer reads what this one writes.
+                if !self.layer_done_i.val() || !self.write_idle_i.val() {
+                    self.count.d.next = self.settle_cycles.val();
+                } else if self.count.q.val() == 0 {
+                    self.index.d.next = self.index.q.val() + 1;
+                    self.phase.d.next = Phase::Fetch;
+                }
+            }
+            Phase::Stop => {
+                if self.late.val() && self.ending.q.val() {
+                    self.error.d.next = self.timeout.val();
+                    self.ending.d.next = false;
+                    self.busy.d.next = false;
+                    self.done.d.next = true;
+                }
+                if !self.read_idle_i.val() || !self.write_quiet_i.val() {
+                    self.count.d.next = self.settle_cycles.val();
+                } else if self.count.q.val() == 0 {
+                    self.phase.d.next = Phase::Flush;
+                    self.flush_n.d.next = false;
+                    self.count.d.next = self.flush_cycles.val();
+                }
+            }
+            Phase::Flush => {
+                if self.count.q.val() == 0 {
+                    self.phase.d.next = Phase::Idle;
+                    self.flush_n.d.next = true;
+                    self.stop.d.next = false;
+                    self.ending.d.next = false;
+                    if self.ending.q.val() {
+                        self.busy.d.next = false;
+                        self.done.d.next = true;
+                    }
+                }
+            }
+        }
+
+        if self.running.q.val() && (self.fault.q.val() != 0) {
+            self.code.next = self.fault.q.val();
+        }
+        if self.code.val() != 0 {
+            self.error.d.next = self.code.val();
+        }
+        if self.finish.val() || (self.code.val() != 0) {
+            self.phase.d.next = Phase::Stop;
+            self.running.d.next = false;
+            self.ending.d.next = true;
+            self.start.d.next = false;
+            self.stop.d.next = true;
+            self.count.d.next = self.settle_cycles.val();
+            self.watchdog.d.next = 0;
+        }
+
+        if self.start_i.val() && self.busy.q.val() {
+            self.refused.d.next = true;
+        }
+        if self.begins.val() {
+            self.busy.d.next = true;
+            self.done.d.next = false;
+            self.refused.d.next = false;
+            self.error.d.next = 0;
+            self.index.d.next = 0;
+            if self.phase.q.val() == Phase::Stop {
+                self.error.d.next = self.timeout.val();
+                self.ending.d.next = true;
+            }
+        }
+
+        if !self.rst_ni.val() {
+            self.phase.d.next = Phase::Flush;
+            self.count.d.next = self.flush_cycles.val();
+            self.flush_n.d.next = false;
+            self.running.d.next = false;
+            self.ending.d.next = false;
+            self.busy.d.next = false;
+            self.done.d.next = false;
+            self.refused.d.next = false;
+            self.error.d.next = 0;
+            self.index.d.next = 0;
+            self.start.d.next = false;
+            self.stop.d.next = true;
+            self.watchdog.d.next = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+
+    const FLUSH: usize = 20;
+    const PATIENCE: usize = 60;
+
+    /// What a command turns out to be.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        Layer,
+        End,
+        Unknown,
+        Bad,
+    }
+
+    /// What goes wrong outside.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Trouble {
+        None,
+        /// An error pulse in the given command.
+        Pulse(ErrorCode, i64),
+        /// A layer that never ends.
+        Hang,
+        /// A layer that never ends, and a memory that does not answer before this many cycles have passed.
+        Dead(usize),
+    }
+
+    fn bench() -> Bench<Controller> {
+        let mut bench = Bench::new(Controller::new(FLUSH, PATIENCE), |c| &mut c.clk_i);
+        bench.cycle();
+        bench.block.rst_ni.next = true;
+        bench
+    }
+
+    /// Runs until done; the error and the index. Checks the order of things on the way.
+    fn run(
+        bench: &mut Bench<Controller>,
+        rng: &mut ChaCha8Rng,
+        program: &dyn Fn(i64) -> Kind,
+        trouble: Trouble,
+    ) -> (i64, i64) {
+        let since = bench.vectors();
+        let (mut fetching, mut layer, mut layers, mut flushed) = (None, None, 0, 0);
+        let (mut idle, mut written) = (0, 0);
+        bench.block.start_i.next = true;
+        for t in 0.. {
+            assert!(t < 40_000, "hangs");
+            let c = &mut bench.block;
+            // Ports: idle at random, and in the end when told to stop.
+            let dead = matches!(trouble, Trouble::Dead(end) if t < end);
+            let quiet = !dead && (c.stop_o.val() && t % 32 > 8 || rng.random_bool(0.3));
+            (c.read_idle_i.next, c.write_quiet_i.next, c.write_idle_i.next) =
+                (quiet, quiet, !dead && t % 64 > 20);
+            let stuck = dead || trouble == Trouble::Hang && layers > 0;
+            c.active_i.next = !stuck && rng.random_bool(0.3);
+            // A command.
+            fetching = fetching.map(|left| left - 1);
+            c.fetched_i.next = fetching == Some(0);
+            let kind = program(c.index_o.val());
+            if fetching == Some(0) {
+                c.end_i.next = kind == Kind::End;
+                c.unknown_i.next = kind == Kind::Unknown;
+                c.bad_i.next = kind != Kind::Layer;
+            }
+            // A layer.
+            layer = layer.map(|left: i64| left - (!stuck) as i64);
+            c.layer_done_i.next = layer.is_none_or(|left| left <= 0);
+            let now =
+                matches!(trouble, Trouble::Pulse(_, at) if at == c.index_o.val()) && rng.random_bool(0.5);
+            let pulse = |code| now && matches!(trouble, Trouble::Pulse(c, _) if c == code);
+            c.read_response_i.next = pulse(ErrorCode::ReadResponse);
+            c.write_response_i.next = pulse(ErrorCode::WriteResponse);
+            c.read_address_i.next = pulse(ErrorCode::ReadAddress);
+            c.write_address_i.next = pulse(ErrorCode::WriteAddress);
+            idle = if quiet && c.stop_o.val() { idle + 1 } else { 0 };
+            written = if c.write_idle_i.next { written + 1 } else { 0 };
+            let was_flushed = !c.flush_no.val();
+            bench.cycle();
+            let c = &mut bench.block;
+            c.start_i.next = rng.random_bool(0.02);
+            assert!(t == 0 || !c.begin_o.val() || !c.busy_o.val(), "begins while busy");
+            if c.fetch_o.val() {
+                assert!(c.flush_no.val() && !c.stop_o.val());
+                assert!(c.index_o.val() == 0 || written >= Controller::SETTLE, "the last layer still writes");
+                fetching = Some(rng.random_range(2..10)); // no fetch takes a cycle only
+            }
+            if c.start_o.val() {
+                assert!(kind == Kind::Layer && fetching.is_some_and(|left| left < 0));
+                (layer, layers) = (Some(rng.random_range(3..40)), layers + 1);
+            }
+            if !c.flush_no.val() && !was_flushed {
+                assert!(idle >= Controller::SETTLE, "a reset with bursts under way");
+            }
+            flushed += (!c.flush_no.val()) as usize;
+            if c.done_o.val() {
+                c.start_i.next = false;
+                assert!(!c.busy_o.val());
+                let gave_up = matches!(trouble, Trouble::Dead(end) if t < end);
+                assert!(flushed > FLUSH || gave_up, "done before the datapath is reset");
+                assert!(gave_up || c.flush_no.val());
+                return (c.error_o.val(), c.index_o.val());
+            }
+            assert!(c.busy_o.val(), "lost at cycle {t}, {}", bench.vectors() - since);
+        }
+        unreachable!()
+    }
+
+    fn two_layers(index: i64) -> Kind {
+        if index == 2 { Kind::End } else { Kind::Layer }
+    }
+
+    #[test]
+    fn every_error_ends_the_run_and_the_next_one_is_clean() {
+        let mut rng = random(1);
+        let mut bench = bench();
+        let pulses = [
+            ErrorCode::ReadResponse,
+            ErrorCode::WriteResponse,
+            ErrorCode::ReadAddress,
+            ErrorCode::WriteAddress,
+        ];
+        for round in 0..16 {
+            let code = pulses[round % 4];
+            let at = round as i64 % 3;
+            let got = run(&mut bench, &mut rng, &two_layers, Trouble::Pulse(code, at));
+            assert_eq!(got, (code as i64, at));
+            assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
+        }
+        for (kind, code) in [(Kind::Unknown, ErrorCode::UnknownOpcode), (Kind::Bad, ErrorCode::BadField)] {
+            let program = |index| if index == 1 { kind } else { Kind::Layer };
+            assert_eq!(run(&mut bench, &mut rng, &program, Trouble::None), (code as i64, 1));
+            assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
+        }
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::Hang), (ErrorCode::Timeout as i64, 0));
+        assert_eq!(run(&mut bench, &mut rng, &|_| Kind::End, Trouble::None), (0, 0));
+        bench.verilog("controller", 1);
+    }
+
+    #[test]
+    fn a_dead_memory_does_not_hang_the_host() {
+        let mut rng = random(2);
+        let mut bench = bench();
+        let dead = Trouble::Dead(5 * PATIENCE);
+        let since = bench.vectors();
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, dead), (7, 0));
+        assert!(bench.vectors() - since < 3 * PATIENCE);
+        assert!(bench.block.stop_o.val() && bench.block.flush_no.val(), "bursts are under way still");
+        // The next start says the same, when the memory answers at last.
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::Dead(PATIENCE / 2)), (7, 0));
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
+        // Dead, then alive without a start: the datapath is reset, the next run is clean.
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, dead), (7, 0));
+        (bench.block.read_idle_i.next, bench.block.write_quiet_i.next) = (true, true);
+        (0..2 * FLUSH).for_each(|_| bench.cycle());
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
+        bench.verilog("controller", 1);
+    }
+
+    #[test]
+    fn programs_of_4095_commands_end() {
+        let mut rng = random(3);
+        let mut bench = Bench::new(Controller::new(FLUSH, PATIENCE), |c| &mut c.clk_i);
+        bench.block.rst_ni.next = false;
+        bench.cycle();
+        bench.block.rst_ni.next = true;
+        let c = &mut bench.block;
+        (c.fetched_i.next, c.layer_done_i.next, c.active_i.next) = (true, true, true);
+        (c.read_idle_i.next, c.write_quiet_i.next, c.write_idle_i.next) = (true, true, true);
+        for endless in [false, true] {
+            bench.block.start_i.next = true;
+            bench.cycle();
+            bench.block.start_i.next = false;
+            while bench.block.busy_o.val() {
+                let last = bench.block.index_o.val() == 4095;
+                bench.block.end_i.next = last && !endless;
+                bench.cycle();
+                assert!(bench.vectors() < 200_000);
+            }
+            let want = if endless { ErrorCode::ProgramTooLong as i64 } else { 0 };
+            assert_eq!((bench.block.error_o.val(), bench.block.index_o.val()), (want, 4095));
+        }
+        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
+    }
+
+    #[test]
+    fn reset_in_the_middle_and_starts_under_way() {
+        let mut rng = random(4);
+        let mut bench = bench();
+        for cycles in [1, 5, 12, 20, 40] {
+            bench.block.start_i.next = true;
+            (0..cycles).for_each(|_| bench.cycle());
+            bench.block.start_i.next = false;
+            assert_eq!(bench.block.refused_o.val(), cycles > 1);
+            bench.block.rst_ni.next = false;
+            bench.cycle();
+            bench.block.rst_ni.next = true;
+            let c = &bench.block;
+            assert!(!c.flush_no.val() && !c.busy_o.val() && !c.done_o.val() && !c.refused_o.val());
+            // A start during the reset of the datapath waits for its end.
+            assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
+            bench.block.clear_i.next = true;
+            bench.cycle();
+            bench.block.clear_i.next = false;
+            assert!(!bench.block.done_o.val() && !bench.block.refused_o.val());
+        }
+        bench.verilog("controller", 1);
+    }
+}

@@ -1,0 +1,484 @@
+//! The registers: an AXI4-Lite slave.
+
+use crate::config::{ArrayConfig, Requantize};
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use rust_hdl::prelude::*;
+
+/// 32 words of 32 bits at byte addresses; the low two bits of an address do not matter. AW and W may come in any
+/// order. What is not in the table reads 0 and is written without effect; every response is OKAY.
+///
+/// | address | name | what it is |
+/// |---|---|---|
+/// | 0x00 | CONTROL | write only, byte 0: bit 0 starts a run, bit 1 clears done and refused |
+/// | 0x04 | STATUS | bit 0 busy; bit 1 done; bit 2 a start came while busy; 15:8 error code; 31:16 commands completed |
+/// | 0x08 | READ_LIMIT | first byte that may not be read |
+/// | 0x0c | WRITE_BASE | first byte that may be written |
+/// | 0x10 | WRITE_LIMIT | first byte after it that may not |
+/// | 0x14 | IRQ_ENABLE | bit 0: `irq_o` follows done; 1 after reset |
+/// | 0x18 | ERROR_COMMAND | index of the command under way, or that failed |
+/// | 0x20, 0x24 | CYCLES | of the run, low and high word |
+/// | 0x28 | WEIGHT_BEATS | words of weights and parameters read |
+/// | 0x2c | ACT_BEATS | words of activations read |
+/// | 0x30 | WRITE_BEATS | words written |
+/// | 0x34 | ARRAY_CYCLES | cycles in which a position entered the array |
+/// | 0x40 | ID | [`Registers::ID`] |
+/// | 0x44 | VERSION | [`Registers::VERSION`] |
+/// | 0x48 | ARRAY | rows; columns from bit 16 |
+/// | 0x4c | BITS | of a weight; of an activation from bit 8; of an accumulator from bit 16 |
+/// | 0x50 | DEPTHS | words less one of an activation lane; of a weight lane from bit 16 |
+/// | 0x54 | DRAIN | accumulators of a bank less one; requantizers from bit 16 |
+/// | 0x58 | BUS | bits of the bus; folded channels from bit 16; bit 24: powers of two only |
+/// | 0x5c | FOLD_WIDTH | longest row that can be folded |
+///
+/// READ_LIMIT … IRQ_ENABLE read back; a write needs all four bytes, and none should come while busy.
+#[derive(LogicBlock)]
+pub struct Registers {
+    /// Clock.
+    pub clk_i: Signal<In, Clock>,
+    /// Synchronous reset, active low.
+    pub rst_ni: Signal<In, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_awvalid_i: Signal<In, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_awaddr_i: Sig<In>,
+    /// AXI4-Lite.
+    pub s_axil_awready_o: Signal<Out, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_wvalid_i: Signal<In, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_wdata_i: Sig<In>,
+    /// AXI4-Lite.
+    pub s_axil_wstrb_i: Sig<In>,
+    /// AXI4-Lite.
+    pub s_axil_wready_o: Signal<Out, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_bvalid_o: Signal<Out, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_bresp_o: Sig<Out>,
+    /// AXI4-Lite.
+    pub s_axil_bready_i: Signal<In, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_arvalid_i: Signal<In, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_araddr_i: Sig<In>,
+    /// AXI4-Lite.
+    pub s_axil_arready_o: Signal<Out, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_rvalid_o: Signal<Out, Bit>,
+    /// AXI4-Lite.
+    pub s_axil_rdata_o: Sig<Out>,
+    /// AXI4-Lite.
+    pub s_axil_rresp_o: Sig<Out>,
+    /// AXI4-Lite.
+    pub s_axil_rready_i: Signal<In, Bit>,
+    /// Interrupt: level.
+    pub irq_o: Signal<Out, Bit>,
+    /// One cycle: a start was written.
+    pub start_o: Signal<Out, Bit>,
+    /// One cycle: a clear was written.
+    pub clear_o: Signal<Out, Bit>,
+    /// READ_LIMIT.
+    pub read_limit_o: Sig<Out>,
+    /// WRITE_BASE.
+    pub write_base_o: Sig<Out>,
+    /// WRITE_LIMIT.
+    pub write_limit_o: Sig<Out>,
+    /// For STATUS.
+    pub busy_i: Signal<In, Bit>,
+    /// For STATUS, and the interrupt.
+    pub done_i: Signal<In, Bit>,
+    /// For STATUS.
+    pub refused_i: Signal<In, Bit>,
+    /// For STATUS.
+    pub error_i: Sig<In>,
+    /// Commands completed, which is the index of the one under way.
+    pub index_i: Sig<In>,
+    /// Counter.
+    pub cycles_lo_i: Sig<In>,
+    /// Counter.
+    pub cycles_hi_i: Sig<In>,
+    /// Counter.
+    pub weight_beats_i: Sig<In>,
+    /// Counter.
+    pub act_beats_i: Sig<In>,
+    /// Counter.
+    pub write_beats_i: Sig<In>,
+    /// Counter.
+    pub array_cycles_i: Sig<In>,
+    aw_full: Flop<Bit>,
+    aw_word: Reg,
+    w_full: Flop<Bit>,
+    w_data: Reg,
+    w_strobe: Reg,
+    b_full: Flop<Bit>,
+    ar_full: Flop<Bit>,
+    ar_word: Reg,
+    r_full: Flop<Bit>,
+    r_data: Reg,
+    start: Flop<Bit>,
+    clear: Flop<Bit>,
+    read_limit: Reg,
+    write_base: Reg,
+    write_limit: Reg,
+    irq_enable: Reg,
+    write: Signal<Local, Bit>,
+    whole: Signal<Local, Bit>,
+    status: Sig<Local>,
+    address_unused: Sig<Local>,
+    id: K,
+    version: K,
+    array: K,
+    bits: K,
+    depths: K,
+    drain: K,
+    bus: K,
+    fold_width: K,
+}
+
+impl Registers {
+    /// What ID reads: "VGR2".
+    pub const ID: i64 = 0x5647_5232;
+    /// What VERSION reads.
+    pub const VERSION: i64 = 1;
+
+    /// The registers of the design point `config`.
+    pub fn new(config: &ArrayConfig) -> Self {
+        let word = u(32);
+        let constant = |low: usize, high: usize| K::new(word, (low | high << 16) as i64);
+        let bits = config.weight_bits | config.act_bits << 8;
+        let pow2 = (config.requantize == Requantize::Pow2) as usize;
+        Self {
+            clk_i: Default::default(),
+            rst_ni: Default::default(),
+            s_axil_awvalid_i: Default::default(),
+            s_axil_awaddr_i: Sig::new(u(8)),
+            s_axil_awready_o: Default::default(),
+            s_axil_wvalid_i: Default::default(),
+            s_axil_wdata_i: Sig::new(word),
+            s_axil_wstrb_i: Sig::new(u(4)),
+            s_axil_wready_o: Default::default(),
+            s_axil_bvalid_o: Default::default(),
+            s_axil_bresp_o: Sig::new(u(2)),
+            s_axil_bready_i: Default::default(),
+            s_axil_arvalid_i: Default::default(),
+            s_axil_araddr_i: Sig::new(u(8)),
+            s_axil_arready_o: Default::default(),
+            s_axil_rvalid_o: Default::default(),
+            s_axil_rdata_o: Sig::new(word),
+            s_axil_rresp_o: Sig::new(u(2)),
+            s_axil_rready_i: Default::default(),
+            irq_o: Default::default(),
+            start_o: Default::default(),
+            clear_o: Default::default(),
+            read_limit_o: Sig::new(word),
+            write_base_o: Sig::new(word),
+            write_limit_o: Sig::new(word),
+            busy_i: Default::default(),
+            done_i: Default::default(),
+            refused_i: Default::default(),
+            error_i: Sig::new(u(4)),
+            index_i: Sig::new(u(12)),
+            cycles_lo_i: Sig::new(word),
+            cycles_hi_i: Sig::new(word),
+            weight_beats_i: Sig::new(word),
+            act_beats_i: Sig::new(word),
+            write_beats_i: Sig::new(word),
+            array_cycles_i: Sig::new(word),
+            aw_full: Default::default(),
+            aw_word: Reg::new(u(6)),
+            w_full: Default::default(),
+            w_data: Reg::new(word),
+            w_strobe: Reg::new(u(4)),
+            b_full: Default::default(),
+            ar_full: Default::default(),
+            ar_word: Reg::new(u(6)),
+            r_full: Default::default(),
+            r_data: Reg::new(word),
+            start: Default::default(),
+            clear: Default::default(),
+            read_limit: Reg::new(word),
+            write_base: Reg::new(word),
+            write_limit: Reg::new(word),
+            irq_enable: Reg::new(u(1)),
+            write: Default::default(),
+            whole: Default::default(),
+            status: Sig::new(word),
+            address_unused: Sig::new(u(4)),
+            id: K::new(word, Self::ID),
+            version: K::new(word, Self::VERSION),
+            array: constant(config.rows, config.cols),
+            bits: constant(bits as usize, config.acc_bits as usize),
+            depths: constant(config.act_depth - 1, config.weight_depth - 1),
+            drain: constant(config.acc_depth - 1, config.requantizers),
+            bus: constant(config.bus_bits, config.fold_channels | pow2 << 8),
+            fold_width: constant(config.fold_width, 0),
+        }
+    }
+}
+
+impl Logic for Registers {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module registers: AXI4-Lite slave");
+        dff_setup!(
+            self,
+            clk_i,
+            aw_full,
+            aw_word,
+            w_full,
+            w_data,
+            w_strobe,
+            b_full,
+            ar_full,
+            ar_word,
+            r_full,
+            r_data,
+            start,
+            clear,
+            read_limit,
+            write_base,
+            write_limit,
+            irq_enable
+        );
+        self.s_axil_awready_o.next = !self.aw_full.q.val();
+        self.s_axil_wready_o.next = !self.w_full.q.val();
+        self.s_axil_bvalid_o.next = self.b_full.q.val();
+        self.s_axil_bresp_o.next = 0;
+        self.s_axil_arready_o.next = !self.ar_full.q.val();
+        self.s_axil_rvalid_o.next = self.r_full.q.val();
+        self.s_axil_rdata_o.next = self.r_data.q.val();
+        self.s_axil_rresp_o.next = 0;
+        self.start_o.next = self.start.q.val();
+        self.clear_o.next = self.clear.q.val();
+        self.read_limit_o.next = self.read_limit.q.val();
+        self.write_base_o.next = self.write_base.q.val();
+        self.write_limit_o.next = self.write_limit.q.val();
+        self.irq_o.next = self.done_i.val() && (self.irq_enable.q.val() == 1);
+        self.address_unused.next = (self.s_axil_awaddr_i.val() & 3) | ((self.s_axil_araddr_i.val() & 3) << 2);
+
+        // Writes.
+        self.write.next = self.aw_full.q.val()
+            && self.w_full.q.val()
+            && (!self.b_full.q.val() || self.s_axil_bready_i.val());
+        self.whole.next = self.write.val() && (self.w_strobe.q.val() == 15);
+        if !self.aw_full.q.val() {
+            self.aw_full.d.next = self.s_axil_awvalid_i.val();
+            self.aw_word.d.next = self.s_axil_awaddr_i.val() >> 2;
+        }
+        if !self.w_full.q.val() {
+            self.w_full.d.next = self.s_axil_wvalid_i.val();
+            self.w_data.d.next = self.s_axil_wdata_i.val();
+            self.w_strobe.d.next = self.s_axil_wstrb_i.val();
+        }
+        if self.s_axil_bready_i.val() {
+            self.b_full.d.next = false;
+        }
+        if self.write.val() {
+            self.aw_full.d.next = false;
+            self.w_full.d.next = false;
+            self.b_full.d.next = true;
+        }
+        self.start.d.next = false;
+        self.clear.d.next = false;
+        if self.write.val() && (self.aw_word.q.val() == 0) && ((self.w_strobe.q.val() & 1) == 1) {
+            self.start.d.next = (self.w_data.q.val() & 1) == 1;
+            self.clear.d.next = ((self.w_data.q.val() >> 1) & 1) == 1;
+        }
+        if self.whole.val() && (self.aw_word.q.val() == 2) {
+            self.read_limit.d.next = self.w_data.q.val();
+        }
+        if self.whole.val() && (self.aw_word.q.val() == 3) {
+            self.write_base.d.next = self.w_data.q.val();
+        }
+        if self.whole.val() && (self.aw_word.q.val() == 4) {
+            self.write_limit.d.next = self.w_data.q.val();
+        }
+        if self.whole.val() && (self.aw_word.q.val() == 5) {
+            self.irq_enable.d.next = self.w_data.q.val();
+        }
+
+        // Reads.
+        self.status.next = (self.index_i.val() << 16) | (self.error_i.val() << 8);
+        if self.busy_i.val() {
+            self.status.next = self.status.val() | 1;
+        }
+        if self.done_i.val() {
+            self.status.next = self.status.val() | 2;
+        }
+        if self.refused_i.val() {
+            self.status.next = self.status.val() | 4;
+        }
+        if !self.ar_full.q.val() {
+            self.ar_full.d.next = self.s_axil_arvalid_i.val();
+            self.ar_word.d.next = self.s_axil_araddr_i.val() >> 2;
+        }
+        if self.s_axil_rready_i.val() {
+            self.r_full.d.next = false;
+        }
+        if self.ar_full.q.val() && (!self.r_full.q.val() || self.s_axil_rready_i.val()) {
+            self.ar_full.d.next = false;
+            self.r_full.d.next = true;
+            match self.ar_word.q.val() {
+                1 => self.r_data.d.next = self.status.val(),
+                2 => self.r_data.d.next = self.read_limit.q.val(),
+                3 => self.r_data.d.next = self.write_base.q.val(),
+                4 => self.r_data.d.next = self.write_limit.q.val(),
+                5 => self.r_data.d.next = self.irq_enable.q.val(),
+                6 => self.r_data.d.next = self.index_i.val(),
+                8 => self.r_data.d.next = self.cycles_lo_i.val(),
+                9 => self.r_data.d.next = self.cycles_hi_i.val(),
+                10 => self.r_data.d.next = self.weight_beats_i.val(),
+                11 => self.r_data.d.next = self.act_beats_i.val(),
+                12 => self.r_data.d.next = self.write_beats_i.val(),
+                13 => self.r_data.d.next = self.array_cycles_i.val(),
+                16 => self.r_data.d.next = self.id.val(),
+                17 => self.r_data.d.next = self.version.val(),
+                18 => self.r_data.d.next = self.array.val(),
+                19 => self.r_data.d.next = self.bits.val(),
+                20 => self.r_data.d.next = self.depths.val(),
+                21 => self.r_data.d.next = self.drain.val(),
+                22 => self.r_data.d.next = self.bus.val(),
+                23 => self.r_data.d.next = self.fold_width.val(),
+                _ => self.r_data.d.next = 0,
+            }
+        }
+        if !self.rst_ni.val() {
+            self.aw_full.d.next = false;
+            self.w_full.d.next = false;
+            self.b_full.d.next = false;
+            self.ar_full.d.next = false;
+            self.r_full.d.next = false;
+            self.start.d.next = false;
+            self.clear.d.next = false;
+            self.read_limit.d.next = 0;
+            self.write_base.d.next = 0;
+            self.write_limit.d.next = 0;
+            self.irq_enable.d.next = 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::master::{Master, Op};
+    use super::*;
+    use crate::hw::check::{Bench, random};
+    use rand::Rng;
+
+    /// What the registers hold and have done, in plain integers.
+    struct Model {
+        /// READ_LIMIT, WRITE_BASE, WRITE_LIMIT, IRQ_ENABLE.
+        held: [i64; 4],
+        starts: usize,
+        clears: usize,
+    }
+
+    impl Model {
+        fn write(&mut self, address: i64, data: i64, strobe: i64) {
+            match address / 4 {
+                0 if strobe & 1 == 1 => {
+                    self.starts += (data & 1) as usize;
+                    self.clears += (data >> 1 & 1) as usize;
+                }
+                word @ 2..=4 if strobe == 15 => self.held[word as usize - 2] = data,
+                5 if strobe == 15 => self.held[3] = data & 1,
+                _ => {}
+            }
+        }
+
+        /// With counters 0x1001, 0x2002, … and the design point of the test.
+        fn read(&self, address: i64, status: i64) -> i64 {
+            match address / 4 {
+                1 => status,
+                word @ 2..=5 => self.held[word as usize - 2],
+                6 => status >> 16,
+                word @ 8..=13 => (word - 7) * 0x1001,
+                16 => 0x5647_5232,
+                17 => 1,
+                18 => 6 | 4 << 16,
+                19 => 5 | 7 << 8 | 20 << 16,
+                20 => 99 | 31 << 16,
+                21 => 24 | 2 << 16,
+                22 => 256 | 1 << 16 | 1 << 24,
+                23 => 40,
+                _ => 0,
+            }
+        }
+    }
+
+    fn config() -> ArrayConfig {
+        ArrayConfig {
+            rows: 6,
+            cols: 4,
+            weight_bits: 5,
+            act_bits: 7,
+            acc_bits: 20,
+            act_depth: 100,
+            weight_depth: 32,
+            acc_depth: 25,
+            requantizers: 2,
+            requantize: Requantize::Pow2,
+            bus_bits: 256,
+            fold_channels: 1,
+            fold_width: 40,
+        }
+    }
+
+    #[test]
+    fn every_access_in_every_order_under_back_pressure() {
+        for stall in [0, 30, 80] {
+            let mut rng = random(stall.into());
+            let mut bench = Bench::new(Registers::new(&config()), |r| &mut r.clk_i);
+            let mut master = Master::new(stall);
+            let mut model = Model { held: [0, 0, 0, 1], starts: 0, clears: 0 };
+            let (mut starts, mut clears) = (0, 0);
+            bench.cycle();
+            bench.block.rst_ni.next = true;
+            for round in 0..60 {
+                let r = &mut bench.block;
+                let (error, index) = (rng.random_range(0..9), rng.random_range(0..4096));
+                let flags: [bool; 3] = rng.random();
+                (r.busy_i.next, r.done_i.next, r.refused_i.next) = flags.into();
+                (r.error_i.next, r.index_i.next) = (error, index);
+                r.cycles_lo_i.next = 0x1001;
+                r.cycles_hi_i.next = 0x2002;
+                r.weight_beats_i.next = 0x3003;
+                r.act_beats_i.next = 0x4004;
+                r.write_beats_i.next = 0x5005;
+                r.array_cycles_i.next = 0x6006;
+                let bits = flags.iter().rev().fold(0, |b, &f| b << 1 | f as i64);
+                let status = bits | error << 8 | index << 16;
+                let mut want = vec![];
+                for _ in 0..rng.random_range(1..6) {
+                    let end = if rng.random_bool(0.8) { 0x60 } else { 256 };
+                    let address = rng.random_range(0..end);
+                    if round % 2 == 0 {
+                        let data = rng.random_range(0..1 << 32);
+                        let strobe = if rng.random_bool(0.6) { 15 } else { rng.random_range(0..16) };
+                        master.push(Op::Write(address, data, strobe));
+                        model.write(address, data, strobe);
+                    } else {
+                        master.push(Op::Read(address));
+                        want.push(model.read(address, status));
+                    }
+                }
+                let deadline = bench.vectors() + 400;
+                while !master.is_idle() {
+                    assert!(bench.vectors() < deadline, "the registers hang");
+                    master.drive(&mut bench.block, &mut rng);
+                    bench.cycle();
+                    starts += bench.block.start_o.val() as usize;
+                    clears += bench.block.clear_o.val() as usize;
+                    let irq = flags[1] && model.held[3] == 1;
+                    assert!(bench.block.irq_o.val() == irq || round % 2 == 0);
+                }
+                assert_eq!(master.take_reads(), want);
+                assert_eq!((starts, clears), (model.starts, model.clears));
+                let r = &bench.block;
+                let outputs = [&r.read_limit_o, &r.write_base_o, &r.write_limit_o].map(|o| o.val());
+                assert_eq!(outputs[..], model.held[..3]);
+            }
+            bench.verilog("registers", 1 << 20); // read data has no value before the first read
+        }
+    }
+}
