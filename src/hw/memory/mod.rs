@@ -4,19 +4,27 @@
 //! part of it that one AXI transaction moves: it ends at the latest at the next multiple of [`BURST`] beats, and so
 //! never crosses 4 KiB.
 
+#[cfg(test)]
+pub(crate) mod axi_model;
 mod fifo;
 mod lanes_ram;
 mod packer;
 mod queue;
-
+mod read_port;
+mod read_stream;
+mod splitter;
 mod unpacker;
+mod write_port;
 
 pub use fifo::Fifo;
 pub use lanes_ram::LanesRam;
 pub use packer::Packer;
 pub use queue::Queue;
-
+pub use read_port::ReadPort;
+pub use read_stream::ReadStream;
+pub use splitter::Splitter;
 pub use unpacker::Unpacker;
+pub use write_port::WritePort;
 
 use super::rt::Ty;
 

@@ -97,21 +97,22 @@ impl Unpacker {
     /// One clock edge.
     fn step(&mut self, fills: bool) {
         let Shape { unit, beat, item } = self._shape;
-        let (state, takes) = (&mut self._state, self.take_i.val());
-        if takes {
-            let from = (item * unit).min(state.hold.len());
-            state.hold.copy_within(from.., 0);
-        }
-        let ends = takes && self.flush_i.val();
-        if fills {
-            let bits = bits(self.beat_i.lanes(), self.beat_i.ty());
-            let from = state.at * unit;
-            for (k, bit) in state.hold.iter_mut().enumerate().skip(from) {
-                *bit = bits[(k - from) % bits.len()];
+        let (takes, flushes) = (self.take_i.val(), self.flush_i.val());
+        let input = bits(self.beat_i.lanes(), self.beat_i.ty());
+        let state = &mut self._state;
+        let fresh = state.items <= 1 || flushes;
+        for k in 0..state.hold.len() {
+            let is_free = k >= state.at * unit;
+            let turned = input[(k + (beat - state.at % beat) * unit) % input.len()];
+            if takes || (state.items == 0 && is_free) {
+                let shifted = state.hold.get(k + item * unit).copied().unwrap_or(turned);
+                state.hold[k] = if fresh && is_free { turned } else { shifted };
             }
+        }
+        if fills {
             state.items = (state.at + beat) / item;
             state.at = (state.at + beat) % item;
-        } else if ends {
+        } else if takes && flushes {
             (state.items, state.at) = (0, 0);
         } else {
             state.items -= takes as usize;
@@ -142,14 +143,35 @@ impl Logic for Unpacker {
         let shape = self._shape;
         let (bus, width) = (beat * unit, item * unit);
         let count = counter_bits(shape.most_items());
-        let (place, drained, kept) = if item == 1 {
-            (format!("wire [{}:0] turned = beat_i;\n", bus - 1), "1'b1", "")
+        let (place, drained, free) = if item == 1 {
+            (format!("wire [{}:0] turned = beat_i;\n", bus - 1), "1'b1", "1'b1")
         } else {
-            (self.place(), "at == 0", " && !kept[u]")
+            (self.place(), "at == 0", "!kept[u]")
         };
         let whole = |wraps: bool| format!("{count}'d{}", beat / item + wraps as usize);
         let gained =
             if item == 1 { whole(false) } else { format!("wraps ? {} : {}", whole(true), whole(false)) };
+        let fresh = if shape.most_items() == 1 {
+            String::new()
+        } else {
+            let gained = match beat / item {
+                0 => "1'b1",
+                1 => "!wraps",
+                _ => "1'b0",
+            };
+            format!(
+                "reg few; // one item at most
+
+always @(posedge clk_i) begin
+    if (!rst_ni) few <= 1'b1;
+    else if (fill) few <= {gained};
+    else if (take_i) few <= flush_i || items <= {count}'d2;
+end
+
+wire fresh = few || flush_i;
+"
+            )
+        };
         text(format!(
             "// module unpacker: items of {width} bits from words of {bus} bits
 localparam UNIT = {unit}; // divides both
@@ -168,34 +190,37 @@ always @(posedge clk_i) begin
 end
 
 {place}
+// Units that are free take what the bus shows, be it valid or not.
+{fresh}wire empty = items == 0;
 wire [UNITS*UNIT-1:0] hold;
 
 assign beat_take_o = fill;
-assign valid_o = items != 0;
+assign valid_o = !empty;
 assign item_o = hold[ITEM*UNIT-1:0];
 
 genvar u;
 generate
     for (u = 0; u < UNITS; u = u + 1) begin : g_unit
         reg [UNIT-1:0] unit;
-        wire fills;
+        wire free;
         assign hold[u*UNIT +: UNIT] = unit;
         if (u < ITEM - 1) begin : g_low
-            assign fills = fill{kept};
+            assign free = {free};
         end else begin : g_high
-            assign fills = fill;
+            assign free = 1'b1;
         end
         if (u + ITEM < UNITS) begin : g_shifted
             always @(posedge clk_i) begin
-                if (fills) unit <= turned[u%BUS*UNIT +: UNIT];
-                else if (take_i) unit <= hold[(u+ITEM)*UNIT +: UNIT];
+                if (take_i || (empty && free))
+                    unit <= {select} ? turned[u%BUS*UNIT +: UNIT] : hold[(u+ITEM)*UNIT +: UNIT];
             end
         end else begin : g_last
-            always @(posedge clk_i) if (fills) unit <= turned[u%BUS*UNIT +: UNIT];
+            always @(posedge clk_i) if (take_i || (empty && free)) unit <= turned[u%BUS*UNIT +: UNIT];
         end
     end
 endgenerate
 ",
+            select = if fresh.is_empty() { "free" } else { "fresh && free" },
             units = shape.units(),
             high = count - 1,
         ))
