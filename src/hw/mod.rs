@@ -2,6 +2,7 @@
 //!
 //! | folder or file | holds |
 //! |---|---|
+//! | [`Accelerator`] | the top |
 //! | [`ComputeCore`] | from loaded buffers to accumulators |
 //! | [`control`] | when each part of the datapath does what |
 //! | [`datapath`] | array, buffers, accumulators, requantization, pooling |
@@ -33,6 +34,7 @@ macro_rules! comment {
 pub(crate) use comment;
 
 // After the macro: textual scope.
+mod accelerator;
 pub mod control;
 mod core;
 pub mod datapath;
@@ -41,4 +43,5 @@ pub mod host;
 pub mod load;
 pub mod memory;
 
+pub use self::accelerator::Accelerator;
 pub use self::core::ComputeCore;

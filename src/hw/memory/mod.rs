@@ -13,6 +13,7 @@ mod queue;
 mod read_port;
 mod read_stream;
 mod splitter;
+mod strobe;
 mod unpacker;
 mod write_port;
 
@@ -23,6 +24,7 @@ pub use queue::Queue;
 pub use read_port::ReadPort;
 pub use read_stream::ReadStream;
 pub use splitter::Splitter;
+pub use strobe::Strobe;
 pub use unpacker::Unpacker;
 pub use write_port::WritePort;
 

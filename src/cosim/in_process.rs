@@ -1,0 +1,253 @@
+//! The accelerator in rust_hdl's own simulator: no tool is needed.
+
+use super::memory::{AxiMemory, MemoryOptions, Seen};
+use crate::config::ArrayConfig;
+use crate::hw::Accelerator;
+use crate::{Error, Result};
+use rust_hdl::prelude::*;
+use serde::Serialize;
+use std::ops::Range;
+
+/// Addresses of registers; `docs/accelerator.md` lists all.
+mod register {
+    pub const CONTROL: i64 = 0x00;
+    pub const STATUS: i64 = 0x04;
+    pub const READ_LIMIT: i64 = 0x08;
+    pub const WRITE_BASE: i64 = 0x0c;
+    pub const WRITE_LIMIT: i64 = 0x10;
+    pub const COUNTERS: i64 = 0x20;
+}
+
+/// What a run says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Error code of the status register, 0 for none.
+    pub error: u32,
+    /// Commands completed.
+    pub commands: u32,
+    /// Cycles from start to end.
+    pub cycles: u64,
+    /// Words of the bus read for weights and parameters.
+    pub weight_beats: u64,
+    /// Words of the bus read for activations.
+    pub act_beats: u64,
+    /// Words of the bus written.
+    pub write_beats: u64,
+    /// Cycles in which positions entered the array.
+    pub array_cycles: u64,
+    /// When the first word of each command was asked for, in cycles since reset.
+    pub command_cycles: Vec<u64>,
+}
+
+/// The simulated accelerator.
+pub struct InProcess {
+    top: Accelerator,
+    bus_bytes: usize,
+}
+
+impl InProcess {
+    /// The accelerator `config`, which is valid.
+    pub fn new(config: &ArrayConfig) -> Self {
+        let mut top = Accelerator::new(config);
+        top.connect_all();
+        Self { top, bus_bytes: config.bus_bytes() }
+    }
+
+    /// Resets the accelerator, runs the program in `bytes` and waits for the interrupt. Only `window` may be written.
+    ///
+    /// Fails after `max_cycles`, and when the accelerator breaks a rule of AXI.
+    pub fn run(
+        &mut self,
+        bytes: &mut [u8],
+        window: Range<usize>,
+        options: &MemoryOptions,
+        max_cycles: u64,
+    ) -> Result<Run> {
+        let limit = bytes.len() as i64;
+        let mut bench = Bench {
+            top: &mut self.top,
+            memory: AxiMemory::new(bytes, self.bus_bytes, options),
+            cycle: 0,
+            max_cycles,
+            run: Run::default(),
+        };
+        bench.top.rst_n.next = false;
+        bench.top.s_axil_bready.next = true;
+        bench.top.s_axil_rready.next = true;
+        for _ in 0..8 {
+            bench.cycle()?;
+        }
+        bench.top.rst_n.next = true;
+        bench.axil_write(register::READ_LIMIT, limit)?;
+        bench.axil_write(register::WRITE_BASE, window.start as i64)?;
+        bench.axil_write(register::WRITE_LIMIT, window.end as i64)?;
+        bench.axil_write(register::CONTROL, 1)?;
+        while !bench.top.irq.val() {
+            bench.cycle()?;
+        }
+        bench.finish()
+    }
+}
+
+struct Bench<'a> {
+    top: &'a mut Accelerator,
+    memory: AxiMemory<'a>,
+    cycle: u64,
+    max_cycles: u64,
+    run: Run,
+}
+
+impl Bench<'_> {
+    fn cycle(&mut self) -> Result<()> {
+        if self.cycle == self.max_cycles {
+            let reason = format!("no interrupt after {} cycles: the design hangs", self.cycle);
+            return Err(Error::ToolFailed { tool: "in-process simulation".into(), reason });
+        }
+        let driven = self.memory.drive();
+        let top = &mut *self.top;
+        top.m_axi_arready.next = driven.arready;
+        top.m_axi_awready.next = driven.awready;
+        top.m_axi_wready.next = driven.wready;
+        top.m_axi_rvalid.next = driven.r.is_some();
+        if let Some((word, response, last)) = &driven.r {
+            let lane =
+                |i: usize| word[4 * i..4 * i + 4].iter().rev().fold(0, |x, &byte| x << 8 | i64::from(byte));
+            top.m_axi_rdata.drive(lane);
+            (top.m_axi_rresp.next, top.m_axi_rlast.next) = (*response, *last);
+        }
+        top.m_axi_bvalid.next = driven.b.is_some();
+        top.m_axi_bresp.next = driven.b.unwrap_or_default();
+        self.level(false)?;
+        let seen = self.seen();
+        let command = seen.ar.filter(|_| self.memory_takes_address()).map(|ar| ar.0);
+        if command == Some(128 * self.run.command_cycles.len() as u64) {
+            self.run.command_cycles.push(self.cycle);
+        }
+        self.level(true)?;
+        self.memory.clock(seen);
+        self.cycle += 1;
+        Ok(())
+    }
+
+    fn memory_takes_address(&self) -> bool {
+        self.top.m_axi_arready.val()
+    }
+
+    fn level(&mut self, level: bool) -> Result<()> {
+        self.top.clk.next = level.into();
+        if simulate(self.top, 1000) {
+            return Ok(());
+        }
+        let reason = format!("combinational signals do not settle in cycle {}", self.cycle);
+        Err(Error::ToolFailed { tool: "in-process simulation".into(), reason })
+    }
+
+    fn seen(&self) -> Seen {
+        let top = &*self.top;
+        let burst = |valid: bool, addr: i64, len: i64| valid.then_some((addr as u64, len as u64));
+        let word = || top.m_axi_wdata.val().iter().flat_map(|&lane| (lane as u32).to_le_bytes()).collect();
+        Seen {
+            ar: burst(top.m_axi_arvalid.val(), top.m_axi_araddr.val(), top.m_axi_arlen.val()),
+            rready: top.m_axi_rready.val(),
+            aw: burst(top.m_axi_awvalid.val(), top.m_axi_awaddr.val(), top.m_axi_awlen.val()),
+            w: top.m_axi_wvalid.val().then(|| (word(), top.m_axi_wlast.val())),
+            bready: top.m_axi_bready.val(),
+        }
+    }
+
+    fn axil_write(&mut self, address: i64, value: i64) -> Result<()> {
+        (self.top.s_axil_awaddr.next, self.top.s_axil_wdata.next) = (address, value);
+        self.top.s_axil_wstrb.next = 15;
+        (self.top.s_axil_awvalid.next, self.top.s_axil_wvalid.next) = (true, true);
+        while self.top.s_axil_awvalid.next || self.top.s_axil_wvalid.next {
+            self.level(false)?;
+            let (aw, w) = (self.top.s_axil_awready.val(), self.top.s_axil_wready.val());
+            self.cycle()?;
+            self.top.s_axil_awvalid.next &= !aw;
+            self.top.s_axil_wvalid.next &= !w;
+        }
+        Ok(())
+    }
+
+    fn axil_read(&mut self, address: i64) -> Result<u64> {
+        self.top.s_axil_araddr.next = address;
+        self.top.s_axil_arvalid.next = true;
+        while self.top.s_axil_arvalid.next {
+            self.level(false)?;
+            let taken = self.top.s_axil_arready.val();
+            self.cycle()?;
+            self.top.s_axil_arvalid.next = !taken;
+        }
+        while !self.top.s_axil_rvalid.val() {
+            self.cycle()?;
+        }
+        let value = self.top.s_axil_rdata.val() as u64;
+        self.cycle()?;
+        Ok(value)
+    }
+
+    fn finish(mut self) -> Result<Run> {
+        let status = self.axil_read(register::STATUS)?;
+        let mut counters = [0; 6];
+        for (i, counter) in counters.iter_mut().enumerate() {
+            *counter = self.axil_read(register::COUNTERS + 4 * i as i64)?;
+        }
+        if let Some(violation) = self.memory.violation.take() {
+            return Err(Error::Mismatch(format!("AXI violation: {violation}")));
+        }
+        let [low, high, weight_beats, act_beats, write_beats, array_cycles] = counters;
+        Ok(Run {
+            error: (status >> 8 & 0xff) as u32,
+            commands: (status >> 16) as u32,
+            cycles: low | high << 32,
+            weight_beats,
+            act_beats,
+            write_beats,
+            array_cycles,
+            ..self.run
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Requantize;
+    use crate::int::{Golden, random};
+    use crate::net::{Op, Shape};
+    use crate::schedule::schedule;
+
+    fn recipe(ops: Vec<Op>, input: Shape, bits: u32, power_of_two: bool) -> random::Recipe {
+        random::Recipe { input, ops, w: bits, a: bits, power_of_two, per_channel: true, seed: 7 }
+    }
+
+    fn check(config: &ArrayConfig, recipe: &random::Recipe, images: usize) -> Run {
+        let model = random::model(recipe);
+        let codes = random::images(&model, images, 3);
+        let schedule = schedule(&model, config, images).unwrap();
+        let mut memory = schedule.memory.clone();
+        schedule.put_images(&mut memory, codes.view());
+        let window = schedule.write_window();
+        let run = InProcess::new(config)
+            .run(&mut memory.bytes, window, &MemoryOptions::default(), 400_000)
+            .unwrap();
+        assert_eq!((run.error, run.commands as usize), (0, model.layers.len()));
+        let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+        let names: Vec<String> = model.layers.iter().map(|l| l.name.clone()).collect();
+        for layer in super::super::compare(&names, &golden, &schedule.trace(&memory)) {
+            assert_eq!(layer.mismatches, 0, "{layer:?}");
+        }
+        run
+    }
+
+    #[test]
+    fn a_tiny_network_equals_the_golden_model() {
+        let config = ArrayConfig::preset("tiny").unwrap();
+        let ops = vec![Op::Conv { co: 6, pool: true }, Op::Conv { co: 9, pool: false }, Op::Dense { co: 5 }];
+        let run = check(&config, &recipe(ops, Shape { c: 3, h: 8, w: 9 }, 8, false), 2);
+        println!("{run:?}");
+        let pow2 = ArrayConfig { requantize: Requantize::Pow2, fold_channels: 0, bus_bits: 128, ..config };
+        let ops = vec![Op::Conv { co: 6, pool: false }, Op::Conv { co: 4, pool: true }, Op::Dense { co: 3 }];
+        check(&pow2, &recipe(ops, Shape { c: 2, h: 7, w: 5 }, 4, true), 1);
+    }
+}

@@ -1,0 +1,212 @@
+//! External memory behind the accelerator's AXI4 port, for the in-process simulator; `sim/axi_memory.h` is its twin.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use std::collections::VecDeque;
+
+/// How the memory answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct MemoryOptions {
+    /// Cycles from an address to its first word, and from the last written word to the response.
+    pub latency: u64,
+    /// Share of cycles in which a channel stalls, in percent.
+    pub stall_percent: u32,
+    /// Seed of the stalls.
+    pub seed: u64,
+    /// Reading this byte gives an error.
+    pub read_error_at: Option<u64>,
+    /// Writing this byte gives an error.
+    pub write_error_at: Option<u64>,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        Self { latency: 20, stall_percent: 10, seed: 1, read_error_at: None, write_error_at: None }
+    }
+}
+
+/// AXI's OKAY and SLVERR, DECERR.
+const OKAY: i64 = 0;
+const SLVERR: i64 = 2;
+const DECERR: i64 = 3;
+
+/// What the memory drives in a cycle.
+#[derive(Clone, Debug, Default)]
+pub struct Driven {
+    /// ARREADY.
+    pub arready: bool,
+    /// AWREADY.
+    pub awready: bool,
+    /// WREADY.
+    pub wready: bool,
+    /// RVALID's word, RRESP and RLAST.
+    pub r: Option<(Vec<u8>, i64, bool)>,
+    /// BVALID's BRESP.
+    pub b: Option<i64>,
+}
+
+/// What the accelerator drives in a cycle.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// ARVALID's address and length minus one.
+    pub ar: Option<(u64, u64)>,
+    /// RREADY.
+    pub rready: bool,
+    /// AWVALID's address and length minus one.
+    pub aw: Option<(u64, u64)>,
+    /// WVALID's word and WLAST.
+    pub w: Option<(Vec<u8>, bool)>,
+    /// BREADY.
+    pub bready: bool,
+}
+
+struct Burst {
+    address: u64,
+    ready: u64,
+    beats: u64,
+    response: i64,
+}
+
+/// The memory; in order, one word a cycle in each direction at the most.
+pub struct AxiMemory<'a> {
+    /// What it holds.
+    pub bytes: &'a mut [u8],
+    /// Words read.
+    pub read_beats: u64,
+    /// Words written.
+    pub write_beats: u64,
+    /// First breach of the AXI rules by the accelerator.
+    pub violation: Option<String>,
+    options: MemoryOptions,
+    bus: u64,
+    rng: ChaCha8Rng,
+    cycle: u64,
+    reads: VecDeque<Burst>,
+    writes: VecDeque<Burst>,
+    responses: VecDeque<Burst>,
+    offers: Driven,
+}
+
+impl<'a> AxiMemory<'a> {
+    /// A memory of `bytes` on a bus of `bus_bytes`.
+    pub fn new(bytes: &'a mut [u8], bus_bytes: usize, options: &MemoryOptions) -> Self {
+        Self {
+            bytes,
+            read_beats: 0,
+            write_beats: 0,
+            violation: None,
+            options: options.clone(),
+            bus: bus_bytes as u64,
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            cycle: 0,
+            reads: VecDeque::new(),
+            writes: VecDeque::new(),
+            responses: VecDeque::new(),
+            offers: Driven::default(),
+        }
+    }
+
+    fn flows(&mut self) -> bool {
+        self.rng.random_range(0..100) >= self.options.stall_percent
+    }
+
+    /// What the memory drives in this cycle. What it offers stays until it is taken.
+    pub fn drive(&mut self) -> &Driven {
+        self.offers.arready = self.flows();
+        self.offers.awready = self.flows();
+        self.offers.wready = !self.writes.is_empty() && self.flows();
+        if self.offers.r.is_none()
+            && self.reads.front().is_some_and(|b| b.ready <= self.cycle)
+            && self.flows()
+        {
+            self.offers.r = self.reads.front().map(|b| {
+                let response = self.response(b.address, self.options.read_error_at);
+                let word = self.bytes.get(b.address as usize..(b.address + self.bus) as usize);
+                let word = word.map_or(vec![0; self.bus as usize], <[u8]>::to_vec);
+                (word, response, b.beats == 1)
+            });
+        }
+        if self.offers.b.is_none()
+            && self.responses.front().is_some_and(|b| b.ready <= self.cycle)
+            && self.flows()
+        {
+            self.offers.b = self.responses.front().map(|b| b.response);
+        }
+        &self.offers
+    }
+
+    /// Takes what is handed over at the clock edge.
+    pub fn clock(&mut self, seen: Seen) {
+        self.cycle += 1;
+        if let Some((address, len)) = seen.ar.filter(|_| self.offers.arready) {
+            let burst = self.accept(address, len);
+            self.reads.push_back(burst);
+        }
+        if self.offers.r.is_some() && seen.rready {
+            self.offers.r = None;
+            self.read_beats += 1;
+            let bus = self.bus;
+            if let Some(burst) = self.reads.front_mut() {
+                (burst.address, burst.beats) = (burst.address + bus, burst.beats - 1);
+            }
+            self.reads.pop_front_if(|b| b.beats == 0);
+        }
+        if let Some((word, last)) = seen.w.filter(|_| self.offers.wready) {
+            self.write(&word, last);
+        }
+        if let Some((address, len)) = seen.aw.filter(|_| self.offers.awready) {
+            let burst = self.accept(address, len);
+            self.writes.push_back(burst);
+        }
+        if self.offers.b.is_some() && seen.bready {
+            self.offers.b = None;
+            self.responses.pop_front();
+        }
+    }
+
+    fn accept(&mut self, address: u64, len: u64) -> Burst {
+        let last = address + (len + 1) * self.bus - 1;
+        if !address.is_multiple_of(self.bus) {
+            self.breach(format!("burst address {address:#x} is not aligned to the bus"));
+        }
+        if address / 4096 != last / 4096 {
+            self.breach(format!("burst at {address:#x} crosses 4 KiB"));
+        }
+        Burst { address, ready: self.cycle + self.options.latency, beats: len + 1, response: OKAY }
+    }
+
+    fn write(&mut self, word: &[u8], last: bool) {
+        let Some(mut burst) = self.writes.pop_front() else { return };
+        let (response, at) =
+            (self.response(burst.address, self.options.write_error_at), burst.address as usize);
+        if response == OKAY {
+            self.bytes[at..at + word.len()].copy_from_slice(word);
+        } else {
+            burst.response = response;
+        }
+        self.write_beats += 1;
+        (burst.address, burst.beats) = (burst.address + self.bus, burst.beats - 1);
+        if last != (burst.beats == 0) {
+            self.breach(format!("WLAST is not at the end of the burst before {:#x}", burst.address));
+        }
+        if burst.beats == 0 {
+            self.responses.push_back(Burst { ready: self.cycle + self.options.latency, ..burst });
+        } else {
+            self.writes.push_front(burst);
+        }
+    }
+
+    fn response(&self, address: u64, error_at: Option<u64>) -> i64 {
+        let word = address..address + self.bus;
+        match error_at {
+            Some(at) if word.contains(&at) => SLVERR,
+            _ if word.end as usize <= self.bytes.len() => OKAY,
+            _ => DECERR,
+        }
+    }
+
+    fn breach(&mut self, what: String) {
+        self.violation.get_or_insert(what);
+    }
+}
