@@ -23,6 +23,8 @@ mod register {
 pub struct Run {
     /// Error code of the status register, 0 for none.
     pub error: u32,
+    /// A start came while the accelerator was busy.
+    pub refused_start: bool,
     /// Commands completed.
     pub commands: u32,
     /// Cycles from start to end.
@@ -46,16 +48,34 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// The accelerator `config`, which is valid.
+    /// The accelerator `config`, which is valid, after a reset.
     pub fn new(config: &ArrayConfig) -> Self {
         let mut top = Accelerator::new(config);
         top.connect_all();
-        Self { top, bus_bytes: config.bus_bytes() }
+        top.s_axil_bready.next = true;
+        top.s_axil_rready.next = true;
+        let mut new = Self { top, bus_bytes: config.bus_bytes() };
+        new.reset();
+        new
     }
 
-    /// Resets the accelerator, runs the program in `bytes` and waits for the interrupt. Only `window` may be written.
+    /// Resets the accelerator, whatever it is doing, and its memory with it.
+    pub fn reset(&mut self) {
+        let top = &mut self.top;
+        (top.m_axi_rvalid.next, top.m_axi_bvalid.next) = (false, false);
+        (top.s_axil_awvalid.next, top.s_axil_wvalid.next, top.s_axil_arvalid.next) = (false, false, false);
+        for cycle in 0..8 {
+            top.rst_n.next = cycle == 7;
+            for level in [false, true] {
+                top.clk.next = level.into();
+                simulate(top, SETTLE);
+            }
+        }
+    }
+
+    /// Runs the program in `bytes` and waits for the interrupt. Only `window` may be written.
     ///
-    /// Fails after `max_cycles`, and when the accelerator breaks a rule of AXI.
+    /// Fails after `max_cycles`, and when the accelerator breaks a rule of AXI; then it must be [`InProcess::reset`].
     pub fn run(
         &mut self,
         bytes: &mut [u8],
@@ -64,30 +84,27 @@ impl InProcess {
         max_cycles: u64,
     ) -> Result<Run> {
         let limit = bytes.len() as i64;
-        let mut bench = Bench {
-            top: &mut self.top,
-            memory: AxiMemory::new(bytes, self.bus_bytes, options),
-            cycle: 0,
-            max_cycles,
-            run: Run::default(),
-        };
-        bench.top.rst_n.next = false;
-        bench.top.s_axil_bready.next = true;
-        bench.top.s_axil_rready.next = true;
-        for _ in 0..8 {
-            bench.cycle()?;
-        }
-        bench.top.rst_n.next = true;
+        let memory = AxiMemory::new(bytes, self.bus_bytes, options);
+        let mut bench = Bench { top: &mut self.top, memory, cycle: 0, max_cycles, run: Run::default() };
         bench.axil_write(register::READ_LIMIT, limit)?;
         bench.axil_write(register::WRITE_BASE, window.start as i64)?;
         bench.axil_write(register::WRITE_LIMIT, window.end as i64)?;
-        bench.axil_write(register::CONTROL, 1)?;
+        bench.axil_write(register::CONTROL, START)?;
+        for _ in 0..options.extra_starts {
+            bench.axil_write(register::CONTROL, START)?;
+        }
         while !bench.top.irq.val() {
             bench.cycle()?;
         }
         bench.finish()
     }
 }
+
+/// Passes of the simulator in which combinational signals settle.
+const SETTLE: usize = 1000;
+/// Bits of the control register.
+const START: i64 = 1;
+const CLEAR: i64 = 2;
 
 struct Bench<'a> {
     top: &'a mut Accelerator,
@@ -135,7 +152,7 @@ impl Bench<'_> {
 
     fn level(&mut self, level: bool) -> Result<()> {
         self.top.clk.next = level.into();
-        if simulate(self.top, 1000) {
+        if simulate(self.top, SETTLE) {
             return Ok(());
         }
         let reason = format!("combinational signals do not settle in cycle {}", self.cycle);
@@ -192,12 +209,14 @@ impl Bench<'_> {
         for (i, counter) in counters.iter_mut().enumerate() {
             *counter = self.axil_read(register::COUNTERS + 4 * i as i64)?;
         }
+        self.axil_write(register::CONTROL, CLEAR)?;
         if let Some(violation) = self.memory.violation.take() {
             return Err(Error::Mismatch(format!("AXI violation: {violation}")));
         }
         let [low, high, weight_beats, act_beats, write_beats, array_cycles] = counters;
         Ok(Run {
             error: (status >> 8 & 0xff) as u32,
+            refused_start: status >> 2 & 1 == 1,
             commands: (status >> 16) as u32,
             cycles: low | high << 32,
             weight_beats,

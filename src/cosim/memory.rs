@@ -18,11 +18,20 @@ pub struct MemoryOptions {
     pub read_error_at: Option<u64>,
     /// Writing this byte gives an error.
     pub write_error_at: Option<u64>,
+    /// Further starts that the host tries at once: they must be refused.
+    pub extra_starts: usize,
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { latency: 20, stall_percent: 10, seed: 1, read_error_at: None, write_error_at: None }
+        Self {
+            latency: 20,
+            stall_percent: 10,
+            seed: 1,
+            read_error_at: None,
+            write_error_at: None,
+            extra_starts: 0,
+        }
     }
 }
 
