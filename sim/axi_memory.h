@@ -4,126 +4,192 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <random>
 #include <string>
 #include <vector>
 
 struct MemoryOptions {
-    unsigned latency = 20;        // cycles from an accepted address to its first data or response
-    unsigned stall_percent = 10;  // share of cycles in which a channel refuses or withholds
+    unsigned latency = 20;                 // cycles from an accepted address to its first data or response
+    unsigned stall_percent = 10;           // share of cycles in which a channel refuses or withholds
     uint64_t seed = 1;
     uint64_t read_error_at = UINT64_MAX;   // byte address whose read answers SLVERR
     uint64_t write_error_at = UINT64_MAX;  // byte address whose write answers SLVERR
+    uint64_t write_base = 0;               // bytes that the device may write: [write_base, write_limit)
+    uint64_t write_limit = UINT64_MAX;
+    uint64_t weights_at = 0, maps_at = 0;  // what is read: program, from weights_at weights, from maps_at maps
 };
 
-// What the device drives (in) and sees (out) on its AXI4 master port; data as bytes.
+// What the memory drives and what it sees on the device's AXI4 port.
 struct AxiPort {
     bool arvalid = false, arready = false;
-    uint64_t araddr = 0;
-    unsigned arlen = 0;
+    uint32_t araddr = 0, arlen = 0;
     bool rvalid = false, rready = false, rlast = false;
-    unsigned rresp = 0;
-    std::vector<uint8_t> rdata;
+    uint32_t rresp = 0;
+    const uint8_t *rdata = nullptr;
     bool awvalid = false, awready = false;
-    uint64_t awaddr = 0;
-    unsigned awlen = 0;
+    uint32_t awaddr = 0, awlen = 0;
     bool wvalid = false, wready = false, wlast = false;
-    std::vector<uint8_t> wdata;
-    std::vector<bool> wstrb;
+    const uint8_t *wdata = nullptr;
+    uint64_t wstrb = 0;
     bool bvalid = false, bready = false;
-    unsigned bresp = 0;
+    uint32_t bresp = 0;
 };
 
-class AxiMemory {
-  public:
-    static constexpr unsigned OKAY = 0, SLVERR = 2, DECERR = 3;
-    std::vector<uint8_t> bytes;
-    uint64_t read_beats = 0, write_beats = 0;
-    std::string violation;  // first breach of the AXI rules by the device, empty if none
+// Words of the bus that crossed the port.
+struct Traffic {
+    uint64_t weights = 0, maps = 0, written = 0;
+};
 
-    AxiMemory(size_t bus_bytes, const MemoryOptions &options)
-        : bus_(bus_bytes), options_(options), random_(options.seed) {}
+// xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
+class Random {
+  public:
+    explicit Random(uint64_t seed) : state_((seed + 1) * 0x9e3779b97f4a7c15u | 1) {}
+    uint64_t next() {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return state_ * 0x2545f4914f6cdd1du;
+    }
+
+  private:
+    uint64_t state_;
+};
+
+template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
+  public:
+    static constexpr uint32_t OKAY = 0, SLVERR = 2, DECERR = 3;
+    std::vector<uint8_t> bytes;
+    std::vector<uint8_t> expected;  // of the write window after the run; empty: not known
+    Traffic traffic;
+    std::string violation;          // first breach of the AXI rules by the device, empty if none
+    uint64_t wrong_words = 0, wrong_at = 0, wrong_cycle = 0;  // written words that differ, and the first of them
+
+    explicit AxiMemory(const MemoryOptions &options)
+        : options_(options), random_(options.seed), stall_(options.stall_percent * 4096 / 100) {}
 
     // Chooses what the memory drives in this cycle; call before the clock edge, device inputs follow.
     void drive(AxiPort &port) {
-        port.arready = !stall();
-        port.awready = !stall();
-        port.wready = !writes_.empty() && !stall();
-        if (!r_offered_) r_offered_ = !reads_.empty() && reads_.front().ready <= cycle_ && !stall();
-        port.rvalid = r_offered_;
-        if (r_offered_) {
-            const Burst &burst = reads_.front();
-            port.rlast = burst.beats == 1;
-            port.rresp = response(burst.address, options_.read_error_at);
-            port.rdata.assign(bus_, 0);
-            if (burst.address + bus_ <= bytes.size()) memcpy(port.rdata.data(), &bytes[burst.address], bus_);
+        uint64_t draw = random_.next() >> 4;  // five draws of 12 bits
+        auto stall = [&](int channel) { return (draw >> 12 * channel & 4095) < stall_; };
+        port.arready = !stall(0);
+        port.awready = !stall(1);
+        port.wready = !writes_.empty() && !stall(2);
+        if (!port.rvalid && !reads_.empty() && reads_.front().ready <= cycle_ && !stall(3)) offer_read(port);
+        if (!port.bvalid && !responses_.empty() && responses_.front().ready <= cycle_ && !stall(4)) {
+            port.bvalid = true;
+            port.bresp = responses_.front().response;
         }
-        if (!b_offered_) b_offered_ = !responses_.empty() && responses_.front().ready <= cycle_ && !stall();
-        port.bvalid = b_offered_;
-        if (b_offered_) port.bresp = responses_.front().response;
     }
 
-    // Takes what was handed over at the clock edge; `port` holds the values just before it.
-    void clock(const AxiPort &port) {
-        cycle_++;
+    // Takes what is handed over at the clock edge; call just before it.
+    void clock(AxiPort &port) {
+        check_held(port);
         if (port.arvalid && port.arready) accept(reads_, port.araddr, port.arlen);
-        if (port.rvalid && port.rready) {
-            Burst &burst = reads_.front();
-            r_offered_ = false;
-            read_beats++;
-            burst.address += bus_;
-            if (--burst.beats == 0) reads_.pop_front();
-        }
+        if (port.rvalid && port.rready) end_read(port);
         if (port.wvalid && port.wready) write(port);
-        if (port.awvalid && port.awready) accept(writes_, port.awaddr, port.awlen);
+        if (port.awvalid && port.awready) accept_write(port);
         if (port.bvalid && port.bready) {
-            b_offered_ = false;
+            port.bvalid = false;
             responses_.pop_front();
         }
+        cycle_++;
     }
 
   private:
     struct Burst {
         uint64_t address, ready;
-        unsigned beats, response;
+        uint32_t beats, response;
     };
-    size_t bus_;
     MemoryOptions options_;
-    std::mt19937_64 random_;
+    Random random_;
+    uint32_t stall_;  // of 4096
     uint64_t cycle_ = 0;
     std::deque<Burst> reads_, writes_, responses_;
-    bool r_offered_ = false, b_offered_ = false;
+    AxiPort before_;  // as shown and not taken in the cycle before
+    uint8_t before_data_[BUS];
+    uint8_t nothing_[BUS] = {};
 
-    bool stall() { return random_() % 100 < options_.stall_percent; }
-
-    unsigned response(uint64_t address, uint64_t error_at) const {
-        if (error_at - address < bus_ && error_at >= address) return SLVERR;
-        return address + bus_ <= bytes.size() ? OKAY : DECERR;
+    void breach(const char *rule) {
+        if (violation.empty()) violation = std::string(rule) + " (cycle " + std::to_string(cycle_) + ")";
     }
 
-    void accept(std::deque<Burst> &queue, uint64_t address, unsigned len) {
-        uint64_t last = address + (uint64_t)(len + 1) * bus_ - 1;
-        if (address % bus_) violation = "burst address is not aligned to the bus";
-        if (address / 4096 != last / 4096) violation = "burst crosses 4 KiB";
-        queue.push_back({address, cycle_ + options_.latency, len + 1, OKAY});
+    void offer_read(AxiPort &port) {
+        const Burst &burst = reads_.front();
+        port.rvalid = true;
+        port.rlast = burst.beats == 1;
+        port.rresp = response(burst.address, options_.read_error_at);
+        port.rdata = burst.address + BUS <= bytes.size() ? &bytes[burst.address] : nothing_;
+    }
+
+    void end_read(AxiPort &port) {
+        Burst &burst = reads_.front();
+        port.rvalid = false;
+        if (burst.address >= options_.maps_at) traffic.maps++;
+        else if (burst.address >= options_.weights_at) traffic.weights++;
+        burst.address += BUS;
+        if (--burst.beats == 0) reads_.pop_front();
+    }
+
+    uint32_t response(uint64_t address, uint64_t error_at) const {
+        if (error_at >= address && error_at - address < BUS) return SLVERR;
+        return address + BUS <= bytes.size() ? OKAY : DECERR;
+    }
+
+    void accept(std::deque<Burst> &queue, uint64_t address, uint32_t len) {
+        uint64_t last = address + (uint64_t)(len + 1) * BUS - 1;
+        if (address % BUS) breach("a burst's address is not aligned to the bus");
+        if (address / 4096 != last / 4096) breach("a burst crosses 4 KiB");
+        queue.push_back({address, cycle_ + 1 + options_.latency, len + 1, OKAY});
+    }
+
+    void accept_write(const AxiPort &port) {
+        uint64_t end = port.awaddr + (uint64_t)(port.awlen + 1) * BUS;
+        if (port.awaddr < options_.write_base || end > options_.write_limit) breach("a write outside its window");
+        accept(writes_, port.awaddr, port.awlen);
     }
 
     void write(const AxiPort &port) {
         Burst &burst = writes_.front();
-        unsigned answer = response(burst.address, options_.write_error_at);
-        if (answer == OKAY) {
-            for (size_t i = 0; i < bus_; i++)
-                if (port.wstrb[i]) bytes[burst.address + i] = port.wdata[i];
-        } else {
-            burst.response = answer;
-        }
-        write_beats++;
-        burst.address += bus_;
+        uint32_t answer = response(burst.address, options_.write_error_at);
+        if (answer == OKAY) store(burst.address, port);
+        else burst.response = answer;
+        traffic.written++;
+        burst.address += BUS;
         burst.beats--;
-        if (port.wlast != (burst.beats == 0)) violation = "WLAST is not at the end of the burst";
+        if (port.wlast != (burst.beats == 0)) breach("WLAST is not at the end of the burst");
         if (burst.beats == 0) {
-            responses_.push_back({0, cycle_ + options_.latency, 0, burst.response});
+            responses_.push_back({0, cycle_ + 1 + options_.latency, 0, burst.response});
             writes_.pop_front();
+        }
+    }
+
+    void store(uint64_t address, const AxiPort &port) {
+        uint8_t *word = &bytes[address];
+        if (port.wstrb == ~0ull >> (64 - BUS)) memcpy(word, port.wdata, BUS);
+        else
+            for (unsigned i = 0; i < BUS; i++)
+                if (port.wstrb >> i & 1) word[i] = port.wdata[i];
+        if (address - options_.write_base < expected.size() &&
+            memcmp(word, &expected[address - options_.write_base], BUS) && wrong_words++ == 0) {
+            wrong_at = address;
+            wrong_cycle = cycle_;
+        }
+    }
+
+    // What is shown and not taken must stay.
+    void check_held(const AxiPort &port) {
+        const AxiPort &b = before_;
+        if (b.arvalid && !(port.arvalid && port.araddr == b.araddr && port.arlen == b.arlen)) breach("AR changed before ARREADY");
+        if (b.awvalid && !(port.awvalid && port.awaddr == b.awaddr && port.awlen == b.awlen)) breach("AW changed before AWREADY");
+        if (b.wvalid && !(port.wvalid && port.wlast == b.wlast && !memcmp(port.wdata, before_data_, BUS)))
+            breach("W changed before WREADY");
+        before_.arvalid = port.arvalid && !port.arready;
+        before_.awvalid = port.awvalid && !port.awready;
+        before_.wvalid = port.wvalid && !port.wready;
+        before_.araddr = port.araddr, before_.arlen = port.arlen;
+        before_.awaddr = port.awaddr, before_.awlen = port.awlen;
+        if (before_.wvalid) {
+            before_.wlast = port.wlast;
+            memcpy(before_data_, port.wdata, BUS);
         }
     }
 };

@@ -1,27 +1,32 @@
-// Runs the accelerator in Verilator against a memory image: load, start, wait for the interrupt, dump memory.
+// Runs the accelerator in Verilator against a memory image: load, start, wait for the interrupt, compare and save.
 //
-// The build passes -DTOP=V<top> -DTOP_HEADER="V<top>.h" -DBUS_BITS=<n>. Statistics go to standard output as JSON.
+// The build passes -DBUS_BITS=<n>. Statistics go to standard output as JSON, in any case.
+// Exit code: 0 the run passed, 1 it did not (error code, hang, breach of AXI, difference), 2 it could not start.
+#include "Vaccelerator.h"
 #include "axi_memory.h"
 #include "verilated.h"
-#include TOP_HEADER
 #if VM_TRACE
 #include "verilated_vcd_c.h"
 #endif
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <memory>
 
 namespace {
 
-constexpr size_t BUS_BYTES = BUS_BITS / 8;
-constexpr uint32_t CONTROL = 0x00, STATUS = 0x04;  // registers; rtl/README.md lists them
+constexpr unsigned BUS = BUS_BITS / 8;
+constexpr uint32_t COMMAND_BYTES = 128;
+
+// Registers that this bench uses.
+constexpr uint32_t CONTROL = 0x00, STATUS = 0x04, READ_LIMIT = 0x08, WRITE_BASE = 0x0c, WRITE_LIMIT = 0x10;
+constexpr uint32_t ERROR_COMMAND = 0x18, CYCLES_LO = 0x20, CYCLES_HI = 0x24, WEIGHT_BEATS = 0x28;
+constexpr uint32_t ACT_BEATS = 0x2c, WRITE_BEATS = 0x30, ARRAY_CYCLES = 0x34;
 constexpr uint32_t START = 1;
 
 struct Options {
-    std::string image, output, trace;
-    uint64_t max_cycles = 0, trace_from = 0, trace_to = UINT64_MAX;
+    std::string image, expected, output, vcd;
+    uint64_t max_cycles = 0, vcd_from = 0, vcd_to = UINT64_MAX;
     MemoryOptions memory;
 };
 
@@ -43,12 +48,17 @@ Options parse(int argc, char **argv) {
         std::string name = argv[i];
         if (i + 1 >= argc) fail(name + " needs a value");
         std::string value = argv[i + 1];
-        if (name == "--image") o.image = value;
-        else if (name == "--output") o.output = value;
-        else if (name == "--vcd") o.trace = value;
-        else if (name == "--vcd-from") o.trace_from = number(value);
-        else if (name == "--vcd-to") o.trace_to = number(value);
+        if (name == "--image") o.image = value;             // memory from address 0 up to the write window
+        else if (name == "--expected") o.expected = value;  // the write window after the run
+        else if (name == "--output") o.output = value;      // where the write window goes
+        else if (name == "--vcd") o.vcd = value;
+        else if (name == "--vcd-from") o.vcd_from = number(value);
+        else if (name == "--vcd-to") o.vcd_to = number(value);
         else if (name == "--max-cycles") o.max_cycles = number(value);
+        else if (name == "--weights-at") o.memory.weights_at = number(value);
+        else if (name == "--maps-at") o.memory.maps_at = number(value);
+        else if (name == "--write-base") o.memory.write_base = number(value);
+        else if (name == "--write-limit") o.memory.write_limit = number(value);
         else if (name == "--latency") o.memory.latency = number(value);
         else if (name == "--stall-percent") o.memory.stall_percent = number(value);
         else if (name == "--seed") o.memory.seed = number(value);
@@ -56,95 +66,138 @@ Options parse(int argc, char **argv) {
         else if (name == "--write-error-at") o.memory.write_error_at = number(value);
         else fail("unknown option " + name);
     }
-    if (o.image.empty() || o.output.empty() || !o.max_cycles) fail("--image, --output and --max-cycles are needed");
+    if (o.image.empty() || !o.max_cycles || o.memory.write_limit == UINT64_MAX)
+        fail("--image, --max-cycles, --write-base and --write-limit are needed");
     return o;
 }
 
-std::vector<uint8_t> read_file(const std::string &path) {
-    std::ifstream in(path, std::ios::binary);
+// Reads the file `path` to the start of `bytes`, which must hold it.
+void read_file(const std::string &path, std::vector<uint8_t> &bytes) {
+    std::ifstream in(path, std::ios::binary | std::ios::ate);
     if (!in) fail("cannot read " + path);
-    return {std::istreambuf_iterator<char>(in), {}};
+    size_t size = in.tellg();
+    if (size > bytes.size()) fail(path + " is too long");
+    in.seekg(0);
+    if (!in.read(reinterpret_cast<char *>(bytes.data()), size)) fail("cannot read " + path);
 }
 
-void write_file(const std::string &path, const std::vector<uint8_t> &bytes) {
+void write_file(const std::string &path, const uint8_t *bytes, size_t size) {
     std::ofstream out(path, std::ios::binary);
-    out.write(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+    out.write(reinterpret_cast<const char *>(bytes), size);
     if (!out.flush()) fail("cannot write " + path);
 }
 
-// Verilator gives ports of up to 64 bits as an integer and wider ones as words of 32 bits.
-template <class Port> void set_bytes(Port &port, const std::vector<uint8_t> &bytes) {
-    memcpy(&port, bytes.data(), BUS_BYTES);
-}
-template <class Port> std::vector<uint8_t> get_bytes(const Port &port) {
-    std::vector<uint8_t> bytes(BUS_BYTES);
-    memcpy(bytes.data(), &port, BUS_BYTES);
-    return bytes;
-}
+struct Hang {};
 
 class Bench {
   public:
     explicit Bench(const Options &options)
-        : options_(options), memory_(BUS_BYTES, options.memory), top_(new TOP(&context_)) {
-        memory_.bytes = read_file(options.image);
+        : options_(options), memory_(options.memory), top_(new Vaccelerator(&context_)) {
+        memory_.bytes.resize(options.memory.write_limit);
+        read_file(options.image, memory_.bytes);
+        if (!options.expected.empty()) {
+            memory_.expected.resize(options.memory.write_limit - options.memory.write_base);
+            read_file(options.expected, memory_.expected);
+        }
 #if VM_TRACE
-        if (!options.trace.empty()) {
+        if (!options.vcd.empty()) {
             context_.traceEverOn(true);
             vcd_.reset(new VerilatedVcdC);
             top_->trace(vcd_.get(), 99);
-            vcd_->open(options.trace.c_str());
+            vcd_->open(options.vcd.c_str());
         }
+#else
+        if (!options.vcd.empty()) fail("built without --trace");
 #endif
     }
 
-    int run() {
-        reset();
-        axil_write(CONTROL, START);
-        while (!top_->irq) cycle();
-        uint32_t status = axil_read(STATUS);
-        write_file(options_.output, memory_.bytes);
-        if (!memory_.violation.empty()) fail("AXI violation: " + memory_.violation);
-        printf("{\"status\": %u, \"cycles\": %llu, \"read_beats\": %llu, \"write_beats\": %llu, \"command_cycles\": [",
-               status, (unsigned long long)cycle_, (unsigned long long)memory_.read_beats,
-               (unsigned long long)memory_.write_beats);
-        for (size_t i = 0; i < command_cycles_.size(); i++)
-            printf("%s%llu", i ? ", " : "", (unsigned long long)command_cycles_[i]);
-        printf("]}\n");
-        return 0;
+    // Whether the run passed.
+    bool run() {
+        try {
+            reset();
+            axil_write(READ_LIMIT, options_.memory.write_limit);
+            axil_write(WRITE_BASE, options_.memory.write_base);
+            axil_write(WRITE_LIMIT, options_.memory.write_limit);
+            axil_write(CONTROL, START);
+            while (!top_->irq) cycle();
+            end_ = cycle_;
+            commands_.push_back({cycle_, memory_.traffic});
+            options_.max_cycles = cycle_ + 10000;  // for the registers
+            for (uint32_t address = 0; address < 0x40; address += 4) registers_[address / 4] = axil_read(address);
+        } catch (Hang) {
+            hang_ = true;
+            end_ = cycle_;
+        }
+        const uint8_t *window = &memory_.bytes[options_.memory.write_base];
+        size_t size = options_.memory.write_limit - options_.memory.write_base;
+        if (!options_.output.empty()) write_file(options_.output, window, size);
+        uint64_t wrong_bytes = 0;
+        for (size_t i = 0; i < memory_.expected.size(); i++) wrong_bytes += window[i] != memory_.expected[i];
+        report(wrong_bytes);
+        return !hang_ && !(registers_[STATUS / 4] >> 8 & 0xff) && memory_.violation.empty() && !wrong_bytes;
     }
 
   private:
+    struct Command {
+        uint64_t cycle;
+        Traffic traffic;  // until then
+    };
     Options options_;
-    AxiMemory memory_;
+    AxiMemory<BUS> memory_;
     VerilatedContext context_;
-    std::unique_ptr<TOP> top_;
+    std::unique_ptr<Vaccelerator> top_;
 #if VM_TRACE
     std::unique_ptr<VerilatedVcdC> vcd_;
 #endif
     AxiPort port_;
-    uint64_t cycle_ = 0;
-    std::vector<uint64_t> command_cycles_;  // when each command of the program was asked for
+    uint64_t cycle_ = 0, end_ = 0;
+    bool hang_ = false;
+    uint32_t registers_[16] = {};
+    std::vector<Command> commands_;  // when each command was asked for, the end mark too, and the interrupt
+
+    void report(uint64_t wrong_bytes) const {
+        auto u = [](uint64_t v) { return (unsigned long long)v; };
+        auto r = [&](uint32_t address) { return registers_[address / 4]; };
+        printf("{\"hang\": %s, \"error\": %u, \"error_command\": %u, \"cycles\": %llu,\n",
+               hang_ ? "true" : "false", r(STATUS) >> 8 & 0xff, r(ERROR_COMMAND), u(end_));
+        printf(" \"busy_cycles\": %llu, \"array_cycles\": %u, ", u((uint64_t)r(CYCLES_HI) << 32 | r(CYCLES_LO)),
+               r(ARRAY_CYCLES));
+        printf("\"weight_beats\": %u, \"act_beats\": %u, \"write_beats\": %u,\n", r(WEIGHT_BEATS), r(ACT_BEATS),
+               r(WRITE_BEATS));
+        printf(" \"violation\": \"%s\", \"wrong_bytes\": %llu,", memory_.violation.c_str(), u(wrong_bytes));
+        if (memory_.wrong_words)
+            printf(" \"wrong_words\": %llu, \"wrong_at\": %llu, \"wrong_cycle\": %llu,", u(memory_.wrong_words),
+                   u(memory_.wrong_at), u(memory_.wrong_cycle));
+        printf("\n \"commands\": [");
+        for (size_t i = 0; i < commands_.size(); i++) {
+            const Traffic &t = commands_[i].traffic;
+            printf("%s\n  {\"cycle\": %llu, \"weight_beats\": %llu, \"act_beats\": %llu, \"write_beats\": %llu}",
+                   i ? "," : "", u(commands_[i].cycle), u(t.weights), u(t.maps), u(t.written));
+        }
+        printf("]}\n");
+    }
 
     void reset() {
         top_->rst_n = 0;
         top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_arvalid = 0;
+        top_->s_axil_awprot = top_->s_axil_arprot = 0;
         top_->s_axil_bready = top_->s_axil_rready = 1;
         for (int i = 0; i < 8; i++) cycle();
         top_->rst_n = 1;
         cycle();
     }
 
-    // One clock: the memory drives, combinational outputs settle, then the edge takes everything at once.
+    // One clock: the memory drives, combinational outputs settle, the memory takes them, then comes the edge.
     void cycle() {
-        if (cycle_ >= options_.max_cycles) {
-            fail("no interrupt after " + std::to_string(cycle_) + " cycles: the design hangs");
-        }
+        if (cycle_ >= options_.max_cycles) throw Hang();
         memory_.drive(port_);
         top_->m_axi_arready = port_.arready;
         top_->m_axi_rvalid = port_.rvalid;
-        top_->m_axi_rlast = port_.rlast;
-        top_->m_axi_rresp = port_.rresp;
-        if (port_.rvalid) set_bytes(top_->m_axi_rdata, port_.rdata);
+        if (port_.rvalid) {
+            top_->m_axi_rlast = port_.rlast;
+            top_->m_axi_rresp = port_.rresp;
+            memcpy(&top_->m_axi_rdata, port_.rdata, BUS);
+        }
         top_->m_axi_awready = port_.awready;
         top_->m_axi_wready = port_.wready;
         top_->m_axi_bvalid = port_.bvalid;
@@ -152,11 +205,13 @@ class Bench {
         top_->clk = 0;
         top_->eval();
         dump(2 * cycle_);
-        sample();
+        if (top_->rst_n) {
+            sample();
+            memory_.clock(port_);
+        }
         top_->clk = 1;
         top_->eval();
         dump(2 * cycle_ + 1);
-        if (top_->rst_n) memory_.clock(port_);
         cycle_++;
     }
 
@@ -170,19 +225,17 @@ class Bench {
         port_.awlen = top_->m_axi_awlen;
         port_.wvalid = top_->m_axi_wvalid;
         port_.wlast = top_->m_axi_wlast;
-        if (port_.wvalid) {
-            port_.wdata = get_bytes(top_->m_axi_wdata);
-            port_.wstrb.resize(BUS_BYTES);
-            for (size_t i = 0; i < BUS_BYTES; i++) port_.wstrb[i] = (uint64_t)top_->m_axi_wstrb >> i & 1;
-        }
+        port_.wdata = reinterpret_cast<const uint8_t *>(&top_->m_axi_wdata);
+        port_.wstrb = top_->m_axi_wstrb;
         port_.bready = top_->m_axi_bready;
-        if (port_.arvalid && port_.arready && port_.araddr == 128 * command_cycles_.size() && top_->rst_n)
-            command_cycles_.push_back(cycle_);
+        if (port_.arvalid && port_.arready && port_.araddr == COMMAND_BYTES * commands_.size() &&
+            port_.araddr < options_.memory.weights_at)
+            commands_.push_back({cycle_, memory_.traffic});
     }
 
     void dump(uint64_t time) {
 #if VM_TRACE
-        if (vcd_ && cycle_ >= options_.trace_from && cycle_ <= options_.trace_to) vcd_->dump(time);
+        if (vcd_ && cycle_ >= options_.vcd_from && cycle_ <= options_.vcd_to) vcd_->dump(time);
 #else
         (void)time;
 #endif
@@ -219,6 +272,4 @@ class Bench {
 
 }  // namespace
 
-int main(int argc, char **argv) {
-    return Bench(parse(argc, argv)).run();
-}
+int main(int argc, char **argv) { return Bench(parse(argc, argv)).run() ? 0 : 1; }

@@ -6,6 +6,7 @@
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
@@ -112,6 +113,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     file.persist(path).map_err(|e| Error::Io { path: path.into(), source: e.error })?;
     Ok(())
+}
+
+/// SHA-256 of `parts` in hexadecimal digits; their borders count.
+pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.as_ref().len() as u64).to_le_bytes());
+        hash.update(part.as_ref());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes named tensors and the description `header` to a `.safetensors` file.

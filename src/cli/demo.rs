@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
         let int = quantize::quantize(&model, &recipe, [Ok(calibration_images.clone())])?.int;
         let golden = Golden::new(&int)?;
         let integer = score(&test_images, &labels, &|x| golden_logits(&int, &golden, x))?;
-        let config = build_for(&int, &preset);
+        let config = schedule::fit(&int, &preset);
         let schedule = schedule::schedule(&int, &config, 1)?;
         let images = test_images.slice(ndarray::s![..args.images, .., .., ..]).to_owned();
         let compared = execute(&schedule, &golden, &input_codes(&int, &images), args.inject_fault)?;
@@ -84,15 +84,6 @@ fn recipe(bits: u32) -> Recipe {
         equalise: false,
         correct_biases: true,
     }
-}
-
-/// The narrowest build of the preset that holds the model.
-fn build_for(model: &IntModel, preset: &ArrayConfig) -> ArrayConfig {
-    let weight_bits = model.layers.iter().map(|l| l.weight_levels.bits()).max().unwrap_or(2);
-    let act_bits = model.input_quantizers().iter().map(|q| q.levels.bits()).max().unwrap_or(2);
-    let config = ArrayConfig { weight_bits, act_bits, ..preset.clone() };
-    let acc_bits = model.accumulator_bits().into_iter().max().unwrap_or(0).max(config.psum_bits());
-    ArrayConfig { acc_bits, ..config }
 }
 
 fn score(images: &Array4<f32>, labels: &[Option<usize>], run: &quantize::Executor) -> Result<Score> {

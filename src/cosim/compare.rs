@@ -1,10 +1,10 @@
 //! Every word of every layer, against the golden model.
 
 use crate::int::Trace;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One word that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     /// Image of the run.
     pub image: usize,
@@ -21,7 +21,7 @@ pub struct Mismatch {
 }
 
 /// How one layer compares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Layer.
     pub layer: String,

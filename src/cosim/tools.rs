@@ -2,7 +2,9 @@
 
 use crate::{Error, Result};
 use serde::Serialize;
-use std::process::{Command, Output};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 /// An external program.
 #[derive(Clone, Copy, Debug)]
@@ -84,22 +86,45 @@ pub fn survey() -> Vec<Presence> {
     TOOLS.iter().map(Tool::presence).collect()
 }
 
-/// Runs `command` to its end; fails with the first line of its complaint.
-pub fn run(command: &mut Command) -> Result<Output> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|e| match TOOLS.iter().find(|t| t.program == program) {
+/// Runs `program` to its end, in `folder` or where we are. Fails where it cannot be started or is killed.
+pub fn call<S: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: &[S],
+    folder: Option<&Path>,
+) -> Result<Output> {
+    let mut command = Command::new(&program);
+    command.args(arguments).stdin(Stdio::null());
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    let name = program.as_ref().to_string_lossy().into_owned();
+    let output = command.output().map_err(|e| match TOOLS.iter().find(|t| t.program == name) {
         Some(tool) if e.kind() == std::io::ErrorKind::NotFound => Error::ToolMissing {
-            tool: program.clone(),
+            tool: name.clone(),
             purpose: tool.without.into(),
             install: tool.install.into(),
         },
-        _ => Error::ToolFailed { tool: program.clone(), reason: e.to_string() },
+        _ => Error::ToolFailed { tool: name.clone(), reason: e.to_string() },
     })?;
-    if !output.status.success() {
-        let reason = format!("{}: {}", output.status, first_line(&output));
-        return Err(Error::ToolFailed { tool: program, reason });
+    match output.status.code() {
+        Some(_) => Ok(output),
+        None => Err(Error::ToolFailed { tool: name, reason: output.status.to_string() }),
     }
-    Ok(output)
+}
+
+/// What the tool `program` says of its version; fails where it is missing.
+pub fn version(program: &str) -> Result<String> {
+    let tool = TOOLS.iter().find(|t| t.program == program);
+    let output = call(program, tool.map_or(&["--version"][..], |t| t.version_args), None)?;
+    Ok(first_line(&output))
+}
+
+/// The first line of a log that reports an error, or else the first one that says something.
+pub fn first_error(log: &[u8]) -> String {
+    let text = String::from_utf8_lossy(log);
+    let lines = || text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let reports = |line: &&str| ["%Error", "error:", "Error "].iter().any(|e| line.contains(e));
+    lines().find(reports).or_else(|| lines().next()).unwrap_or("it says nothing").into()
 }
 
 /// The first line that says something, of standard error if it does, else of standard output.
@@ -124,14 +149,21 @@ mod tests {
     fn a_missing_tool_is_named_with_its_package() {
         let tool = Tool { program: "no-such-program", version_args: &[], without: "-", install: "-" };
         assert!(tool.presence().version.is_none());
-        let error = run(&mut Command::new("no-such-program")).unwrap_err();
+        let error = call("no-such-program", &[""; 0], None).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         assert!(error.to_string().contains("no-such-program"));
     }
 
     #[test]
-    fn a_failing_program_says_why() {
-        let error = run(Command::new("ls").arg("/no/such/folder")).unwrap_err();
-        assert!(error.to_string().contains("/no/such/folder"), "{error}");
+    fn a_killed_program_is_an_error() {
+        let error = call("sh", &["-c", "kill -9 $$"], None).unwrap_err();
+        assert!(error.to_string().contains("signal: 9"), "{error}");
+    }
+
+    #[test]
+    fn the_first_error_of_a_log_is_found() {
+        let log = b"make: Entering\n%Warning-X: y\n%Error: a.v:3: syntax error\n%Error: Exiting\n";
+        assert_eq!(first_error(log), "%Error: a.v:3: syntax error");
+        assert_eq!(first_error(b"\n no luck\n"), "no luck");
     }
 }

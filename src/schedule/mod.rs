@@ -2,12 +2,15 @@
 
 pub mod bits;
 pub mod cycles;
+mod fit;
 pub mod interpret;
 mod layout;
 mod memory;
+mod part;
 pub mod program;
 mod tiling;
 
+pub use fit::fit;
 pub use layout::Layout;
 pub use memory::Memory;
 pub use tiling::Tiling;
@@ -217,11 +220,11 @@ impl Schedule {
         Trace { activations: activations.collect(), logits: self.logits(memory) }
     }
 
-    /// Reads the logits `(image, class)` from `memory`.
+    /// Reads the logits `(image, class)` from `memory`; no classes where the last layer does not yield logits.
     pub fn logits(&self, memory: &Memory) -> Array2<i64> {
         let last = self.layers.last().expect("a schedule has layers");
-        let y = last.command.y;
-        Array2::from_shape_fn((self.images, last.co), |(i, c)| {
+        let (y, classes) = (last.command.y, if last.output.is_none() { last.co } else { 0 });
+        Array2::from_shape_fn((self.images, classes), |(i, c)| {
             let at = y.base as usize + i * y.image_pitch as usize + c * self.config.bus_bytes();
             bits::field(&memory.bytes[at..], 0, 64, true)
         })

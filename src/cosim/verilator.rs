@@ -1,0 +1,101 @@
+//! From Verilog to a program that simulates it: Verilator, once for each content.
+
+use super::cache::Cache;
+use super::tools;
+use crate::config::ArrayConfig;
+use crate::hw::emit::Module;
+use crate::{Error, Result, store};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The bench around the model: name and text.
+pub const HARNESS: [(&str, &str); 2] = [
+    ("main.cpp", include_str!("../../sim/main.cpp")),
+    ("axi_memory.h", include_str!("../../sim/axi_memory.h")),
+];
+
+/// Verilator's options, measured on arrays of 8×8 to 32×32.
+const FLAGS: [&str; 13] = [
+    "--cc",
+    "--exe",
+    "--build",
+    "--top-module",
+    "accelerator",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    "--output-split",
+    "5000",
+];
+
+/// Verilator's makefile appends OPT_FAST to all other flags, and its default is -Os.
+const OPTIMIZE: &str = "OPT_FAST=\"-O3 -march=native -mprefer-vector-width=256\"";
+
+/// A simulator of one design point.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    /// The program; `sim/main.cpp` lists its options.
+    pub program: PathBuf,
+    /// Hash of everything that it was made from.
+    pub key: String,
+}
+
+/// Builds the simulator of `modules`, the Verilog of `config`, or finds it in `cache`; `traced` ones can write
+/// waveforms and are slower.
+pub fn build(modules: &[Module], config: &ArrayConfig, traced: bool, cache: &Cache) -> Result<Simulator> {
+    let arguments = arguments(modules, config, traced);
+    let mut parts: Vec<Vec<u8>> =
+        vec![tools::version("verilator")?.into(), tools::version("g++")?.into(), processor()];
+    parts.extend(arguments.iter().map(|a| a.clone().into()));
+    parts.extend(modules.iter().map(|m| m.text.clone().into()));
+    parts.extend(HARNESS.iter().map(|h| h.1.into()));
+    let key = format!("verilator-{}", &store::digest(&parts)[..32]);
+    let program = cache.path(&key);
+    if program.is_file() {
+        return Ok(Simulator { program, key });
+    }
+    let work = cache.workspace()?;
+    let put = |name: &str, text: &str| {
+        let path = work.path().join(name);
+        fs::write(&path, text).map_err(Error::io(&path))
+    };
+    HARNESS.iter().try_for_each(|(name, text)| put(name, text))?;
+    modules.iter().try_for_each(|m| put(&format!("{}.v", m.name), &m.text))?;
+    compile(&arguments, work.path(), &cache.path(&format!("{key}.log")))?;
+    let program = cache.keep(&work.path().join("obj_dir/Vaccelerator"), &key)?;
+    Ok(Simulator { program, key })
+}
+
+/// Runs Verilator in `folder`; what it says stays in `log` if it fails.
+fn compile(arguments: &[String], folder: &Path, log: &Path) -> Result<()> {
+    let output = tools::call("verilator", arguments, Some(folder))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stderr, output.stdout].concat();
+    store::write_atomic(log, &text)?;
+    let reason = format!("{} (log: {})", tools::first_error(&text), log.display());
+    Err(Error::ToolFailed { tool: "verilator".into(), reason })
+}
+
+fn arguments(modules: &[Module], config: &ArrayConfig, traced: bool) -> Vec<String> {
+    let mut arguments: Vec<String> = FLAGS.map(String::from).into();
+    arguments.extend(["--output-split-cfuncs", "500", "-MAKEFLAGS", OPTIMIZE, "-j", "2"].map(String::from));
+    arguments.extend(["-CFLAGS".into(), format!("-std=c++17 -DBUS_BITS={}", config.bus_bits)]);
+    if traced {
+        arguments.push("--trace".into());
+    }
+    arguments.extend(modules.iter().map(|m| format!("{}.v", m.name)));
+    arguments.push("main.cpp".into());
+    arguments
+}
+
+/// What -march=native depends on.
+fn processor() -> Vec<u8> {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = |line: &&str| line.starts_with("flags") || line.starts_with("model name");
+    text.lines().filter(named).take(2).collect::<Vec<_>>().join("\n").into()
+}
