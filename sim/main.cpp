@@ -180,7 +180,6 @@ class Bench {
     void reset() {
         top_->rst_n = 0;
         top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_arvalid = 0;
-        top_->s_axil_awprot = top_->s_axil_arprot = 0;
         top_->s_axil_bready = top_->s_axil_rready = 1;
         for (int i = 0; i < 8; i++) cycle();
         top_->rst_n = 1;
