@@ -1,18 +1,20 @@
 //! `vgg2rtl eval`: accuracy of a model on labelled images, and agreement with its float model.
 
+use super::design::Design;
+use super::simulation::Simulation;
 use super::{images, table};
 use clap::ValueEnum;
 use std::path::PathBuf;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::net::Header;
-use vgg2rtl::quantize::{Executor, Score, fake, golden_logits};
+use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes};
 use vgg2rtl::{Error, Result};
 
 /// Measure a model: accuracy, top-5, confusion, agreement with float, speed.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Model file: float for `--engine float`, integer for `--engine golden` and `fake`.
+    /// Model file: float for `--engine float`, integer for the others.
     model: PathBuf,
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; the test part where there is one.
     #[arg(long, value_name = "DATA")]
@@ -29,6 +31,10 @@ pub struct Args {
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    design: Design,
+    #[command(flatten)]
+    simulation: Simulation,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -39,6 +45,8 @@ enum Engine {
     Golden,
     /// The graph that quantization-aware training trains, in evaluation mode: the golden model's integers.
     Fake,
+    /// The accelerator's Verilog in Verilator, from start to interrupt.
+    Rtl,
 }
 
 /// Runs the verb.
@@ -62,6 +70,16 @@ pub fn run(args: &Args) -> Result<()> {
             let model = IntModel::load(&args.model)?;
             let outputs = model.shapes().last().map_or(0, |s| s.len());
             measure(args, &model.header, outputs, &|x| fake::logits(&model, x), reference.as_ref())
+        }
+        Engine::Rtl => {
+            let model = IntModel::load(&args.model)?;
+            let outputs = model.shapes().last().map_or(0, |s| s.len());
+            let prepared = args.simulation.prepare(&model, &args.design)?;
+            let network = args.simulation.network(&prepared);
+            let logits = |x: &ndarray::Array4<f32>| {
+                Ok(network.logits(input_codes(&model, x).view())?.mapv(|v| v as f64))
+            };
+            measure(args, &model.header, outputs, &logits, reference.as_ref())
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use super::progress;
 use ndarray::Array4;
-use vgg2rtl::Result;
+use std::path::Path;
 use vgg2rtl::float::DataSet;
+use vgg2rtl::int::{IntModel, random};
 use vgg2rtl::net::Header;
+use vgg2rtl::quantize::input_codes;
+use vgg2rtl::{Error, Result};
 
 /// Input values that a batch holds at most.
 const BATCH_VALUES: usize = 1 << 20;
@@ -30,4 +33,16 @@ pub fn batches<'a>(
         bar.inc(part.len() as u64);
         Ok((batch, part.iter().map(|&i| data.label(i)).collect()))
     })
+}
+
+/// Codes of `count` images spread evenly over `data`; random ones where there is no data.
+pub fn codes(model: &IntModel, data: Option<&Path>, count: usize, seed: u64) -> Result<Array4<i32>> {
+    let Some(path) = data else { return Ok(random::images(model, count, seed)) };
+    let mut data = DataSet::open(path)?;
+    data.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
+    if count > data.len() {
+        return Err(Error::usage("--images", format!("{count} images, there are {}", data.len())));
+    }
+    let indices = (0..count).map(|i| i * data.len() / count);
+    Ok(input_codes(model, &data.batch(indices, &model.header)?))
 }

@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 use vgg2rtl::Result;
 
 mod bench;
+mod cosim;
 mod demo;
+mod design;
 mod doctor;
 mod eval;
 mod export;
@@ -13,6 +15,7 @@ mod import;
 mod inspect;
 mod progress;
 mod quantize;
+mod simulation;
 mod table;
 mod train;
 
@@ -27,9 +30,10 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Bench(bench::Args),
+    Cosim(Box<cosim::Args>),
     Demo(demo::Args),
     Doctor(doctor::Args),
-    Eval(eval::Args),
+    Eval(Box<eval::Args>),
     Export(export::Args),
     Import(Box<import::Args>),
     Inspect(inspect::Args),
@@ -41,6 +45,7 @@ enum Verb {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Bench(args) => bench::run(&args),
+        Verb::Cosim(args) => cosim::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),

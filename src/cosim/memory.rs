@@ -159,7 +159,9 @@ impl<'a> AxiMemory<'a> {
             if let Some(burst) = self.reads.front_mut() {
                 (burst.address, burst.beats) = (burst.address + bus, burst.beats - 1);
             }
-            self.reads.pop_front_if(|b| b.beats == 0);
+            if self.reads.front().is_some_and(|b| b.beats == 0) {
+                self.reads.pop_front();
+            }
         }
         if let Some((word, last)) = seen.w.filter(|_| self.offers.wready) {
             self.write(&word, last);

@@ -42,6 +42,8 @@ pub mod drain;
 pub mod host;
 pub mod load;
 pub mod memory;
+mod verilog;
 
 pub use self::accelerator::Accelerator;
 pub use self::core::ComputeCore;
+pub use verilog::{hash, verilog};

@@ -285,7 +285,7 @@ mod tests {
         };
         let fits =
             |n: &usize| config.block().is_multiple_of(*n) && n * config.act_bits as usize <= config.bus_bits;
-        config.requantizers = (1..=config.block()).filter(fits).last().unwrap();
+        config.requantizers = (1..=config.block()).rev().find(fits).unwrap();
         config.fold_channels = rng.random_range(0..=4);
         config
     }

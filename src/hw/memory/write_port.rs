@@ -522,7 +522,8 @@ mod tests {
         assert!(rig.port.block.quiet_o.val() && !rig.port.block.idle_o.val() && rig.memory.is_idle());
         // Reset, and a clean run.
         rig.port.block.stop_i.next = false;
-        (rig.runs.clear(), rig.beats.clear());
+        rig.runs.clear();
+        rig.beats.clear();
         rig.cycle(false, &mut rng);
         rig.run(1 << 15, 50, &mut rng);
         rig.finish(&mut rng);

@@ -1,0 +1,136 @@
+//! Options that choose a design point, shared by the verbs that need one.
+
+use std::path::{Path, PathBuf};
+use vgg2rtl::config::{ArrayConfig, Requantize};
+use vgg2rtl::int::IntModel;
+use vgg2rtl::schedule::fit;
+use vgg2rtl::{Error, Result};
+
+/// The design point: a preset or an array's size, widths from the model, and single numbers that replace them.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Design point")]
+pub struct Design {
+    /// Named design point: tiny, ecp5-85k, 16x16 or zcu102 [default: 16x16].
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    preset: Option<String>,
+    /// Design point as JSON; nothing of it follows from the model.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Rows and columns of the array; the rest as in the preset that is nearest in size.
+    #[arg(long, value_name = "ROWSxCOLS", value_parser = array)]
+    array: Option<(usize, usize)>,
+    /// Bits of the AXI data bus: 64, 128, 256 or 512.
+    #[arg(long, value_name = "BITS")]
+    bus: Option<usize>,
+    /// Bits of a weight [default: what the model needs].
+    #[arg(long, value_name = "BITS")]
+    weight_bits: Option<u32>,
+    /// Bits of an activation [default: what the model needs].
+    #[arg(long, value_name = "BITS")]
+    act_bits: Option<u32>,
+    /// Bits of an accumulator [default: proven from the model].
+    #[arg(long, value_name = "BITS")]
+    acc_bits: Option<u32>,
+    /// Words of each activation lane.
+    #[arg(long, value_name = "WORDS")]
+    act_depth: Option<usize>,
+    /// Words of each weight lane.
+    #[arg(long, value_name = "WORDS")]
+    weight_depth: Option<usize>,
+    /// Positions of an accumulator bank.
+    #[arg(long, value_name = "WORDS")]
+    acc_depth: Option<usize>,
+    /// Accumulators requantized per cycle.
+    #[arg(long, value_name = "LANES")]
+    requantizers: Option<usize>,
+    /// Requantization: scale or pow2 [default: pow2 where the model allows it].
+    #[arg(long, value_name = "MODE", value_parser = requantize)]
+    requantize: Option<Requantize>,
+    /// Most channels of a folded first layer; 0 leaves the folding block out.
+    #[arg(long, value_name = "CHANNELS")]
+    fold: Option<usize>,
+    /// Longest row that the folding block holds.
+    #[arg(long, value_name = "PIXELS")]
+    fold_width: Option<usize>,
+}
+
+fn array(text: &str) -> std::result::Result<(usize, usize), String> {
+    let (rows, cols) = text.split_once(['x', '×']).ok_or("needs rows and columns, as in 16x16")?;
+    let number = |t: &str| t.parse::<usize>().map_err(|e| format!("{t:?}: {e}"));
+    Ok((number(rows)?, number(cols)?))
+}
+
+fn requantize(text: &str) -> std::result::Result<Requantize, String> {
+    match text {
+        "scale" => Ok(Requantize::Scale),
+        "pow2" => Ok(Requantize::Pow2),
+        _ => Err("scale or pow2".into()),
+    }
+}
+
+impl Design {
+    /// The design point for `model`, validated.
+    pub fn config(&self, model: &IntModel) -> Result<ArrayConfig> {
+        let mut config = match &self.config {
+            Some(path) => read(path)?,
+            None => fit(model, &self.base()?),
+        };
+        self.replace(&mut config);
+        if self.requantizers.is_none() && self.config.is_none() {
+            config.requantizers = most_requantizers(&config);
+        }
+        let needed = config.psum_bits();
+        if self.acc_bits.is_none() && self.config.is_none() {
+            config.acc_bits = config.acc_bits.max(needed);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The preset, or the one that is nearest in size to --array.
+    fn base(&self) -> Result<ArrayConfig> {
+        let nearest = match self.array.map_or(256, |(rows, cols)| rows * cols) {
+            0..=31 => "tiny",
+            32..=127 => "ecp5-85k",
+            128..=511 => "16x16",
+            _ => "zcu102",
+        };
+        let mut base = ArrayConfig::preset(self.preset.as_deref().unwrap_or(nearest))?;
+        if let Some((rows, cols)) = self.array {
+            (base.rows, base.cols) = (rows, cols);
+            base.weight_depth = base.weight_depth.max((2 * rows).next_power_of_two());
+        }
+        Ok(base)
+    }
+
+    fn replace(&self, config: &mut ArrayConfig) {
+        fn set<T: Copy>(to: &mut T, by: Option<T>) {
+            *to = by.unwrap_or(*to);
+        }
+        set(&mut config.rows, self.array.map(|a| a.0));
+        set(&mut config.cols, self.array.map(|a| a.1));
+        set(&mut config.bus_bits, self.bus);
+        set(&mut config.weight_bits, self.weight_bits);
+        set(&mut config.act_bits, self.act_bits);
+        set(&mut config.acc_bits, self.acc_bits);
+        set(&mut config.act_depth, self.act_depth);
+        set(&mut config.weight_depth, self.weight_depth);
+        set(&mut config.acc_depth, self.acc_depth);
+        set(&mut config.requantizers, self.requantizers);
+        set(&mut config.requantize, self.requantize);
+        set(&mut config.fold_channels, self.fold);
+        set(&mut config.fold_width, self.fold_width);
+    }
+}
+
+/// As many requantizers as the configuration has, or the most below that which block and bus allow.
+fn most_requantizers(config: &ArrayConfig) -> usize {
+    let fits =
+        |n: &usize| config.block().is_multiple_of(*n) && n * config.act_bits as usize <= config.bus_bits;
+    (1..=config.requantizers).rev().find(fits).unwrap_or(1)
+}
+
+fn read(path: &Path) -> Result<ArrayConfig> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    serde_json::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string()))
+}

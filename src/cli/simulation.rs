@@ -1,0 +1,103 @@
+//! Options of simulated runs, shared by the verbs that simulate Verilog.
+
+use super::design::Design;
+use std::path::PathBuf;
+use std::time::Instant;
+use vgg2rtl::config::ArrayConfig;
+use vgg2rtl::cosim::{self, Cache, MemoryOptions, Network, Simulator};
+use vgg2rtl::int::IntModel;
+use vgg2rtl::schedule::{Schedule, schedule};
+use vgg2rtl::{Error, Result, hw};
+
+/// The simulator and the memory around the accelerator.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Simulation")]
+pub struct Simulation {
+    /// Simulators that run at a time; one a core by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Images of a run.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: usize,
+    /// Cycles from an address to its first word.
+    #[arg(long, value_name = "CYCLES", default_value_t = 20)]
+    latency: u64,
+    /// Share of cycles in which a channel of the memory stalls.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=90))]
+    stall_percent: u32,
+    /// Everything random follows from it.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Folder of built simulators and finished results [default: vgg2rtl in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Simulate again what the cache has results of.
+    #[arg(long)]
+    rerun: bool,
+}
+
+/// Everything that a verb needs to simulate a model.
+pub struct Prepared {
+    /// Design point.
+    pub config: ArrayConfig,
+    /// Program and memory image.
+    pub schedule: Schedule,
+    cache: Cache,
+    simulator: Simulator,
+    modules: Vec<hw::emit::Module>,
+    /// Seconds that the simulator took to build, or to be found.
+    pub build_seconds: f64,
+}
+
+impl Simulation {
+    /// Schedules `model`, emits the Verilog of its design point and builds the simulator.
+    pub fn prepare(&self, model: &IntModel, design: &Design) -> Result<Prepared> {
+        let config = design.config(model)?;
+        let schedule = schedule(model, &config, self.batch)?;
+        let cache = Cache::open(self.cache.as_deref())?;
+        let start = Instant::now();
+        let modules = hw::verilog(&config)?;
+        let simulator = cosim::build(&modules, &config, false, &cache)?;
+        let build_seconds = start.elapsed().as_secs_f64();
+        Ok(Prepared { config, schedule, cache, simulator, modules, build_seconds })
+    }
+
+    /// The network of `prepared` under these options.
+    pub fn network<'a>(&self, prepared: &'a Prepared) -> Network<'a> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Network {
+            simulator: &prepared.simulator,
+            schedule: &prepared.schedule,
+            cache: &prepared.cache,
+            memory: self.memory(),
+            jobs: self.jobs.map_or(cores, usize::from),
+            resume: !self.rerun,
+        }
+    }
+
+    /// External memory.
+    pub fn memory(&self) -> MemoryOptions {
+        MemoryOptions {
+            latency: self.latency,
+            stall_percent: self.stall_percent,
+            seed: self.seed,
+            ..MemoryOptions::default()
+        }
+    }
+
+    /// Refuses numbers of images that are not whole runs.
+    pub fn check_images(&self, images: usize) -> Result<()> {
+        if images == 0 || !images.is_multiple_of(self.batch.max(1)) {
+            let reason = format!("{images} images are no whole runs of {}", self.batch);
+            return Err(Error::usage("--images", reason));
+        }
+        Ok(())
+    }
+}
+
+impl Prepared {
+    /// A simulator of the same Verilog that can write waveforms.
+    pub fn traced(&self) -> Result<Simulator> {
+        cosim::build(&self.modules, &self.config, true, &self.cache)
+    }
+}
