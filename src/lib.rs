@@ -13,6 +13,7 @@
 //! | [`export`] | `IntModel` | QDQ ONNX | `float`, `int` |
 //! | [`hw`] | [`config::ArrayConfig`] | circuits and their Verilog | - |
 //! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
+//! | [`bundle`] | Verilog, program, trace | a folder that stands alone | `int`, `schedule`, `hw` |
 //! | [`cosim`] | Verilog, program | trace of the simulated hardware | `int`, `schedule`, `hw` |
 //!
 //! Every module may use the first two rows. `tests/layering.rs` enforces the table.
@@ -31,6 +32,7 @@ pub mod int;
 pub mod quantize;
 pub mod schedule;
 
+pub mod bundle;
 pub mod cosim;
 pub mod hw;
 

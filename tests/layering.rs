@@ -17,13 +17,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("export", &["float", "int"]),
     ("schedule", &["int"]),
     ("hw", &[]),
+    ("bundle", &["int", "schedule", "hw"]),
     ("cosim", &["int", "schedule", "hw"]),
     ("explore", &["int", "schedule", "hw", "cosim", "quantize"]),
 ];
 const COMMON: &[&str] = &["arith", "config", "error", "net", "store"];
 
 /// Stages in which no real number exists.
-const INTEGERS_ONLY: &[&str] = &["int", "schedule", "hw", "cosim"];
+const INTEGERS_ONLY: &[&str] = &["int", "schedule", "hw", "bundle", "cosim"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -10,6 +10,7 @@ mod design;
 mod doctor;
 mod eval;
 mod export;
+mod generate;
 mod images;
 mod import;
 mod inspect;
@@ -35,6 +36,7 @@ enum Verb {
     Doctor(doctor::Args),
     Eval(Box<eval::Args>),
     Export(export::Args),
+    Generate(Box<generate::Args>),
     Import(Box<import::Args>),
     Inspect(inspect::Args),
     Quantize(Box<quantize::Args>),
@@ -50,6 +52,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),
         Verb::Export(args) => export::run(&args),
+        Verb::Generate(args) => generate::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Inspect(args) => inspect::run(&args),

@@ -12,7 +12,7 @@ mod tiling;
 
 pub use fit::fit;
 pub use layout::Layout;
-pub use memory::Memory;
+pub use memory::{Memory, Region};
 pub use tiling::Tiling;
 
 use crate::config::{ArrayConfig, Requantize};

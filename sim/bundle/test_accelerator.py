@@ -1,0 +1,65 @@
+"""The accelerator as an AXI client of cocotbext-axi: needs `pip install cocotb==2.1.0 cocotbext-axi==0.1.28` and Icarus.
+
+python3 sim/test_accelerator.py
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
+
+BUNDLE = Path(__file__).resolve().parent.parent
+DESIGN = json.loads((BUNDLE / "design.json").read_text())
+CONTROL, STATUS, READ_LIMIT, WRITE_BASE, WRITE_LIMIT = 0x00, 0x04, 0x08, 0x0C, 0x10
+PERIOD_NS = 10
+
+
+@cocotb.test()
+async def the_network_runs_from_start_to_interrupt(dut):
+    base, limit = DESIGN["write_base"], DESIGN["write_limit"]
+    cocotb.start_soon(Clock(dut.clk, PERIOD_NS, unit="ns").start())
+    dut.rst_n.value = 0
+    host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst_n, reset_active_level=False)
+    memory = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=limit)
+    memory.write(0, (BUNDLE / "data/image.bin").read_bytes())
+    await ClockCycles(dut.clk, 8)
+    dut.rst_n.value = 1
+    await ClockCycles(dut.clk, 2)
+
+    await host.write_dword(READ_LIMIT, limit)
+    await host.write_dword(WRITE_BASE, base)
+    await host.write_dword(WRITE_LIMIT, limit)
+    await host.write_dword(CONTROL, 1)
+    await with_timeout(RisingEdge(dut.irq), PERIOD_NS * DESIGN["max_cycles"], "ns")
+    status = await host.read_dword(STATUS)
+    assert status >> 8 & 0xFF == 0, f"the accelerator reports error {status >> 8 & 0xFF}"
+
+    expected = (BUNDLE / "data/expected.bin").read_bytes()
+    found = bytes(memory.read(base, limit - base))
+    wrong = [i for i, (a, b) in enumerate(zip(expected, found)) if a != b]
+    assert not wrong, f"{len(wrong)} bytes differ, the first at {base + wrong[0]:#x}"
+
+
+def main():
+    from cocotb_tools.runner import get_results, get_runner
+
+    runner = get_runner("icarus")
+    sources = [BUNDLE / line for line in (BUNDLE / "rtl/files.f").read_text().split()]
+    top = {"hdl_toplevel": "cocotb_top", "build_dir": BUNDLE / "build/cocotb"}
+    runner.build(
+        sources=[*sources, BUNDLE / "sim/cocotb_top.sv"],
+        parameters={"BUS_BITS": DESIGN["configuration"]["bus_bits"]},
+        timescale=("1ns", "1ps"),
+        **top,
+    )
+    results = runner.test(test_module="test_accelerator", test_dir=BUNDLE / "sim", **top)
+    tests, failures = get_results(results)
+    sys.exit(0 if tests and not failures else 1)
+
+
+if __name__ == "__main__":
+    main()

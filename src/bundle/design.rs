@@ -1,0 +1,119 @@
+//! What a program needs to know of a bundle: `design.json`, and the same for make.
+
+use super::Bundle;
+use crate::config::ArrayConfig;
+use crate::hw;
+use crate::schedule::cycles::{self, MemoryTiming};
+use serde::Serialize;
+use std::path::Path;
+
+/// Name of the description.
+pub const FILE: &str = "design.json";
+const FORMAT: &str = "vgg2rtl-bundle";
+
+/// The memory that the cycles of the description are for.
+const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
+
+#[derive(Serialize)]
+struct Design<'a> {
+    format: &'a str,
+    version: u32,
+    tool: String,
+    configuration_hash: String,
+    configuration: &'a ArrayConfig,
+    on_chip_memory_bits: usize,
+    model: &'a str,
+    images: usize,
+    /// Registers READ_LIMIT, WRITE_BASE, WRITE_LIMIT.
+    read_limit: usize,
+    write_base: usize,
+    write_limit: usize,
+    max_cycles: u64,
+    regions: Vec<Region<'a>>,
+    layers: Vec<Layer<'a>>,
+}
+
+#[derive(Serialize)]
+struct Region<'a> {
+    name: &'a str,
+    address: u32,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Layer<'a> {
+    name: &'a str,
+    channels: usize,
+    macs: u64,
+    /// Cycles of the closed-form model, latency 20, 10 % stalls.
+    model_cycles: u64,
+    /// Output: first byte, and bytes from row to row, block to block, image to image.
+    address: u32,
+    row_pitch: u32,
+    plane_pitch: u32,
+    image_pitch: u32,
+    /// Channels of a block, and bits of an element; logits are 64 bits in a word of the bus each.
+    block: usize,
+    bits: u32,
+}
+
+/// Whether `path` describes a bundle.
+pub fn is_bundle(path: &Path) -> bool {
+    let json = std::fs::read(path).ok().and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
+    json.is_some_and(|json| json["format"] == FORMAT)
+}
+
+impl Bundle<'_> {
+    pub(super) fn design(&self) -> String {
+        let schedule = self.schedule;
+        let window = schedule.write_window();
+        let regions = schedule.memory.regions.iter();
+        let layers =
+            schedule.layers.iter().zip(cycles::estimate(schedule, MEMORY)).map(|(l, cycles)| Layer {
+                name: &l.name,
+                channels: l.co,
+                macs: l.macs,
+                model_cycles: cycles.total,
+                address: l.command.y.base,
+                row_pitch: l.command.y.row_pitch,
+                plane_pitch: l.command.y.plane_pitch,
+                image_pitch: l.command.y.image_pitch,
+                block: schedule.config.block(),
+                bits: l.output.map_or(64, |layout| layout.bits),
+            });
+        let design = Design {
+            format: FORMAT,
+            version: 1,
+            tool: format!("vgg2rtl {}", env!("CARGO_PKG_VERSION")),
+            configuration_hash: hw::hash(&schedule.config),
+            configuration: &schedule.config,
+            on_chip_memory_bits: schedule.config.memory_bits(),
+            model: &self.model.header.name,
+            images: schedule.images,
+            read_limit: window.end,
+            write_base: window.start,
+            write_limit: window.end,
+            max_cycles: self.max_cycles,
+            regions: regions.map(|r| Region { name: &r.name, address: r.base, bytes: r.bytes }).collect(),
+            layers: layers.collect(),
+        };
+        serde_json::to_string_pretty(&design).expect("a design is plain data") + "\n"
+    }
+
+    /// What the benches need, name and value.
+    pub(super) fn numbers(&self) -> [(&'static str, u64); 6] {
+        let (schedule, window) = (self.schedule, self.schedule.write_window());
+        [
+            ("BUS_BITS", schedule.config.bus_bits as u64),
+            ("WEIGHTS_AT", schedule.layers[0].command.weights.into()),
+            ("MAPS_AT", schedule.memory.region("input").base.into()),
+            ("WRITE_BASE", window.start as u64),
+            ("WRITE_LIMIT", window.end as u64),
+            ("MAX_CYCLES", self.max_cycles),
+        ]
+    }
+
+    pub(super) fn make_variables(&self) -> String {
+        self.numbers().map(|(name, value)| format!("{name} := {value}\n")).concat()
+    }
+}

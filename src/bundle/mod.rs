@@ -1,0 +1,136 @@
+//! A folder that holds an accelerator, a network for it and everything to check it, and needs nothing of this program.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `README.md` | registers, memory map, how to run the benches |
+//! | `design.json` | configuration, regions, layers |
+//! | `rtl/` | Verilog, one module a file; `files.f` lists them, children first |
+//! | `accelerator.core` | FuseSoC: lint and simulation |
+//! | `data/` | memory image, program, golden trace, bytes that a run must write |
+//! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
+//!
+//! It is written under a temporary name and renamed. The same input gives the same bytes.
+
+mod core_file;
+mod design;
+mod readme;
+
+use crate::hw::emit::Module;
+use crate::int::{IntModel, Trace};
+use crate::schedule::Schedule;
+use crate::{Error, Result};
+use ndarray::ArrayView4;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// What goes into a bundle.
+pub struct Bundle<'a> {
+    /// The network.
+    pub model: &'a IntModel,
+    /// Its program and memory image.
+    pub schedule: &'a Schedule,
+    /// The Verilog of the schedule's design point, the top last.
+    pub modules: &'a [Module],
+    /// Input codes of one run.
+    pub codes: ArrayView4<'a, i32>,
+    /// What the golden model gives for them.
+    pub trace: &'a Trace,
+    /// Cycles after which the benches give up.
+    pub max_cycles: u64,
+}
+
+/// Files that are the same in every bundle.
+const BENCHES: [(&str, &str); 6] = [
+    ("Makefile", include_str!("../../sim/bundle/Makefile")),
+    ("sim/tb.v", include_str!("../../sim/bundle/tb.v")),
+    ("sim/cocotb_top.sv", include_str!("../../sim/bundle/cocotb_top.sv")),
+    ("sim/test_accelerator.py", include_str!("../../sim/bundle/test_accelerator.py")),
+    ("sim/main.cpp", include_str!("../../sim/main.cpp")),
+    ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
+];
+
+/// Writes `bundle` as the folder `to`, in the place of an older bundle if one is there.
+///
+/// Fails where `to` is anything else than an empty folder or a bundle.
+pub fn write(bundle: &Bundle, to: &Path) -> Result<()> {
+    check_replaceable(to)?;
+    let parent = match to.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(Error::io(parent))?;
+    let work = tempfile::Builder::new().prefix(".bundle-").tempdir_in(parent).map_err(Error::io(parent))?;
+    let fresh = work.path().join("fresh");
+    bundle.write_files(&fresh)?;
+    replace(&fresh, to, &work)
+}
+
+/// Whether `to` may be overwritten.
+fn check_replaceable(to: &Path) -> Result<()> {
+    let Ok(mut entries) = fs::read_dir(to) else {
+        return if to.exists() { Err(Error::bad_file(to, "is not a folder")) } else { Ok(()) };
+    };
+    if entries.next().is_some() && !design::is_bundle(&to.join(design::FILE)) {
+        return Err(Error::bad_file(to, "is neither empty nor a bundle; choose another folder"));
+    }
+    Ok(())
+}
+
+/// Moves `fresh` to `to`; what was there ends in `work`, which is removed.
+fn replace(fresh: &Path, to: &Path, work: &TempDir) -> Result<()> {
+    if to.exists() {
+        fs::rename(to, work.path().join("old")).map_err(Error::io(to))?;
+    }
+    fs::rename(fresh, to).map_err(Error::io(to))
+}
+
+impl Bundle<'_> {
+    fn write_files(&self, folder: &Path) -> Result<()> {
+        for part in ["rtl", "data", "sim"] {
+            let path = folder.join(part);
+            fs::create_dir_all(&path).map_err(Error::io(&path))?;
+        }
+        let put = |name: &str, bytes: &[u8]| {
+            let path: PathBuf = folder.join(name);
+            fs::write(&path, bytes).map_err(Error::io(&path))
+        };
+        for module in self.modules {
+            put(&self.rtl(module), module.text.as_bytes())?;
+        }
+        let list: String = self.modules.iter().map(|m| self.rtl(m) + "\n").collect();
+        put("rtl/files.f", list.as_bytes())?;
+        for (name, text) in BENCHES {
+            put(name, text.as_bytes())?;
+        }
+        let mut memory = self.schedule.memory.clone();
+        self.schedule.put_images(&mut memory, self.codes);
+        put("data/image.bin", &memory.bytes[..self.schedule.write_window().start])?;
+        put("data/expected.bin", &self.schedule.expected(self.trace))?;
+        put("data/program.hex", self.program().as_bytes())?;
+        self.trace.save(&folder.join("data/golden.safetensors"), self.model, self.codes)?;
+        put(design::FILE, self.design().as_bytes())?;
+        put("design.mk", self.make_variables().as_bytes())?;
+        put("accelerator.core", self.core_file().as_bytes())?;
+        put("README.md", self.readme().as_bytes())
+    }
+
+    /// Where the text of `module` lies.
+    fn rtl(&self, module: &Module) -> String {
+        format!("rtl/{}.v", module.name)
+    }
+
+    /// The program as words of 32 bits, for people and `$readmemh`.
+    fn program(&self) -> String {
+        let mut text = String::new();
+        for layer in &self.schedule.layers {
+            text += &format!("// {}\n", layer.name);
+            let words: Vec<String> = layer.command.encode().iter().map(|w| format!("{w:08x}")).collect();
+            words.chunks(8).for_each(|line| text += &format!("{}\n", line.join(" ")));
+        }
+        text + "// end\n000000ff\n"
+    }
+}
+
+#[cfg(test)]
+mod tests;

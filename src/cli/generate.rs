@@ -1,0 +1,61 @@
+//! `vgg2rtl generate`: Verilog, program and benches of a model as a folder that stands alone.
+
+use super::design::Design;
+use super::images;
+use std::path::PathBuf;
+use vgg2rtl::bundle::{self, Bundle};
+use vgg2rtl::int::{Golden, IntModel};
+use vgg2rtl::schedule::cycles::{self, MemoryTiming};
+use vgg2rtl::schedule::schedule;
+use vgg2rtl::{Error, Result, hw};
+
+/// Write the accelerator's Verilog, the model's program and memory image, its golden trace and self-checking benches.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Integer model file.
+    model: PathBuf,
+    /// Folder to write; an older bundle is replaced.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Images of the run: CIFAR-10 binary, IDX, or a folder of pictures; random codes when left out.
+    #[arg(long, value_name = "DATA")]
+    data: Option<PathBuf>,
+    /// Images of the run.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    images: usize,
+    /// Chooses random codes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    design: Design,
+}
+
+/// Memory for which the benches' time limit is, and how much longer a run may take.
+const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
+const PATIENCE: u64 = 4;
+const SETUP: u64 = 20_000;
+
+/// Runs the verb.
+pub fn run(args: &Args) -> Result<()> {
+    if args.images == 0 {
+        return Err(Error::usage("--images", "0 images, at least one is needed"));
+    }
+    let model = IntModel::load(&args.model)?;
+    let config = args.design.config(&model)?;
+    let schedule = schedule(&model, &config, args.images)?;
+    let modules = hw::verilog(&config)?;
+    let codes = images::codes(&model, args.data.as_deref(), args.images, args.seed)?;
+    let trace = Golden::new(&model)?.trace(codes.view())?;
+    let cycles: u64 = cycles::estimate(&schedule, MEMORY).iter().map(|c| c.total).sum();
+    let bundle = Bundle {
+        model: &model,
+        schedule: &schedule,
+        modules: &modules,
+        codes: codes.view(),
+        trace: &trace,
+        max_cycles: PATIENCE * cycles + SETUP,
+    };
+    bundle::write(&bundle, &args.output)?;
+    println!("{}: {} modules, {} layers", args.output.display(), modules.len(), schedule.layers.len());
+    Ok(())
+}
