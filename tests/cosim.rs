@@ -1,0 +1,230 @@
+//! Co-simulation and bundles: the accelerator's Verilog in Verilator and Icarus. Without those tools nothing is tested,
+//! except where the environment variable CI is set.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+use vgg2rtl::config::ArrayConfig;
+use vgg2rtl::cosim::{Cache, Job, MemoryOptions, Network, Simulator, build, tools};
+use vgg2rtl::hw;
+use vgg2rtl::hw::emit::Module;
+use vgg2rtl::int::{Golden, IntModel, random};
+use vgg2rtl::net::{Op, Shape};
+use vgg2rtl::schedule::{Schedule, fit, schedule};
+
+fn present(program: &str) -> bool {
+    let present = tools::version(program).is_ok();
+    assert!(present || std::env::var_os("CI").is_none(), "{program} is missing");
+    present
+}
+
+/// Kept from run to run: entries are found by content.
+fn cache_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cosim")
+}
+
+fn cache() -> Cache {
+    Cache::open(Some(&cache_folder())).unwrap()
+}
+
+fn model() -> IntModel {
+    random::model(&random::Recipe {
+        input: Shape { c: 3, h: 9, w: 8 },
+        ops: vec![
+            Op::Conv { co: 6, pool: true },
+            Op::Conv { co: 9, pool: false },
+            Op::Dense { co: 7 },
+            Op::Dense { co: 5 },
+        ],
+        w: 5,
+        a: 6,
+        power_of_two: false,
+        per_channel: true,
+        seed: 3,
+    })
+}
+
+fn config() -> ArrayConfig {
+    let tiny = ArrayConfig { requantizers: 2, ..ArrayConfig::preset("tiny").unwrap() };
+    fit(&model(), &tiny)
+}
+
+fn simulator(cache: &Cache) -> Simulator {
+    build(&hw::verilog(&config()).unwrap(), &config(), false, cache).unwrap()
+}
+
+fn network<'a>(
+    simulator: &'a Simulator,
+    schedule: &'a Schedule,
+    cache: &'a Cache,
+    memory: MemoryOptions,
+) -> Network<'a> {
+    Network { simulator, schedule, cache, memory, jobs: 2, resume: false }
+}
+
+#[test]
+fn layers_and_chain_equal_the_golden_model_and_a_fault_is_seen() {
+    if !present("verilator") {
+        return;
+    }
+    let (model, cache) = (model(), cache());
+    let simulator = simulator(&cache);
+    let codes = random::images(&model, 4, 5);
+    let trace = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+    let words: usize = trace.activations.iter().map(|x| x.len()).sum::<usize>() + trace.logits.len();
+    let mut schedule = schedule(&model, &config(), 2).unwrap();
+    for (latency, stall_percent, seed) in [(0, 0, 1), (20, 10, 2), (3, 50, 3)] {
+        let memory = MemoryOptions { latency, stall_percent, seed, ..MemoryOptions::default() };
+        let network = network(&simulator, &schedule, &cache, memory);
+        let layers = network.layers(0..4, codes.view(), &trace, &|_| ()).unwrap();
+        let chain = network.chain(codes.view(), &trace, &|_| ()).unwrap();
+        for reports in [&layers, &chain] {
+            assert_eq!(reports.iter().map(|r| r.comparison.words).sum::<usize>(), words);
+            assert!(reports.iter().all(|r| r.comparison.mismatches == 0), "{reports:#?}");
+        }
+        for (layer, chained) in layers.iter().zip(&chain) {
+            assert_eq!(
+                (layer.macs, layer.weight_beats, layer.act_beats),
+                (chained.macs, chained.weight_beats, chained.act_beats)
+            );
+        }
+        assert_eq!(
+            network.logits(codes.slice(ndarray::s![..3, .., .., ..])).unwrap(),
+            trace.logits.slice(ndarray::s![..3, ..])
+        );
+    }
+    schedule.flip_weight(1);
+    let network = network(&simulator, &schedule, &cache, MemoryOptions::default());
+    let layers = network.layers(0..4, codes.view(), &trace, &|_| ()).unwrap();
+    let wrong: Vec<usize> = (0..4).filter(|&l| layers[l].comparison.mismatches > 0).collect();
+    assert_eq!(wrong, [1]);
+    assert!(layers[1].wrong_cycle.is_some() && layers[1].comparison.first.is_some());
+}
+
+#[test]
+fn counters_agree_with_the_memory_and_errors_are_named() {
+    if !present("verilator") {
+        return;
+    }
+    let (model, cache) = (model(), cache());
+    let simulator = simulator(&cache);
+    let schedule = schedule(&model, &config(), 1).unwrap();
+    let mut image = schedule.memory.clone();
+    schedule.put_images(&mut image, random::images(&model, 1, 1).view());
+    let names: Vec<&str> = model.layers.iter().map(|l| l.name.as_str()).collect();
+    let run = |memory: &MemoryOptions, max_cycles: u64| {
+        let job = Job {
+            schedule: &schedule,
+            image: &image.bytes,
+            expected: None,
+            memory,
+            max_cycles,
+            waveform: None,
+        };
+        simulator.run(&job, &cache).unwrap().0
+    };
+    let good = MemoryOptions::default();
+    let statistics = run(&good, 1_000_000);
+    statistics.check(&names).unwrap();
+    let end = statistics.commands.last().unwrap();
+    assert_eq!((statistics.weight_beats, statistics.act_beats), (end.weight_beats, end.act_beats));
+    assert_eq!(statistics.write_beats, end.write_beats);
+    let weights = schedule.layers[2].command.weights.into();
+    let bad = MemoryOptions { read_error_at: Some(weights), ..good.clone() };
+    let error = run(&bad, 1_000_000).check(&names).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert_eq!(error.to_string(), "fc3: error 3, memory answered a read with an error");
+    let hang = run(&good, 500).check(&names).unwrap_err().to_string();
+    assert!(hang.contains("no interrupt after 500 cycles"), "{hang}");
+}
+
+#[test]
+fn verilog_that_does_not_compile_leaves_a_log_and_no_simulator() {
+    if !present("verilator") {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let cache = Cache::open(Some(folder.path())).unwrap();
+    let modules =
+        [Module { name: "accelerator".into(), text: "module accelerator; nonsense endmodule\n".into() }];
+    let error = build(&modules, &config(), false, &cache).unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    let text = error.to_string();
+    assert!(text.contains("%Error: accelerator.v:1") && text.contains(".log"), "{text}");
+    let entries =
+        std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let entries: Vec<String> = entries.collect();
+    assert!(entries.len() == 1 && entries[0].ends_with(".log"), "{entries:?}");
+}
+
+fn vgg2rtl(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vgg2rtl")).args(arguments).output().unwrap()
+}
+
+fn saved(folder: &TempDir) -> String {
+    let path = folder.path().join("model.safetensors");
+    model().save(&path).unwrap();
+    path.to_str().unwrap().into()
+}
+
+#[test]
+fn the_verb_reports_and_fails_by_class() {
+    if !present("verilator") {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let (model, cache) = (saved(&folder), cache_folder());
+    let base = ["cosim", &model, "--preset", "tiny", "--cache", cache.to_str().unwrap()];
+    let passed = vgg2rtl(&[&base[..], &["--images", "2", "--json"]].concat());
+    assert!(passed.status.success(), "{}", String::from_utf8_lossy(&passed.stderr));
+    let json: Value = serde_json::from_slice(&passed.stdout).unwrap();
+    assert_eq!((&json["pass"], json["layers"].as_array().unwrap().len()), (&true.into(), 4));
+    assert_eq!(json["layers"][1]["layer"], "conv2");
+    let failed = vgg2rtl(&[&base[..], &["--chain", "--inject-fault"]].concat());
+    let text = String::from_utf8_lossy(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(4), "{text}");
+    assert!(
+        text.contains("layer conv2:") && text.contains("expected") && text.contains("--vcd conv2.vcd"),
+        "{text}"
+    );
+    for wrong in [
+        &["--layer", "none"][..],
+        &["--images", "3", "--batch", "2"],
+        &["--array", "1x1"],
+        &["--acc-bits", "99"],
+    ] {
+        assert_eq!(vgg2rtl(&[&base[..], wrong].concat()).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_bundle_checks_itself() {
+    if !present("verilator")
+        || !present("iverilog")
+        || Command::new("make").arg("--version").output().is_err()
+    {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let to = folder.path().join("bundle");
+    let generated = vgg2rtl(&["generate", &saved(&folder), "--preset", "tiny", "-o", to.to_str().unwrap()]);
+    assert!(generated.status.success(), "{}", String::from_utf8_lossy(&generated.stderr));
+    let make = |target: &str| {
+        let output = Command::new("make").arg(target).current_dir(&to).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    };
+    for target in ["verilator", "icarus"] {
+        let (passed, text) = make(target);
+        assert!(passed, "{target}: {text}");
+    }
+    let expected = to.join("data/expected.bin");
+    let mut bytes = std::fs::read(&expected).unwrap();
+    bytes[3] ^= 4;
+    std::fs::write(&expected, bytes).unwrap();
+    for target in ["verilator", "icarus"] {
+        let (passed, text) = make(target);
+        assert!(!passed, "{target} does not see a flipped bit: {text}");
+    }
+}
