@@ -6,6 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod check;
+
+pub use check::LONGEST;
+
 /// Kernel height and width of every convolution.
 pub const KERNEL: usize = 3;
 

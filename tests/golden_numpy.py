@@ -4,7 +4,7 @@
                                       execution of the trace's input codes
     golden_numpy.py fixtures FOLDER   writes small random models and their traces
 
-Needs numpy and safetensors. Exit code 4 and the first difference on a mismatch.
+Needs numpy only. Exit code 4 and the first difference on a mismatch.
 """
 
 import json
@@ -12,15 +12,36 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+
+DTYPES = {"I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
+
+
+def read(path):
+    """Metadata and int64 tensors of a safetensors file: the header's length, the header in JSON, the numbers."""
+    raw = Path(path).read_bytes()
+    start = 8 + int.from_bytes(raw[:8], "little")
+    head = json.loads(raw[8:start])
+    metadata = head.pop("__metadata__", {})
+    part = lambda t: np.frombuffer(raw[start:][slice(*t["data_offsets"])], DTYPES[t["dtype"]]).reshape(t["shape"])
+    return metadata, {name: part(t).astype(np.int64) for name, t in head.items()}
+
+
+def write(path, tensors, metadata):
+    """A safetensors file of the narrowest types."""
+    head, parts, at = {"__metadata__": metadata}, [], 0
+    for name, values in tensors.items():
+        kind = next(k for k in DTYPES if np.array_equal(values.astype(DTYPES[k]), values))
+        parts.append(values.astype(DTYPES[kind]).tobytes())
+        head[name] = {"dtype": kind, "shape": values.shape, "data_offsets": [at, at + len(parts[-1])]}
+        at += len(parts[-1])
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 8)
+    Path(path).write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
 
 
 def read_model(path):
-    with safe_open(path, framework="numpy") as file:
-        description = json.loads(file.metadata()["vgg2rtl"])
-        tensors = {name: file.get_tensor(name).astype(np.int64) for name in file.keys()}
-    return description, tensors
+    metadata, tensors = read(path)
+    return json.loads(metadata["vgg2rtl"]), tensors
 
 
 def convolve(x, weight):
@@ -73,13 +94,13 @@ def execute(model, codes):
 
 
 def compare(model_path, trace_path):
-    found = load_file(trace_path)
+    _, found = read(trace_path)
     want = execute(read_model(model_path), found["input"])
     if sorted(want) != sorted(found):
         print(f"{trace_path}: tensors {sorted(found)}, want {sorted(want)}")
         sys.exit(4)
     for name, values in want.items():
-        got = found[name].astype(np.int64)
+        got = found[name]
         if got.shape != values.shape:
             print(f"{trace_path}: {name}: shape {got.shape}, want {values.shape}")
             sys.exit(4)
@@ -141,13 +162,6 @@ def random_model(rng, w, a, pow2):
     return description, tensors
 
 
-def narrowest(values):
-    for kind in (np.int8, np.int16, np.int32):
-        if np.array_equal(values.astype(kind), values):
-            return values.astype(kind)
-    return values
-
-
 def fixtures(folder):
     rng = np.random.default_rng(20)
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,11 +170,8 @@ def fixtures(folder):
             model = random_model(rng, w, a, pow2)
             codes = rng.integers(-(2 ** (a - 1)), 2 ** (a - 1), (2, 3, 7, 6))
             stem = f"w{w}a{a}-{'pow2' if pow2 else 'scale'}"
-            tensors = {name: narrowest(values) for name, values in model[1].items()}
-            metadata = {"vgg2rtl": json.dumps(model[0])}
-            save_file(tensors, folder / f"{stem}.model.safetensors", metadata)
-            trace = {name: narrowest(values).copy() for name, values in execute(model, codes).items()}
-            save_file(trace, folder / f"{stem}.trace.safetensors")
+            write(folder / f"{stem}.model.safetensors", model[1], {"vgg2rtl": json.dumps(model[0])})
+            write(folder / f"{stem}.trace.safetensors", execute(model, codes), {})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ use vgg2rtl::net::Shape;
 
 #[path = "import/bad_input.rs"]
 mod bad_input;
+#[path = "import/mutate.rs"]
+mod mutate;
 #[path = "import/qdq.rs"]
 mod qdq;
 

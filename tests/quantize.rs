@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 fn models(name: &str) -> PathBuf {
@@ -89,13 +89,96 @@ fn python() -> String {
     std::env::var("VGG2RTL_PYTHON").unwrap_or_else(|_| "python3".into())
 }
 
+fn has_numpy() -> bool {
+    let numpy = Command::new(python()).args(["-c", "import numpy"]).output();
+    let found = numpy.is_ok_and(|o| o.status.success());
+    assert!(found || std::env::var_os("CI").is_none(), "python3 with numpy is missing");
+    if !found {
+        eprintln!("skipped: python3 with numpy is missing");
+    }
+    found
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The keys of docs/reports.md, which scripts may rely on.
+#[test]
+fn reports_keep_their_keys() {
+    let folder = TempDir::new().unwrap();
+    let (float, images, to) = (float(), images(), folder.path().join("int.safetensors"));
+    let base = ["quantize", path(&float), "--calib", path(&images), "--images", "16", "-o", path(&to)];
+    let report = json(&base);
+    let want = ["accumulator_bits", "biases_corrected", "calibration_images", "equalised", "method", "mode"];
+    assert_eq!(keys(&report), [&want[..], &["output", "per_channel", "tensors"]].concat());
+    let want = ["bits", "clipped", "layer", "levels", "range", "sqnr_db", "steps", "tensor"];
+    assert_eq!(keys(&report["tensors"][0]), want);
+    let found = eval(&to, "golden");
+    let want = ["accuracy", "agreement", "confusion", "engine", "images", "images_per_second", "labelled"];
+    assert_eq!(keys(&found), [&want[..], &["model", "top5"]].concat());
+    let counts = found["confusion"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    assert_eq!(counts.map(|n| n.as_u64().unwrap()).sum::<u64>(), 256);
+    assert_eq!(found["engine"], "golden");
+    let model = json(&["inspect", path(&to)]);
+    let want = ["input", "input_quantizer", "kind", "layers", "macs", "name", "weights"];
+    assert_eq!(keys(&model), want);
+    let want =
+        ["accumulator_bits", "accumulator_bits_by_type", "act_bits", "act_step", "co", "layer", "macs"];
+    let rest = ["op", "output", "pool", "weight_bits", "weight_levels", "weight_steps", "weights"];
+    assert_eq!(keys(&model["layers"][0]), [&want[..], &rest].concat());
+}
+
+/// Every layer's integers of the trained network, executed again in numpy from the model file alone.
+#[test]
+fn traces_equal_numpys() {
+    if !has_numpy() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (i, bits) in ["2", "3", "4", "5", "8", "12", "16"].into_iter().enumerate() {
+        for scale in ["free", "pow2"] {
+            let options = ["--weights", bits, "--acts", bits, "--ends", "2", "--scale", scale];
+            let int = quantized(&folder, &options);
+            let trace = at(&format!("{i}{scale}.trace.safetensors"));
+            let images = images();
+            let base = ["eval", path(&int), "--engine", "golden", "--data", path(&images), "--images", "5"];
+            json(&[&base[..], &["--trace", path(&trace)]].concat());
+            std::fs::rename(int, at(&format!("{i}{scale}.model.safetensors"))).unwrap();
+        }
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden_numpy.py");
+    let check = Command::new(python()).arg(script).arg("compare").arg(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&check.stdout) + String::from_utf8_lossy(&check.stderr);
+    assert!(said.contains("14 models, 238 tensors equal"), "{said}");
+}
+
+#[test]
+fn a_trace_needs_the_golden_model() {
+    let (float, images) = (float(), images());
+    let base = ["eval", path(&float), "--engine", "float", "--data", path(&images), "--trace", "never"];
+    let output = vgg2rtl(&base);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--trace: only --engine golden"));
+}
+
+/// Whoever reads the first line only is no reason to panic.
+#[test]
+fn a_reader_may_leave() {
+    let mut inspect = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+    let inspect = inspect.arg("inspect").arg(float()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut inspect = inspect.spawn().unwrap();
+    drop(inspect.stdout.take());
+    let output = inspect.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141));
+}
+
 /// The formulas again, in another language.
 #[test]
 fn integers_equal_numpys() {
-    let numpy = Command::new(python()).args(["-c", "import numpy"]).output();
-    if !numpy.is_ok_and(|o| o.status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "python3 with numpy is missing");
-        eprintln!("skipped: python3 with numpy is missing");
+    if !has_numpy() {
         return;
     }
     let folder = TempDir::new().unwrap();

@@ -4,7 +4,9 @@ use super::design::Design;
 use super::simulation::Simulation;
 use super::{images, table};
 use clap::ValueEnum;
-use std::path::PathBuf;
+use ndarray::{Axis, concatenate};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::net::Header;
@@ -28,6 +30,9 @@ pub struct Args {
     /// Images to use, spread evenly over DATA; all by default.
     #[arg(long, value_name = "N")]
     images: Option<usize>,
+    /// Write every layer's integers for the images used, with --engine golden.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -37,7 +42,8 @@ pub struct Args {
     simulation: Simulation,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Engine {
     /// The float network.
     Float,
@@ -54,6 +60,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.images == Some(0) {
         return Err(Error::usage("--images", "0 images, at least one is needed"));
     }
+    if args.trace.is_some() && args.engine != Engine::Golden {
+        return Err(Error::usage("--trace", "only --engine golden writes one"));
+    }
     let reference = args.float_model.as_deref().map(FloatModel::load).transpose()?;
     match args.engine {
         Engine::Float => {
@@ -64,6 +73,9 @@ pub fn run(args: &Args) -> Result<()> {
             let model = IntModel::load(&args.model)?;
             let golden = Golden::new(&model)?;
             let outputs = model.shapes().last().map_or(0, |s| s.len());
+            if let Some(path) = &args.trace {
+                trace(args, &model, &golden, path)?;
+            }
             measure(args, &model.header, outputs, &|x| golden_logits(&model, &golden, x), reference.as_ref())
         }
         Engine::Fake => {
@@ -82,6 +94,25 @@ pub fn run(args: &Args) -> Result<()> {
             measure(args, &model.header, outputs, &logits, reference.as_ref())
         }
     }
+}
+
+/// Most codes that a trace may hold, 1 GiB.
+const LARGEST_TRACE: usize = 1 << 28;
+
+/// Writes the codes and logits of every layer for the images that `args` selects.
+fn trace(args: &Args, model: &IntModel, golden: &Golden, path: &Path) -> Result<()> {
+    let data = DataSet::open(&args.data)?;
+    let images = args.images.unwrap_or(data.len()).min(data.len());
+    let codes: usize = model.shapes().iter().map(|s| s.len()).sum();
+    if codes.saturating_mul(images) > LARGEST_TRACE {
+        let reason = format!("{images} images of {codes} codes are too many; say fewer with --images");
+        return Err(Error::usage("--trace", reason));
+    }
+    let batches = images::batches(&data, args.images, &model.header);
+    let batches = batches.map(|batch| Ok(input_codes(model, &batch?.0))).collect::<Result<Vec<_>>>()?;
+    let views: Vec<_> = batches.iter().map(|x| x.view()).collect();
+    let codes = concatenate(Axis(0), &views).expect("batches have the input's shape");
+    golden.trace(codes.view())?.save(path, model, codes.view())
 }
 
 fn outputs(model: &FloatModel) -> usize {
@@ -131,6 +162,7 @@ fn share(part: usize, whole: usize) -> Option<f64> {
 fn describe(args: &Args, score: &Score, compared: bool) -> serde_json::Value {
     serde_json::json!({
         "model": args.model,
+        "engine": args.engine,
         "images": score.images,
         "labelled": score.labelled,
         "accuracy": share(score.correct, score.labelled),

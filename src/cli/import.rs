@@ -115,7 +115,7 @@ fn named<T: Copy>(option: &str, text: &str, known: &[(&str, T)]) -> Result<T> {
 fn shape(text: &str) -> std::result::Result<Shape, String> {
     let sizes: Vec<usize> = text.split(['x', '×']).map_while(|s| s.parse().ok()).collect();
     match sizes[..] {
-        [c, h, w] if sizes.iter().all(|s| (1..=1 << 14).contains(s)) => Ok(Shape { c, h, w }),
+        [c, h, w] if Shape { c, h, w }.is_sensible() => Ok(Shape { c, h, w }),
         _ => Err("must be channels x rows x columns, such as 3x224x224".into()),
     }
 }

@@ -59,8 +59,8 @@ pub struct Args {
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
-    /// Cross-layer equalisation; auto: with one step a layer.
-    #[arg(long, alias = "equalize", value_enum, default_value_t = Switch::Auto, num_args = 0..=1, default_missing_value = "on")]
+    /// Cross-layer equalisation; with a step a channel, between dense layers only.
+    #[arg(long, alias = "equalize", value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     equalise: Switch,
     /// Print JSON instead of a table.
     #[arg(long)]
@@ -83,7 +83,6 @@ enum Choice {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Switch {
-    Auto,
     On,
     Off,
 }
@@ -116,7 +115,6 @@ fn recipe(args: &Args) -> Result<Recipe> {
         let reason = format!("{} is not a percentage above 0 and up to 100", args.percentile);
         return Err(Error::usage("--percentile", reason));
     }
-    let on = |switch: Switch, auto: bool| if switch == Switch::Auto { auto } else { switch == Switch::On };
     Ok(Recipe {
         mode: match args.scale {
             Scale::Free => Mode::Free,
@@ -129,8 +127,8 @@ fn recipe(args: &Args) -> Result<Recipe> {
             Choice::Mse => Method::Mse,
         },
         widths: widths(args)?,
-        equalise: on(args.equalise, args.per_tensor),
-        correct_biases: on(args.bias_correction, true),
+        equalise: args.equalise == Switch::On,
+        correct_biases: args.bias_correction == Switch::On,
     })
 }
 

@@ -119,6 +119,11 @@ impl FloatModel {
             if let Some(v) = layer.weight.iter().chain(&layer.bias).find(|v| !v.is_finite()) {
                 return Err(bad(format!("holds {v}")));
             }
+            let variance =
+                |bn: &BatchNorm| bn.var.iter().map(|v| v + bn.eps).find(|v| v.is_nan() || *v <= 0.0);
+            if let Some(v) = layer.batch_norm.as_ref().and_then(variance) {
+                return Err(bad(format!("its batch norm divides by the root of {v}")));
+            }
         }
         Ok(())
     }
@@ -158,6 +163,9 @@ impl FloatModel {
     pub fn load(path: &Path) -> Result<Self> {
         let file = store::File::open(path)?;
         let description: Description = file.header(FORMAT)?;
+        let names = description.layers.iter().map(|l| l.name.as_str());
+        let outputs = description.layers.last().map_or(0, |l| l.op.co());
+        description.header.check(names, outputs).map_err(|reason| file.bad(reason))?;
         let input = shapes(description.header.input, description.layers.iter().map(|l| l.op));
         let read = |l: LayerDescription, x: Shape| {
             let co = [l.op.co()];

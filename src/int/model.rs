@@ -167,6 +167,9 @@ impl IntModel {
     pub fn load(path: &Path) -> Result<Self> {
         let file = store::File::open(path)?;
         let description: Description = file.header(FORMAT)?;
+        let names = description.layers.iter().map(|l| l.name.as_str());
+        let outputs = description.layers.last().map_or(0, |l| l.op.co());
+        description.header.check(names, outputs).map_err(|reason| file.bad(reason))?;
         let inputs = shapes(description.header.input, description.layers.iter().map(|l| l.op));
         let layers = description.layers.into_iter().zip(inputs).map(|(l, x)| l.read(&file, x));
         let model = Self {

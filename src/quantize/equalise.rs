@@ -5,20 +5,34 @@
 //! one layer and multiplying the weights that read it leaves the network's function unchanged.
 
 use crate::float::{FloatLayer, FloatModel};
+use crate::net::Op;
 
 /// Sweeps over the network; ranges settle geometrically.
 const SWEEPS: usize = 20;
 /// Factors stay within this of 1, so that a nearly dead channel is not blown up.
 const LARGEST_FACTOR: f32 = 1e4;
 
+/// Between which layers ranges are equalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Every layer and the next.
+    All,
+    /// Dense layers only. A weight step a channel already suits whatever ranges a layer writes; what it cannot suit
+    /// are weights of one output that differ by what they read, as batch norm behind a dense layer's ReLU leaves.
+    Dense,
+}
+
 /// Equalises the ranges of each layer's output channels with those of the weights that read them.
 ///
 /// The model keeps its function but for f32 rounding. Batch norm must be folded.
-pub fn equalise(model: &mut FloatModel) {
+pub fn equalise(model: &mut FloatModel, between: Between) {
     for _ in 0..SWEEPS {
         for i in 1..model.layers.len() {
             let (before, after) = model.layers.split_at_mut(i);
-            equalise_pair(&mut before[i - 1], &mut after[0]);
+            let first = &mut before[i - 1];
+            if between == Between::All || matches!(first.op, Op::Dense { .. }) {
+                equalise_pair(first, &mut after[0]);
+            }
         }
     }
 }
@@ -55,7 +69,7 @@ fn magnitude<'a>(weights: impl Iterator<Item = &'a f32>) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Op, Shape};
+    use crate::net::Shape;
     use crate::quantize::tests::network;
     use ndarray::Array4;
 
@@ -75,7 +89,7 @@ mod tests {
     fn the_function_stays() {
         let before = unequal();
         let mut after = before.clone();
-        equalise(&mut after);
+        equalise(&mut after, Between::All);
         let x =
             Array4::from_shape_fn((3, 2, 5, 4), |(n, c, i, j)| ((n + 3 * c + 7 * i + j) % 5) as f32 - 1.5);
         let (y, z) = (before.forward(&x).unwrap(), after.forward(&x).unwrap());
@@ -86,7 +100,7 @@ mod tests {
     #[test]
     fn ranges_meet() {
         let mut model = unequal();
-        equalise(&mut model);
+        equalise(&mut model, Between::All);
         for pair in model.layers.windows(2) {
             let co = pair[0].op.co();
             let (row, read) = (pair[0].weight.len() / co, pair[1].weight.len() / pair[1].op.co() / co);
@@ -99,10 +113,19 @@ mod tests {
     }
 
     #[test]
+    fn convolutions_may_be_left_alone() {
+        let before = unequal();
+        let mut after = before.clone();
+        equalise(&mut after, Between::Dense);
+        let same = |i: usize| before.layers[i] == after.layers[i];
+        assert_eq!([0, 1, 2, 3].map(same), [true, true, false, false]);
+    }
+
+    #[test]
     fn dead_channels_are_left_alone() {
         let mut model = unequal();
         model.layers[0].weight[..18].fill(0.0);
-        equalise(&mut model);
+        equalise(&mut model, Between::All);
         model.validate().unwrap();
     }
 }

@@ -24,7 +24,7 @@ mod tests;
 
 pub use calibrate::{Quantized, Recipe, calibrate, quantize};
 pub use correct::correct_biases;
-pub use equalise::equalise;
+pub use equalise::{Between, equalise};
 pub use histogram::{Distribution, Histogram, Point};
 pub use lower::lower;
 pub use method::{Loss, Method};

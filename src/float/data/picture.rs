@@ -1,11 +1,10 @@
 //! A picture in memory.
 
+use crate::net::LONGEST;
 use crate::{Error, Result};
 use image::{DynamicImage, ImageReader, Limits};
 use std::path::Path;
 
-/// Longest side of a picture, as read or resized.
-pub(super) const LONGEST: u32 = 1 << 14;
 /// Most bytes that decoding one image may take.
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -28,8 +27,8 @@ impl Picture {
         let mut reader =
             ImageReader::open(path).and_then(|r| r.with_guessed_format()).map_err(Error::io(path))?;
         let mut limits = Limits::default();
-        limits.max_image_width = Some(LONGEST);
-        limits.max_image_height = Some(LONGEST);
+        limits.max_image_width = Some(LONGEST as u32);
+        limits.max_image_height = Some(LONGEST as u32);
         limits.max_alloc = Some(MOST_BYTES);
         reader.limits(limits);
         let image = reader.decode().map_err(|e| Error::bad_file(path, format!("cannot be decoded: {e}")))?;

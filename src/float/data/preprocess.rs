@@ -1,8 +1,8 @@
 //! From a picture to the network's input, as the model file's [`Preprocessing`] says.
 
-use super::picture::{LONGEST, Picture};
+use super::picture::Picture;
 use crate::arith::rne_shift;
-use crate::net::{Colour, Filter, Fit, Header, Preprocessing, Shape};
+use crate::net::{Colour, Filter, Fit, Header, LONGEST, Preprocessing, Shape};
 use image::imageops::FilterType;
 use ndarray::Array3;
 
@@ -12,26 +12,6 @@ pub fn preprocess(picture: &Picture, header: &Header) -> Result<Array3<f32>, Str
     p.check(input)?;
     let fitted = fit(picture, p.fit, input)?.with_channels(input.c);
     Ok(normalise(&fitted, p, input))
-}
-
-impl Preprocessing {
-    /// Whether it makes an input of shape `input`; else why not.
-    pub fn check(&self, input: Shape) -> Result<(), String> {
-        let channels = if self.colour == Colour::Grey { 1 } else { 3 };
-        let counts = (input.c, self.mean.len(), self.std.len());
-        if counts != (channels, channels, channels) {
-            let colour = format!("{:?}", self.colour).to_lowercase();
-            return Err(format!("{colour} makes {channels} channels; input, mean, std have {counts:?}"));
-        }
-        let finite = self.mean.iter().chain(&self.std).chain([&self.scale]).all(|v| v.is_finite());
-        if !finite || self.std.contains(&0.0) {
-            return Err(format!(
-                "scale {}, mean {:?}, std {:?} make no sense",
-                self.scale, self.mean, self.std
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// `picture` at the input's size.
@@ -45,7 +25,7 @@ fn fit(picture: &Picture, fit: Fit, input: Shape) -> Result<Picture, String> {
         Fit::Pad => Err(misfit("does not fit into the")),
         Fit::Crop { shorter, filter } => {
             let (rows, columns) = if h < w { (shorter, shorter * w / h) } else { (shorter * h / w, shorter) };
-            if rows.max(columns) > LONGEST as usize {
+            if rows.max(columns) > LONGEST {
                 return Err(misfit(&format!("resized to {rows}×{columns} is too large for the")));
             }
             if rows < input.h || columns < input.w {

@@ -3,6 +3,9 @@
 use crate::net::Shape;
 use std::ops::Range;
 
+/// Most weights of a dense layer that absorbs a pool, 2 GiB: a small file could otherwise claim any size.
+const MOST_WEIGHTS: usize = 1 << 29;
+
 /// An average pool: the rows and columns of the feature map that each output row and column averages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Average {
@@ -34,11 +37,14 @@ impl Average {
     }
 
     /// Dense weights over the feature map `from` that equal `weight` `(co, output)` over the pool's output.
-    pub fn unfold(&self, weight: &[f32], from: Shape) -> Vec<f32> {
+    pub fn unfold(&self, weight: &[f32], from: Shape) -> Result<Vec<f32>, String> {
         let out = self.output(from);
-        let map = out.h * out.w;
-        let planes = weight.chunks_exact(map.max(1)).flat_map(|plane| self.unfold_plane(plane, from));
-        planes.collect()
+        let map = (out.h * out.w).max(1);
+        let count = (weight.len() / map).saturating_mul(from.h * from.w);
+        if count > MOST_WEIGHTS {
+            return Err(format!("an average pool of {from} to {out} would make it {count} weights"));
+        }
+        Ok(weight.chunks_exact(map).flat_map(|plane| self.unfold_plane(plane, from)).collect())
     }
 
     /// One output and channel: `plane` is `(output rows, output columns)`.
@@ -76,6 +82,9 @@ mod tests {
         let map = Shape { c: 2, h: 2, w: 2 };
         let pool = Average::windows(map, [2, 2], [2, 2]);
         assert_eq!(pool.output(map), Shape { c: 2, h: 1, w: 1 });
-        assert_eq!(pool.unfold(&[4.0, 8.0], map), [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
+        assert_eq!(pool.unfold(&[4.0, 8.0], map).unwrap(), [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
+        let wide = Shape { c: 512, h: 512, w: 512 };
+        let error = Average::adaptive(wide, 7).unfold(&[0.0; 49 * 512 * 5], wide).unwrap_err();
+        assert_eq!(error, "an average pool of 512×512×512 to 512×7×7 would make it 671088640 weights");
     }
 }

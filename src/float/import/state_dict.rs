@@ -208,7 +208,9 @@ fn fit_first_dense(layer: &mut FloatLayer, map: Shape) -> Result<(), String> {
     }
     if inputs == map.c * POOLED * POOLED {
         if (map.h, map.w) != (POOLED, POOLED) {
-            layer.weight = Average::adaptive(map, POOLED).unfold(&layer.weight, map);
+            let pool = Average::adaptive(map, POOLED);
+            layer.weight =
+                pool.unfold(&layer.weight, map).map_err(|reason| format!("{}: {reason}", layer.name))?;
         }
         return Ok(());
     }

@@ -76,6 +76,9 @@ impl<'a> Builder<'a> {
         if self.ended && node.op_type != "Identity" {
             return Err("stands behind the softmax".into());
         }
+        if !["", "ai.onnx"].contains(&node.domain.as_str()) {
+            return Err(format!("operators of {} are not supported", node.domain));
+        }
         match node.op_type.as_str() {
             "Conv" => self.conv(node)?,
             "Gemm" | "MatMul" => self.dense(node)?,
@@ -163,8 +166,7 @@ impl<'a> Builder<'a> {
         }
         self.place += 1;
         let name = format!("conv{}_{}", self.stage, self.place);
-        self.push(name, Op::Conv { co, pool: false }, weight.data, bias);
-        Ok(())
+        self.push(name, Op::Conv { co, pool: false }, weight.data, bias)
     }
 
     fn dense(&mut self, node: &NodeProto) -> Outcome {
@@ -176,18 +178,17 @@ impl<'a> Builder<'a> {
         let weight = dense::channels_first(weight, self.shape, order);
         let denses = self.layers.iter().filter(|l| matches!(l.op, Op::Dense { .. })).count();
         let name = format!("fc{}", self.stage + denses);
-        self.push(name, Op::Dense { co: bias.len() }, weight, bias);
-        Ok(())
+        self.push(name, Op::Dense { co: bias.len() }, weight, bias)
     }
 
     /// Adds a layer, which absorbs what was pending.
-    fn push(&mut self, name: String, op: Op, mut weight: Vec<f32>, mut bias: Vec<f32>) {
+    fn push(&mut self, name: String, op: Op, mut weight: Vec<f32>, mut bias: Vec<f32>) -> Outcome {
         if !self.pending.is_identity() {
             let plane = weight.len() / bias.len() / self.shape.c;
             self.pending.fold_into_inputs(&mut weight, &mut bias, plane);
         }
         if let Some((average, from)) = self.average.take() {
-            weight = average.unfold(&weight, from);
+            weight = average.unfold(&weight, from)?;
             self.shape = from;
         }
         self.shape = op.output(self.shape);
@@ -197,6 +198,7 @@ impl<'a> Builder<'a> {
         self.pending = Affine::identity(self.shape.c);
         self.activated = false;
         self.layers.push(FloatLayer { name, op, weight, bias, batch_norm: None });
+        Ok(())
     }
 
     fn relu(&mut self) -> Outcome {

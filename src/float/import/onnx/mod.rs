@@ -78,9 +78,10 @@ fn input_shape(chain: &Chain, options: &Options) -> Result<(Shape, Layout), Stri
         };
     }
     let [c, h, w] = shape;
-    match [c, h, w].iter().all(|d| (1..=1 << 14).contains(d)) {
-        true => Ok((Shape { c, h, w }, layout)),
-        false => Err(format!("an input of {c}×{h}×{w} makes no sense")),
+    let shape = Shape { c, h, w };
+    match shape.is_sensible() {
+        true => Ok((shape, layout)),
+        false => Err(format!("an input of {shape} makes no sense")),
     }
 }
 
