@@ -205,7 +205,7 @@ fn print(report: &Report) {
         cells.extend([
             r.cycles.to_string(),
             r.model_cycles.to_string(),
-            utilization(r.macs, r.cycles, config),
+            table::utilization(r.macs, r.cycles, config),
         ]);
         cells.extend([r.comparison.words, r.comparison.mismatches].map(|n| n.to_string()));
         cells.extend([r.weight_beats, r.act_beats, r.write_beats].map(|n| n.to_string()));
@@ -217,7 +217,7 @@ fn print(report: &Report) {
     total.extend([
         cycles.to_string(),
         sum(|r| r.model_cycles).to_string(),
-        utilization(macs, cycles, config),
+        table::utilization(macs, cycles, config),
     ]);
     total.extend(
         [sum(|r| r.comparison.words as u64), sum(|r| r.comparison.mismatches as u64)].map(|n| n.to_string()),
@@ -227,9 +227,4 @@ fn print(report: &Report) {
     );
     table::print(&head, &rows.chain([total]).collect::<Vec<_>>());
     println!("\n{}", if report.pass { "PASS: every word equals the golden model" } else { "FAIL" });
-}
-
-fn utilization(macs: u64, cycles: u64, config: &ArrayConfig) -> String {
-    let peak = cycles.max(1) * (config.rows * config.cols) as u64;
-    format!("{:.2} %", 100.0 * macs as f64 / peak as f64)
 }

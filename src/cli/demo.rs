@@ -1,19 +1,24 @@
 //! `vgg2rtl demo`: the whole path on the small VGG16 of the repository.
 
 use super::table;
-use ndarray::Array4;
+use ndarray::{Array4, s};
 use std::path::PathBuf;
+use std::time::Instant;
+use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Comparison, compare};
+use vgg2rtl::cosim::{self, Cache, Comparison, MemoryOptions, Network, run_in_process, tools};
 use vgg2rtl::float::{DataSet, FloatModel};
-use vgg2rtl::int::{Golden, IntModel};
+use vgg2rtl::hw::emit::Module;
+use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::quantize::{self, Method, Mode, Recipe, Score, Widths, golden_logits, input_codes};
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{self, Schedule};
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, hw};
 
-/// Quantize the small VGG16 of the repository to W8A8 and W4A4, measure its accuracy in integers, schedule it for a
-/// systolic array, execute program and memory image, and compare every word with the golden model.
+/// Quantize the small VGG16 of the repository to W8A8 and W4A4, measure its accuracy in integers, generate the Verilog of
+/// a systolic array that runs it, simulate whole images, and compare every word with the golden model.
+///
+/// The first image runs in this program's own simulator; with Verilator installed, more run in it.
 #[derive(clap::Args)]
 pub struct Args {
     /// Float model.
@@ -25,16 +30,30 @@ pub struct Args {
     /// Design point: tiny, ecp5-85k, 16x16 or zcu102.
     #[arg(long, default_value = "ecp5-85k")]
     preset: String,
-    /// Images whose every word is compared.
-    #[arg(long, default_value_t = 4)]
+    /// Images in Verilator, where it is installed.
+    #[arg(long, default_value_t = 8)]
     images: usize,
+    /// Folder for the models and for Verilog, programs and benches.
+    #[arg(short, long, default_value = "out/demo")]
+    output: PathBuf,
     /// Flip one bit of a weight in the memory image: the comparison must fail (exit code 4).
     #[arg(long)]
     inject_fault: bool,
 }
 
-/// Memory against which cycles are estimated.
-const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
+/// A quantized network, ready to run.
+struct Case {
+    bits: u32,
+    model: IntModel,
+    schedule: Schedule,
+    modules: Vec<Module>,
+    codes: Array4<i32>,
+    trace: Trace,
+    score: Score,
+}
+
+/// One layer in a simulator, images added up.
+type Layer = (u64, Comparison);
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
@@ -50,29 +69,144 @@ pub fn run(args: &Args) -> Result<()> {
     let test_images = data.batch(calibration..data.len(), &model.header)?;
     let labels: Vec<_> = (calibration..data.len()).map(|i| data.label(i)).collect();
     let float = score(&test_images, &labels, &|x| Ok(model.forward(x)?.mapv(f64::from)))?;
-    println!("{}: {} of {} test images right in float", model.header.name, float.correct, float.labelled);
-    let mut mismatches = 0;
-    for bits in [8, 4] {
-        let recipe = recipe(bits);
-        let int = quantize::quantize(&model, &recipe, [Ok(calibration_images.clone())])?.int;
-        let golden = Golden::new(&int)?;
-        let integer = score(&test_images, &labels, &|x| golden_logits(&int, &golden, x))?;
-        let config = schedule::fit(&int, &preset);
-        let schedule = schedule::schedule(&int, &config, 1)?;
-        let images = test_images.slice(ndarray::s![..args.images, .., .., ..]).to_owned();
-        let compared = execute(&schedule, &golden, &input_codes(&int, &images), args.inject_fault)?;
-        println!(
-            "\nW{bits}A{bits}: {} of {} right in integers (golden model)",
-            integer.correct, integer.labelled
-        );
-        report(&schedule, &int, &compared);
-        mismatches += compared.iter().map(|c| c.mismatches).sum::<usize>();
+    let cases =
+        [8, 4].map(|bits| args.case(bits, &model, &calibration_images, &test_images, &labels, &preset));
+    let cases = cases.into_iter().collect::<Result<Vec<_>>>()?;
+    let start = Instant::now();
+    let (first, second) = rayon::join(|| in_process(&cases[0]), || in_process(&cases[1]));
+    let seconds = start.elapsed().as_secs_f64();
+    let (mut words, mut wrong) = (0, 0);
+    for (case, layers) in cases.iter().zip([first?, second?]) {
+        case.report("1 image in process", &layers);
+        count(&layers, &mut words, &mut wrong);
     }
-    match mismatches {
-        0 => println!("\nPASS: every word equals the golden model"),
-        n => return Err(Error::Mismatch(format!("FAIL: {n} words differ from the golden model"))),
+    println!("\nsimulated in process in {seconds:.1} s");
+    match tools::version("verilator").and_then(|_| tools::version("g++")) {
+        Ok(_) => {
+            for case in &cases {
+                let layers = case.in_verilator(args.images)?;
+                case.report(&format!("{} images in Verilator", args.images), &layers);
+                count(&layers, &mut words, &mut wrong);
+            }
+        }
+        Err(missing) => println!("no more images: {missing}"),
+    }
+    println!("\naccuracy on {} test images", float.labelled);
+    println!("  float {} right", float.correct);
+    for case in &cases {
+        println!("  W{0}A{0} {1} right in integers", case.bits, case.score.correct);
+    }
+    println!("Verilog, programs, golden traces and benches: {}", args.output.display());
+    match wrong {
+        0 => println!("PASS: {words} words equal the golden model"),
+        n => return Err(Error::Mismatch(format!("FAIL: {n} of {words} words differ from the golden model"))),
     }
     Ok(())
+}
+
+fn count(layers: &[Layer], words: &mut usize, wrong: &mut usize) {
+    *words += layers.iter().map(|(_, c)| c.words).sum::<usize>();
+    *wrong += layers.iter().map(|(_, c)| c.mismatches).sum::<usize>();
+}
+
+fn in_process(case: &Case) -> Result<Vec<Layer>> {
+    let (codes, trace) = case.images(1);
+    run_in_process(&case.schedule, codes.view(), &trace, &MemoryOptions::default())
+}
+
+impl Args {
+    /// Quantizes, schedules and writes the bundle of one image.
+    fn case(
+        &self,
+        bits: u32,
+        model: &FloatModel,
+        calibration: &Array4<f32>,
+        images: &Array4<f32>,
+        labels: &[Option<usize>],
+        preset: &ArrayConfig,
+    ) -> Result<Case> {
+        let int = quantize::quantize(model, &recipe(bits), [Ok(calibration.clone())])?.int;
+        let golden = Golden::new(&int)?;
+        let score = score(images, labels, &|x| golden_logits(&int, &golden, x))?;
+        let config = schedule::fit(&int, preset);
+        let mut schedule = schedule::schedule(&int, &config, 1)?;
+        let codes = input_codes(&int, &images.slice(s![..self.images, .., .., ..]).to_owned());
+        let trace = golden.trace(codes.view())?;
+        let modules = hw::verilog(&config)?;
+        let estimate: u64 = cycles::estimate(&schedule, TIMING).iter().map(|c| c.total).sum();
+        let mut case = Case { bits, model: int, schedule: schedule.clone(), modules, codes, trace, score };
+        let (codes, trace) = case.images(1);
+        let bundle = Bundle {
+            model: &case.model,
+            schedule: &schedule,
+            modules: &case.modules,
+            codes: codes.view(),
+            trace: &trace,
+            max_cycles: 4 * estimate + 20_000,
+        };
+        bundle::write(&bundle, &self.output.join(format!("w{bits}a{bits}")))?;
+        case.model.save(&self.output.join(format!("w{bits}a{bits}.safetensors")))?;
+        if self.inject_fault {
+            schedule.flip_weight(1);
+            case.schedule = schedule;
+        }
+        Ok(case)
+    }
+}
+
+/// The memory of the simulations.
+const TIMING: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
+
+impl Case {
+    /// The first `count` images and what the golden model gives for them.
+    fn images(&self, count: usize) -> (Array4<i32>, Trace) {
+        let maps = self.trace.activations.iter().map(|x| x.slice(s![..count, .., .., ..]).to_owned());
+        let logits = self.trace.logits.slice(s![..count, ..]).to_owned();
+        (self.codes.slice(s![..count, .., .., ..]).to_owned(), Trace { activations: maps.collect(), logits })
+    }
+
+    fn in_verilator(&self, images: usize) -> Result<Vec<Layer>> {
+        let cache = Cache::open(None)?;
+        let simulator = cosim::build(&self.modules, &self.schedule.config, false, &cache)?;
+        let (codes, trace) = self.images(images);
+        let network = Network {
+            simulator: &simulator,
+            schedule: &self.schedule,
+            cache: &cache,
+            memory: MemoryOptions::default(),
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            resume: false,
+        };
+        let reports = network.chain(codes.view(), &trace, &|_| ())?;
+        Ok(reports.into_iter().map(|r| (r.cycles / images as u64, r.comparison)).collect())
+    }
+
+    fn report(&self, what: &str, layers: &[Layer]) {
+        let config = &self.schedule.config;
+        println!(
+            "\nW{0}A{0}, {what}: array {1}×{2}, ACC {3}, {4} kbit on chip",
+            self.bits,
+            config.rows,
+            config.cols,
+            config.acc_bits,
+            config.memory_bits() / 1000
+        );
+        let shapes = self.model.shapes();
+        let rows = self.schedule.layers.iter().zip(layers).zip(&shapes[1..]);
+        let rows = rows.map(|((layer, (cycles, compared)), shape)| {
+            vec![
+                layer.name.clone(),
+                format!("{shape}"),
+                layer.macs.to_string(),
+                cycles.to_string(),
+                table::utilization(layer.macs, *cycles, config),
+                compared.words.to_string(),
+                compared.mismatches.to_string(),
+            ]
+        });
+        let head = ["layer", "output", "MACs", "cycles", "utilization", "words compared", "mismatches"];
+        table::print(&head, &rows.collect::<Vec<_>>());
+    }
 }
 
 fn recipe(bits: u32) -> Recipe {
@@ -90,62 +224,4 @@ fn score(images: &Array4<f32>, labels: &[Option<usize>], run: &quantize::Executo
     let mut score = Score::default();
     score.add(images, labels, run, None)?;
     Ok(score)
-}
-
-/// Executes the program on each image and compares every layer, images added up.
-fn execute(
-    schedule: &Schedule,
-    golden: &Golden,
-    codes: &Array4<i32>,
-    inject_fault: bool,
-) -> Result<Vec<Comparison>> {
-    let names: Vec<String> = schedule.layers.iter().map(|l| l.name.clone()).collect();
-    let mut sum: Vec<Comparison> = vec![];
-    for image in codes.axis_chunks_iter(ndarray::Axis(0), 1) {
-        let mut memory = schedule.memory.clone();
-        schedule.put_images(&mut memory, image);
-        if inject_fault {
-            let second = &schedule.layers[1]; // the first one's tiles are mostly padding
-            memory.bytes[second.command.weights as usize + second.command.weights_pitch as usize / 2] ^= 0x40;
-        }
-        schedule::interpret::execute(schedule, &mut memory)?;
-        let comparisons = compare(&names, &golden.trace(image)?, &schedule.trace(&memory));
-        match sum.is_empty() {
-            true => sum = comparisons,
-            false => sum.iter_mut().zip(comparisons).for_each(|(sum, c)| sum.absorb(c)),
-        }
-    }
-    Ok(sum)
-}
-
-fn report(schedule: &Schedule, model: &IntModel, compared: &[Comparison]) {
-    let config = &schedule.config;
-    println!(
-        "array {}×{}, {} kbit on chip, W {} A {} ACC {}",
-        config.rows,
-        config.cols,
-        config.memory_bits() / 1000,
-        config.weight_bits,
-        config.act_bits,
-        config.acc_bits
-    );
-    let estimates = cycles::estimate(schedule, MEMORY);
-    let shapes = model.shapes();
-    let layers = schedule.layers.iter().zip(&estimates).zip(compared).zip(&shapes[1..]);
-    let row =
-        |(((layer, cycles), compared), shape): (((&schedule::LayerSchedule, &cycles::Cycles), _), _)| {
-            let compared: &Comparison = compared;
-            let utilization = cycles.utilization(layer.macs, config);
-            vec![
-                layer.name.clone(),
-                format!("{shape}"),
-                layer.macs.to_string(),
-                cycles.total.to_string(),
-                format!("{}.{:02} %", utilization / 100, utilization % 100),
-                compared.words.to_string(),
-                compared.mismatches.to_string(),
-            ]
-        };
-    let head = ["layer", "output", "MACs", "cycles (model)", "utilization", "words compared", "mismatches"];
-    table::print(&head, &layers.map(row).collect::<Vec<_>>());
 }

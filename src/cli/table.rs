@@ -1,5 +1,7 @@
 //! Tables on standard output.
 
+use vgg2rtl::config::ArrayConfig;
+
 /// Prints rows under a head; the first column to the left, the others to the right.
 pub fn print(head: &[&str], rows: &[Vec<String>]) {
     let head: Vec<String> = head.iter().map(|h| h.to_string()).collect();
@@ -12,4 +14,10 @@ pub fn print(head: &[&str], rows: &[Vec<String>]) {
         });
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
+}
+
+/// Share of the array's peak: one MAC a cycle in each processing element.
+pub fn utilization(macs: u64, cycles: u64, config: &ArrayConfig) -> String {
+    let peak = cycles.max(1) * (config.rows * config.cols) as u64;
+    format!("{:.2} %", 100.0 * macs as f64 / peak as f64)
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`tools`] | external programs: the only file that starts processes |
 //! | `in_process`, `memory` | the accelerator and its memory in rust_hdl's simulator |
+//! | `chain` | a whole network in process, every word compared |
 //! | `verilator` | from Verilog to a simulator |
 //! | `simulator` | one run of a simulator |
 //! | `network` | whole networks: layers and images, side by side, every word compared |
@@ -11,6 +12,7 @@
 //! | `cache` | simulators and results by content |
 
 mod cache;
+mod chain;
 mod compare;
 mod in_process;
 mod memory;
@@ -21,6 +23,7 @@ pub mod tools;
 mod verilator;
 
 pub use cache::Cache;
+pub use chain::run_in_process;
 pub use compare::{Comparison, Mismatch, compare};
 pub use in_process::{InProcess, Run};
 pub use memory::MemoryOptions;

@@ -52,6 +52,12 @@ pub fn estimate(schedule: &Schedule, memory: MemoryTiming) -> Vec<Cycles> {
     schedule.layers.iter().map(|l| layer(l, &schedule.config, memory)).collect()
 }
 
+/// Cycles from the last position of an output tile to its drain, and from its end to the first position of the next
+/// tile in the same bank.
+fn hand_over(config: &ArrayConfig) -> u64 {
+    (config.rows + config.cols) as u64 + 17
+}
+
 /// The part of a layer that one stripe takes, for one output tile.
 struct StripeTile {
     array: u64,
@@ -72,7 +78,10 @@ fn layer(layer: &LayerSchedule, config: &ArrayConfig, memory: MemoryTiming) -> C
         // A resident stripe's activations are read once, in the shadow of all its output tiles.
         let act_beats = if t.resident { tile.act_beats.div_ceil(co_tiles) } else { tile.act_beats };
         let words = |beats: u64| beats * 100 / (100 - memory.stall_percent);
-        let pace = [tile.array, tile.drain, words(tile.weight_beats + act_beats), words(tile.write_beats)];
+        // A bank is drained before it takes the sums of the next tile but one.
+        let banks = (tile.array + tile.drain + hand_over(config)) / 2;
+        let pace =
+            [tile.array, tile.drain, banks, words(tile.weight_beats + act_beats), words(tile.write_beats)];
         sum.array += tile.array * runs;
         sum.drain += tile.drain * runs;
         sum.weight_beats += tile.weight_beats * runs;
