@@ -215,7 +215,7 @@ fn a_bundle_checks_itself() {
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     };
-    for target in ["verilator", "icarus"] {
+    for target in ["lint", "verilator", "icarus"] {
         let (passed, text) = make(target);
         assert!(passed, "{target}: {text}");
     }

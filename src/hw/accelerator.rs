@@ -124,6 +124,8 @@ pub struct Accelerator {
     incrementing: K,
     cache: K,
     protection: K,
+    /// Fields of a command in their full width, of which a build may need the low bits only.
+    fields_unused: Sig<Local>,
 }
 
 impl Accelerator {
@@ -192,6 +194,7 @@ impl Accelerator {
             incrementing: K::new(u(2), 1),
             cache: K::new(u(4), 0b0011), // normal, not cacheable, bufferable
             protection: K::new(u(3), 0),
+            fields_unused: Sig::new(u(16)),
         }
     }
 }
@@ -251,6 +254,7 @@ impl Logic for Accelerator {
         self.acts.outer_i.next = self.host.outer_o.val();
         self.acts.stripe_i.next = self.host.stripe_o.val();
         self.acts.patch_i.next = self.host.patch_o.val();
+        self.fields_unused.next = self.host.patch_o.val() | self.host.step_o.val() | self.host.clip_o.val();
         self.acts.slots_i.next = self.host.slots_o.val();
         self.acts.ci_tiles_i.next = self.host.ci_tiles_o.val();
         self.acts.co_tiles_i.next = self.host.co_tiles_o.val();
