@@ -4,7 +4,7 @@
 //! bank is free; while it runs, the next one is already worked out, so that sweeps follow each other without a bubble.
 
 use super::{Sweep, Walk};
-use crate::hw::rt::{K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Runs a layer from `start_i` until `busy_o` falls; the layer's inputs are stable meanwhile.
@@ -79,6 +79,10 @@ pub struct Sequencer {
     patches: Reg,
     banks: Reg,
     hold: Reg,
+    // A cycle after the counters: the walk's next sweep is not pending before that.
+    patch: Flop<Bit>,
+    bank: Flop<Bit>,
+    held: Flop<Bit>,
     ready: Signal<Local, Bit>,
     go: Signal<Local, Bit>,
     takes_patch: Signal<Local, Bit>,
@@ -88,6 +92,9 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
+    /// Cycles from `start_i` to the first position, if nothing holds it.
+    pub const START: usize = 3;
+
     /// A sequencer for an array of `rows` rows, `act_depth` words of activations and two banks of `acc_depth`
     /// accumulators a column.
     pub fn new(rows: usize, act_depth: usize, acc_depth: usize) -> Self {
@@ -132,6 +139,9 @@ impl Sequencer {
             patches: Reg::new(field),
             banks: Reg::new(u(2)),
             hold: Reg::new(u(7)),
+            patch: Default::default(),
+            bank: Default::default(),
+            held: Default::default(),
             ready: Default::default(),
             go: Default::default(),
             takes_patch: Default::default(),
@@ -146,7 +156,7 @@ impl Logic for Sequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module sequencer: runs the sweeps of a layer over the array");
-        dff_setup!(self, clk_i, patches, banks, hold);
+        dff_setup!(self, clk_i, patches, banks, hold, patch, bank, held);
         self.walk.clk_i.next = self.clk_i.val();
         self.walk.rst_ni.next = self.rst_ni.val();
         self.walk.start_i.next = self.start_i.val();
@@ -187,20 +197,22 @@ impl Logic for Sequencer {
         self.bank_o.next = self.sweep.bank_o.val();
         self.patch_end_o.next = self.sweep.patch_end_o.val();
         self.tile_end_o.next = self.sweep.tile_end_o.val();
-        self.busy_o.next = self.walk.pending_o.val() || self.sweep.valid_o.val();
+        self.busy_o.next = self.walk.busy_o.val() || self.sweep.valid_o.val();
 
         self.takes_patch.next = self.walk.takes_patch_o.val();
         self.takes_bank.next = self.walk.takes_bank_o.val();
         self.ready.next = self.walk.pending_o.val()
             && self.shadow_full_i.val()
-            && (!self.takes_patch.val() || (self.patches.q.val() != 0))
-            && (!self.takes_bank.val() || (self.banks.q.val() != 0));
+            && (!self.takes_patch.val() || self.patch.q.val())
+            && (!self.takes_bank.val() || self.bank.q.val());
         self.go.next = self.ready.val()
-            && ((!self.sweep.valid_o.val() && (self.hold.q.val() == 0))
+            && ((!self.sweep.valid_o.val() && !self.held.q.val())
                 || (self.sweep.last_o.val() && !self.aligned_i.val()));
         self.walk.go_i.next = self.go.val();
         self.sweep.go_i.next = self.go.val();
 
+        self.patch.d.next = self.patches.q.val() != 0;
+        self.bank.d.next = self.banks.q.val() != 0;
         if self.patch_done_i.val() && !(self.go.val() && self.takes_patch.val()) {
             self.patches.d.next = self.patches.q.val() + 1;
         }
@@ -213,16 +225,20 @@ impl Logic for Sequencer {
         if !self.bank_free_i.val() && self.go.val() && self.takes_bank.val() {
             self.banks.d.next = self.banks.q.val() - 1;
         }
-        if self.hold.q.val() != 0 {
+        self.held.d.next = self.hold.q.val() > 1;
+        if self.held.q.val() {
             self.hold.d.next = self.hold.q.val() - 1;
         }
         if self.sweep.last_o.val() && self.aligned_i.val() {
             self.hold.d.next = self.hold_cycles.val();
+            self.held.d.next = self.hold_cycles.val() != 0;
         }
         if self.start_i.val() || !self.rst_ni.val() {
             self.patches.d.next = 0;
             self.banks.d.next = self.all_banks.val();
             self.hold.d.next = 0;
+            self.held.d.next = false;
+            self.patch.d.next = false;
         }
     }
 }
@@ -441,11 +457,11 @@ mod tests {
             co_tiles: 1,
         };
         let (seen, cycles) = run(&mut dut, &layer, &mut rng, 100);
-        assert_eq!(cycles as usize, seen.len() + 2); // one for the token, one for the first position
+        assert_eq!(cycles as usize, seen.len() + Sequencer::START);
         let aligned =
             Layer { aligned: true, conv: false, h: 3, w: 3, units: 1, outer: 1, stripe: 1, ..layer };
         let (seen, cycles) = run(&mut dut, &aligned, &mut rng, 100);
-        assert_eq!(cycles as usize, (seen.len() - 1) * 4 + 1 + 2); // a position every `rows` cycles
+        assert_eq!(cycles as usize, (seen.len() - 1) * 4 + 1 + Sequencer::START); // a position every `rows` cycles
     }
 
     #[test]

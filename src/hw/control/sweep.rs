@@ -5,7 +5,8 @@ use crate::hw::rt::{Flop, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// After `go_i`, issues `(last_unit + 1) · unit_positions` positions without a gap. The next `go_i` may come with
-/// `last_o`. The sweep's inputs are taken with `go_i`; `unit_positions_i` and `step_i` belong to the layer.
+/// `last_o`. The sweep's inputs are taken with `go_i`; `unit_positions_i` and `step_i` belong to the layer and are stable
+/// from the cycle before the first `go_i`.
 #[derive(LogicBlock)]
 pub struct Sweep {
     /// Clock.
@@ -62,21 +63,29 @@ pub struct Sweep {
     pub tile_end_o: Signal<Out, Bit>,
     running: Flop<Bit>,
     swap: Flop<Bit>,
-    x: Reg,
-    unit: Reg,
+    // Positions left in the unit, units left in the sweep, units left to the map's last row; and what they compare
+    // to, in registers: `zero` and `last` are ready with the cycle.
+    x_left: Reg,
+    first_x: Flop<Bit>,
+    last_x: Flop<Bit>,
+    unit_left: Reg,
+    first_unit: Flop<Bit>,
+    at_last_unit: Flop<Bit>,
+    bottom_left: Reg,
+    at_bottom: Flop<Bit>,
+    // Of the layer.
+    more_positions: Reg,
+    one_position: Flop<Bit>,
     addr: Reg,
     acc_addr: Reg,
     first: Flop<Bit>,
     bank: Flop<Bit>,
     ends_patch: Flop<Bit>,
     ends_tile: Flop<Bit>,
-    last_unit: Reg,
     left: Flop<Bit>,
     right: Flop<Bit>,
     top: Flop<Bit>,
     bottom: Flop<Bit>,
-    bottom_unit: Reg,
-    last_x: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
 }
 
@@ -115,21 +124,26 @@ impl Sweep {
             tile_end_o: Default::default(),
             running: Default::default(),
             swap: Default::default(),
-            x: Reg::new(field),
-            unit: Reg::new(field),
+            x_left: Reg::new(field),
+            first_x: Default::default(),
+            last_x: Default::default(),
+            unit_left: Reg::new(field),
+            first_unit: Default::default(),
+            at_last_unit: Default::default(),
+            bottom_left: Reg::new(field),
+            at_bottom: Default::default(),
+            more_positions: Reg::new(field),
+            one_position: Default::default(),
             addr: Reg::new(address),
             acc_addr: Reg::new(position),
             first: Default::default(),
             bank: Default::default(),
             ends_patch: Default::default(),
             ends_tile: Default::default(),
-            last_unit: Reg::new(field),
             left: Default::default(),
             right: Default::default(),
             top: Default::default(),
             bottom: Default::default(),
-            bottom_unit: Reg::new(field),
-            last_x: Default::default(),
             last: Default::default(),
         }
     }
@@ -144,24 +158,30 @@ impl Logic for Sweep {
             clk_i,
             running,
             swap,
-            x,
-            unit,
+            x_left,
+            first_x,
+            last_x,
+            unit_left,
+            first_unit,
+            at_last_unit,
+            bottom_left,
+            at_bottom,
+            more_positions,
+            one_position,
             addr,
             acc_addr,
             first,
             bank,
             ends_patch,
             ends_tile,
-            last_unit,
             left,
             right,
             top,
-            bottom,
-            bottom_unit
+            bottom
         );
-        self.last_x.next = (self.x.q.val() + 1) == self.unit_positions_i.val();
-        self.last.next =
-            self.running.q.val() && self.last_x.val() && (self.unit.q.val() == self.last_unit.q.val());
+        self.more_positions.d.next = self.unit_positions_i.val() - 1;
+        self.one_position.d.next = self.unit_positions_i.val() == 1;
+        self.last.next = self.running.q.val() && self.last_x.q.val() && self.at_last_unit.q.val();
         self.valid_o.next = self.running.q.val();
         self.last_o.next = self.last.val();
         self.addr_o.next = self.addr.q.val();
@@ -171,18 +191,26 @@ impl Logic for Sweep {
         self.bank_o.next = self.bank.q.val();
         self.patch_end_o.next = self.last.val() && self.ends_patch.q.val();
         self.tile_end_o.next = self.last.val() && self.ends_tile.q.val();
-        self.zero_o.next = (self.left.q.val() && (self.x.q.val() == 0))
-            || (self.right.q.val() && self.last_x.val())
-            || (self.top.q.val() && (self.unit.q.val() == 0))
-            || (self.bottom.q.val() && (self.unit.q.val() == self.bottom_unit.q.val()));
+        self.zero_o.next = (self.left.q.val() && self.first_x.q.val())
+            || (self.right.q.val() && self.last_x.q.val())
+            || (self.top.q.val() && self.first_unit.q.val())
+            || (self.bottom.q.val() && self.at_bottom.q.val());
 
         self.swap.d.next = false;
         self.addr.d.next = self.addr.q.val() + self.step_i.val();
         self.acc_addr.d.next = self.acc_addr.q.val() + 1;
-        self.x.d.next = self.x.q.val() + 1;
-        if self.last_x.val() {
-            self.x.d.next = 0;
-            self.unit.d.next = self.unit.q.val() + 1;
+        self.x_left.d.next = self.x_left.q.val() - 1;
+        self.first_x.d.next = false;
+        self.last_x.d.next = self.x_left.q.val() == 1;
+        if self.last_x.q.val() {
+            self.x_left.d.next = self.more_positions.q.val();
+            self.first_x.d.next = true;
+            self.last_x.d.next = self.one_position.q.val();
+            self.unit_left.d.next = self.unit_left.q.val() - 1;
+            self.first_unit.d.next = false;
+            self.at_last_unit.d.next = self.unit_left.q.val() == 1;
+            self.bottom_left.d.next = self.bottom_left.q.val() - 1;
+            self.at_bottom.d.next = self.bottom_left.q.val() == 1;
         }
         if self.last.val() {
             self.running.d.next = false;
@@ -190,20 +218,24 @@ impl Logic for Sweep {
         if self.go_i.val() {
             self.running.d.next = true;
             self.swap.d.next = true;
-            self.x.d.next = 0;
-            self.unit.d.next = 0;
+            self.x_left.d.next = self.more_positions.q.val();
+            self.first_x.d.next = true;
+            self.last_x.d.next = self.one_position.q.val();
+            self.unit_left.d.next = self.last_unit_i.val();
+            self.first_unit.d.next = true;
+            self.at_last_unit.d.next = self.last_unit_i.val() == 0;
+            self.bottom_left.d.next = self.bottom_unit_i.val();
+            self.at_bottom.d.next = self.bottom_unit_i.val() == 0;
             self.addr.d.next = self.addr_i.val();
             self.acc_addr.d.next = 0;
             self.first.d.next = self.first_i.val();
             self.bank.d.next = self.bank_i.val();
             self.ends_patch.d.next = self.ends_patch_i.val();
             self.ends_tile.d.next = self.ends_tile_i.val();
-            self.last_unit.d.next = self.last_unit_i.val();
             self.left.d.next = self.left_i.val();
             self.right.d.next = self.right_i.val();
             self.top.d.next = self.top_i.val();
             self.bottom.d.next = self.bottom_i.val();
-            self.bottom_unit.d.next = self.bottom_unit_i.val();
         }
         if !self.rst_ni.val() {
             self.running.d.next = false;

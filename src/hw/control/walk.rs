@@ -1,11 +1,12 @@
 //! The walk over the sweeps of a layer: stripe → output tile → reduction tile → kernel row → kernel column.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, Reg, Sig, u};
+use crate::hw::rt::{Flop, Reg, Sig, s, u};
 use rust_hdl::prelude::*;
 
-/// Describes the next sweep; each `go_i` takes it and turns to the one after. The layer's inputs are stable from
-/// `start_i` on. All outputs follow the registers within the cycle.
+/// Describes the next sweep; each `go_i` takes it and turns to the one after, which is pending in the second cycle
+/// after that: the counters move first, what they compare to follows in registers of its own. The layer's inputs are
+/// stable from `start_i` on.
 #[derive(LogicBlock)]
 pub struct Walk {
     /// Clock.
@@ -42,7 +43,9 @@ pub struct Walk {
     pub ci_tiles_i: Sig<In>,
     /// Output tiles.
     pub co_tiles_i: Sig<In>,
-    /// There is a next sweep.
+    /// Sweeps are left.
+    pub busy_o: Signal<Out, Bit>,
+    /// There is a next sweep, and the outputs describe it.
     pub pending_o: Signal<Out, Bit>,
     /// It is the first that reads a newly loaded patch.
     pub takes_patch_o: Signal<Out, Bit>,
@@ -81,18 +84,36 @@ pub struct Walk {
     base: Reg,
     stripe_slot: Reg,
     stripe_base: Reg,
-    last_kx: Signal<Local, Bit>,
-    last_pass: Signal<Local, Bit>,
-    last_ci: Signal<Local, Bit>,
-    last_co: Signal<Local, Bit>,
-    last_stripe: Signal<Local, Bit>,
+    begins: Flop<Bit>,
+    settled: Flop<Bit>,
+    // Of the layer.
+    row_step: Reg,
+    above: Reg,
+    last_row: Reg,
+    units_less: Reg,
+    last_stripe_from: Reg,
+    // Of the counters, a cycle after them.
+    first_kx: Flop<Bit>,
+    first_ky: Flop<Bit>,
+    first_ci: Flop<Bit>,
+    first_co: Flop<Bit>,
+    first_unit: Flop<Bit>,
+    last_kx: Flop<Bit>,
+    last_ky: Flop<Bit>,
+    last_ci: Flop<Bit>,
+    last_co: Flop<Bit>,
+    last_stripe: Flop<Bit>,
+    last_outer: Flop<Bit>,
+    last_slot: Flop<Bit>,
+    next_base: Reg,
+    next_unit: Reg,
+    addr: Reg,
+    last_unit: Reg,
+    bottom_unit: Reg,
     first_pass: Signal<Local, Bit>,
-    next_slot: Sig<Local>,
-    next_base: Sig<Local>,
-    next_unit: Sig<Local>,
-    rest: Sig<Local>,
-    row_step: Sig<Local>,
-    above: Sig<Local>,
+    last_pass: Signal<Local, Bit>,
+    slot_after: Sig<Local>,
+    base_after: Sig<Local>,
 }
 
 impl Walk {
@@ -118,6 +139,7 @@ impl Walk {
             kernel_w_i: Sig::new(field),
             ci_tiles_i: Sig::new(field),
             co_tiles_i: Sig::new(field),
+            busy_o: Default::default(),
             pending_o: Default::default(),
             takes_patch_o: Default::default(),
             takes_bank_o: Default::default(),
@@ -144,18 +166,34 @@ impl Walk {
             base: Reg::new(address),
             stripe_slot: Reg::new(field),
             stripe_base: Reg::new(address),
+            begins: Default::default(),
+            settled: Default::default(),
+            row_step: Reg::new(address),
+            above: Reg::new(address),
+            last_row: Reg::new(field),
+            units_less: Reg::new(field),
+            last_stripe_from: Reg::new(s(17)),
+            first_kx: Default::default(),
+            first_ky: Default::default(),
+            first_ci: Default::default(),
+            first_co: Default::default(),
+            first_unit: Default::default(),
             last_kx: Default::default(),
-            last_pass: Default::default(),
+            last_ky: Default::default(),
             last_ci: Default::default(),
             last_co: Default::default(),
             last_stripe: Default::default(),
+            last_outer: Default::default(),
+            last_slot: Default::default(),
+            next_base: Reg::new(address),
+            next_unit: Reg::new(field),
+            addr: Reg::new(address),
+            last_unit: Reg::new(field),
+            bottom_unit: Reg::new(field),
             first_pass: Default::default(),
-            next_slot: Sig::new(field),
-            next_base: Sig::new(address),
-            next_unit: Sig::new(u(17)),
-            rest: Sig::new(field),
-            row_step: Sig::new(address),
-            above: Sig::new(address),
+            last_pass: Default::default(),
+            slot_after: Sig::new(field),
+            base_after: Sig::new(address),
         }
     }
 }
@@ -179,90 +217,138 @@ impl Logic for Walk {
             slot,
             base,
             stripe_slot,
-            stripe_base
+            stripe_base,
+            begins,
+            settled,
+            row_step,
+            above,
+            last_row,
+            units_less,
+            last_stripe_from,
+            first_kx,
+            first_ky,
+            first_ci,
+            first_co,
+            first_unit,
+            last_kx,
+            last_ky,
+            last_ci,
+            last_co,
+            last_stripe,
+            last_outer,
+            last_slot,
+            next_base,
+            next_unit,
+            addr,
+            last_unit,
+            bottom_unit
         );
-        self.last_kx.next = (self.kx.q.val() + 1) == self.kernel_w_i.val();
-        self.last_pass.next = self.last_kx.val() && ((self.ky.q.val() + 1) == self.kernel_h_i.val());
-        self.first_pass.next = (self.kx.q.val() == 0) && (self.ky.q.val() == 0);
-        self.last_ci.next = (self.ci.q.val() + 1) == self.ci_tiles_i.val();
-        self.last_co.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
-        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
-        self.last_stripe.next = self.next_unit.val() >= self.units_i.val();
-        self.rest.next = self.units_i.val() - self.unit.q.val();
-
-        self.pending_o.next = self.pending.q.val();
-        self.takes_patch_o.next = self.first_pass.val() && (!self.resident_i.val() || (self.co.q.val() == 0));
-        self.takes_bank_o.next = self.first_pass.val() && (self.ci.q.val() == 0);
-        self.addr_o.next = self.base.q.val() + self.offset.q.val();
-        self.bank_o.next = self.bank.q.val();
-        self.ends_patch_o.next = self.last_pass.val() && (!self.resident_i.val() || self.last_co.val());
-        self.ends_tile_o.next = self.last_pass.val() && self.last_ci.val();
-        self.left_o.next = self.pad_i.val() && (self.kx.q.val() == 0);
-        self.right_o.next = self.pad_i.val() && self.last_kx.val();
-        self.top_o.next = self.pad_i.val() && (self.ky.q.val() == 0) && (self.unit.q.val() == 0);
-        self.bottom_o.next = self.pad_i.val() && ((self.ky.q.val() + 1) == self.kernel_h_i.val());
-        self.bottom_unit_o.next = self.in_h_i.val() - self.unit.q.val() - 1;
-        self.last_unit_o.next = self.stripe_i.val() - 1;
-        if self.last_stripe.val() {
-            self.last_unit_o.next = self.rest.val() - 1;
-        }
-
-        self.next_slot.next = self.slot.q.val() + 1;
-        self.next_base.next = self.base.q.val() + self.patch_i.val();
-        if (self.slot.q.val() + 1) == self.slots_i.val() {
-            self.next_slot.next = 0;
-            self.next_base.next = 0;
-        }
-        self.row_step.next = self.in_w_i.val() - self.kernel_w_i.val() + 1;
-        self.above.next = 0;
+        self.row_step.d.next = self.in_w_i.val() - self.kernel_w_i.val() + 1;
+        self.above.d.next = 0;
         if self.pad_i.val() {
-            self.above.next = 0 - self.in_w_i.val() - 1;
+            self.above.d.next = 0 - self.in_w_i.val() - 1;
+        }
+        self.last_row.d.next = self.in_h_i.val() - 1;
+        self.units_less.d.next = self.units_i.val() - 1;
+        self.last_stripe_from.d.next = self.units_i.val() - self.stripe_i.val();
+
+        self.first_kx.d.next = self.kx.q.val() == 0;
+        self.first_ky.d.next = self.ky.q.val() == 0;
+        self.first_ci.d.next = self.ci.q.val() == 0;
+        self.first_co.d.next = self.co.q.val() == 0;
+        self.first_unit.d.next = self.unit.q.val() == 0;
+        self.last_kx.d.next = (self.kx.q.val() + 1) == self.kernel_w_i.val();
+        self.last_ky.d.next = (self.ky.q.val() + 1) == self.kernel_h_i.val();
+        self.last_ci.d.next = (self.ci.q.val() + 1) == self.ci_tiles_i.val();
+        self.last_co.d.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
+        self.last_stripe.d.next = self.unit.q.val() >= self.last_stripe_from.q.val();
+        self.last_outer.d.next = (self.outer.q.val() + 1) == self.outer_i.val();
+        self.last_slot.d.next = (self.slot.q.val() + 1) == self.slots_i.val();
+        self.next_base.d.next = self.base.q.val() + self.patch_i.val();
+        self.next_unit.d.next = self.unit.q.val() + self.stripe_i.val();
+        self.addr.d.next = self.base.q.val() + self.offset.q.val();
+        self.last_unit.d.next = self.stripe_i.val() - 1;
+        if self.unit.q.val() >= self.last_stripe_from.q.val() {
+            self.last_unit.d.next = self.units_less.q.val() - self.unit.q.val();
+        }
+        self.bottom_unit.d.next = self.last_row.q.val() - self.unit.q.val();
+
+        self.first_pass.next = self.first_kx.q.val() && self.first_ky.q.val();
+        self.last_pass.next = self.last_kx.q.val() && self.last_ky.q.val();
+        self.busy_o.next = self.pending.q.val();
+        self.pending_o.next = self.pending.q.val() && self.settled.q.val();
+        self.takes_patch_o.next = self.first_pass.val() && (!self.resident_i.val() || self.first_co.q.val());
+        self.takes_bank_o.next = self.first_pass.val() && self.first_ci.q.val();
+        self.addr_o.next = self.addr.q.val();
+        self.bank_o.next = self.bank.q.val();
+        self.ends_patch_o.next = self.last_pass.val() && (!self.resident_i.val() || self.last_co.q.val());
+        self.ends_tile_o.next = self.last_pass.val() && self.last_ci.q.val();
+        self.left_o.next = self.pad_i.val() && self.first_kx.q.val();
+        self.right_o.next = self.pad_i.val() && self.last_kx.q.val();
+        self.top_o.next = self.pad_i.val() && self.first_ky.q.val() && self.first_unit.q.val();
+        self.bottom_o.next = self.pad_i.val() && self.last_ky.q.val();
+        self.bottom_unit_o.next = self.bottom_unit.q.val();
+        self.last_unit_o.next = self.last_unit.q.val();
+
+        self.slot_after.next = self.slot.q.val() + 1;
+        self.base_after.next = self.next_base.q.val();
+        if self.last_slot.q.val() {
+            self.slot_after.next = 0;
+            self.base_after.next = 0;
         }
 
+        self.settled.d.next = true;
+        self.begins.d.next = self.start_i.val();
         if self.go_i.val() {
+            self.settled.d.next = false;
             self.kx.d.next = self.kx.q.val() + 1;
             self.offset.d.next = self.offset.q.val() + 1;
-            if self.last_kx.val() {
+            if self.last_kx.q.val() {
                 self.kx.d.next = 0;
                 self.ky.d.next = self.ky.q.val() + 1;
-                self.offset.d.next = self.offset.q.val() + self.row_step.val();
+                self.offset.d.next = self.offset.q.val() + self.row_step.q.val();
             }
             if self.last_pass.val() {
                 self.ky.d.next = 0;
                 self.ci.d.next = self.ci.q.val() + 1;
-                self.slot.d.next = self.next_slot.val();
-                self.base.d.next = self.next_base.val();
-                self.offset.d.next = self.above.val();
-                if self.pad_i.val() && (self.unit.q.val() != 0) {
+                self.slot.d.next = self.slot_after.val();
+                self.base.d.next = self.base_after.val();
+                self.offset.d.next = self.above.q.val();
+                if self.pad_i.val() && !self.first_unit.q.val() {
                     self.offset.d.next = 0 - 1;
                 }
             }
-            if self.last_pass.val() && self.last_ci.val() {
+            if self.last_pass.val() && self.last_ci.q.val() {
                 self.ci.d.next = 0;
                 self.bank.d.next = !self.bank.q.val();
                 self.co.d.next = self.co.q.val() + 1;
-                if self.resident_i.val() && !self.last_co.val() {
+                if self.resident_i.val() && !self.last_co.q.val() {
                     self.slot.d.next = self.stripe_slot.q.val();
                     self.base.d.next = self.stripe_base.q.val();
                 }
             }
-            if self.last_pass.val() && self.last_ci.val() && self.last_co.val() {
+            if self.last_pass.val() && self.last_ci.q.val() && self.last_co.q.val() {
                 self.co.d.next = 0;
-                self.stripe_slot.d.next = self.next_slot.val();
-                self.stripe_base.d.next = self.next_base.val();
-                self.unit.d.next = self.next_unit.val();
+                self.stripe_slot.d.next = self.slot_after.val();
+                self.stripe_base.d.next = self.base_after.val();
+                self.unit.d.next = self.next_unit.q.val();
                 if self.pad_i.val() {
                     self.offset.d.next = 0 - 1;
                 }
-                if self.last_stripe.val() {
+                if self.last_stripe.q.val() {
                     self.unit.d.next = 0;
-                    self.offset.d.next = self.above.val();
+                    self.offset.d.next = self.above.q.val();
                     self.outer.d.next = self.outer.q.val() + 1;
-                    self.pending.d.next = (self.outer.q.val() + 1) != self.outer_i.val();
+                    self.pending.d.next = !self.last_outer.q.val();
                 }
             }
         }
+        if self.begins.q.val() {
+            self.settled.d.next = false;
+            self.offset.d.next = self.above.q.val();
+        }
         if self.start_i.val() || !self.rst_ni.val() {
+            self.settled.d.next = false;
             self.pending.d.next = self.rst_ni.val();
             self.kx.d.next = 0;
             self.ky.d.next = 0;
@@ -271,11 +357,13 @@ impl Logic for Walk {
             self.unit.d.next = 0;
             self.outer.d.next = 0;
             self.bank.d.next = false;
-            self.offset.d.next = self.above.val();
             self.slot.d.next = 0;
             self.base.d.next = 0;
             self.stripe_slot.d.next = 0;
             self.stripe_base.d.next = 0;
+        }
+        if !self.rst_ni.val() {
+            self.begins.d.next = false;
         }
     }
 }

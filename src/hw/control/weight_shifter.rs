@@ -1,7 +1,7 @@
 //! The weight shifter: moves words from the weight buffer into the array's shadow registers.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Shifts the next tile in as early as the shadow registers allow: `rows` words, a word a cycle.
@@ -36,12 +36,18 @@ pub struct WeightShifter {
     addr: Reg,
     shifted: Reg,
     hold: Reg,
+    // What the counters compare to, ready with them.
+    some: Flop<Bit>,
+    room: Flop<Bit>,
+    last: Flop<Bit>,
+    complete: Flop<Bit>,
+    held: Flop<Bit>,
     shift: Signal<Local, Bit>,
-    complete: Signal<Local, Bit>,
     last_addr: K,
     most: K,
-    rows: K,
-    last_row: K,
+    less: K,
+    more: K,
+    before_last: K,
     hold_cycles: K,
 }
 
@@ -67,12 +73,17 @@ impl WeightShifter {
             addr: Reg::new(address),
             shifted: Reg::new(row),
             hold: Reg::new(row),
-            shift: Default::default(),
+            some: Default::default(),
+            room: Default::default(),
+            last: Default::default(),
             complete: Default::default(),
+            held: Default::default(),
+            shift: Default::default(),
             last_addr: K::new(address, depth as i64 - 1),
             most: K::new(count, (depth - cols - 2) as i64),
-            rows: K::new(row, rows as i64),
-            last_row: K::new(row, rows as i64 - 1),
+            less: K::new(count, (depth - cols - 3) as i64),
+            more: K::new(count, (depth - cols - 1) as i64),
+            before_last: K::new(row, rows as i64 - 2),
             hold_cycles: K::new(row, rows as i64 - 2),
         }
     }
@@ -82,28 +93,35 @@ impl Logic for WeightShifter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module weight_shifter: from the weight buffer into the shadow registers");
-        dff_setup!(self, clk_i, words, addr, shifted, hold);
-        self.complete.next = self.shifted.q.val() == self.rows.val();
-        self.shift.next = (self.words.q.val() != 0)
+        dff_setup!(self, clk_i, words, addr, shifted, hold, some, room, last, complete, held);
+        self.shift.next = self.some.q.val()
             && ((self.swap_i.val() && self.aligned_i.val())
-                || (!self.swap_i.val() && !self.complete.val() && (self.hold.q.val() == 0)));
+                || (!self.swap_i.val() && !self.complete.q.val() && !self.held.q.val()));
         self.shift_o.next = self.shift.val();
         self.addr_o.next = self.addr.q.val();
-        self.full_o.next =
-            self.complete.val() || (self.shift.val() && (self.shifted.q.val() == self.last_row.val()));
-        self.room_o.next = self.words.q.val() < self.most.val();
+        self.full_o.next = self.complete.q.val() || (self.shift.val() && self.last.q.val());
+        self.room_o.next = self.room.q.val();
 
+        self.some.d.next = self.words.q.val() != 0;
+        self.room.d.next = self.words.q.val() < self.most.val();
         if self.word_done_i.val() && !self.shift.val() {
             self.words.d.next = self.words.q.val() + 1;
+            self.some.d.next = true;
+            self.room.d.next = self.words.q.val() < self.less.val();
         }
         if !self.word_done_i.val() && self.shift.val() {
             self.words.d.next = self.words.q.val() - 1;
+            self.some.d.next = self.words.q.val() > 1;
+            self.room.d.next = self.words.q.val() < self.more.val();
         }
-        if self.hold.q.val() != 0 {
+        self.held.d.next = self.hold.q.val() > 1;
+        if self.held.q.val() {
             self.hold.d.next = self.hold.q.val() - 1;
         }
         if self.shift.val() {
             self.shifted.d.next = self.shifted.q.val() + 1;
+            self.last.d.next = self.shifted.q.val() == self.before_last.val();
+            self.complete.d.next = self.last.q.val();
             self.addr.d.next = self.addr.q.val() + 1;
             if self.addr.q.val() == self.last_addr.val() {
                 self.addr.d.next = 0;
@@ -111,11 +129,15 @@ impl Logic for WeightShifter {
         }
         if self.swap_i.val() {
             self.shifted.d.next = 0;
+            self.last.d.next = false;
+            self.complete.d.next = false;
             if self.shift.val() {
                 self.shifted.d.next = 1;
+                self.last.d.next = self.before_last.val() == 0;
             }
             if !self.aligned_i.val() {
                 self.hold.d.next = self.hold_cycles.val();
+                self.held.d.next = self.hold_cycles.val() != 0;
             }
         }
         if self.start_i.val() || !self.rst_ni.val() {
@@ -123,6 +145,11 @@ impl Logic for WeightShifter {
             self.addr.d.next = 0;
             self.shifted.d.next = 0;
             self.hold.d.next = 0;
+            self.some.d.next = false;
+            self.room.d.next = true;
+            self.last.d.next = false;
+            self.complete.d.next = false;
+            self.held.d.next = false;
         }
     }
 }

@@ -509,11 +509,11 @@ mod tests {
             bits
         }
 
-        /// Addresses read for a tile.
+        /// Cycles that the reads of a tile take: an address each, but two a row at least.
         fn reads(&self, config: &ArrayConfig, tile: &Tile) -> usize {
             let window = if self.raw { config.requantizers } else { self.scale() * self.scale() };
             let groups = config.block() / config.requantizers;
-            tile.blocks * (tile.units / self.scale()) * self.out_w * groups * window
+            tile.blocks * (tile.units / self.scale()) * (self.out_w * groups * window).max(2)
         }
     }
 

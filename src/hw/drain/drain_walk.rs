@@ -57,9 +57,15 @@ pub struct DrainWalk {
     pending: Flop<Bit>,
     settled: Flop<Bit>,
     // Of the stripe, a cycle after `unit`.
+    stripe_settled: Flop<Bit>,
     rows: Reg,
     last_stripe: Flop<Bit>,
     row_step: Reg,
+    // Of the row, a cycle after the counters.
+    last_row: Flop<Bit>,
+    ends_tile: Flop<Bit>,
+    ends_stripe: Flop<Bit>,
+    last_outer: Flop<Bit>,
     row: Reg,
     block: Reg,
     plane: Reg,
@@ -73,9 +79,8 @@ pub struct DrainWalk {
     y_plane: Reg,
     y_stripe: Reg,
     y_image: Reg,
-    last_row: Signal<Local, Bit>,
-    ends_tile: Signal<Local, Bit>,
-    ends_stripe: Signal<Local, Bit>,
+    is_last_row: Signal<Local, Bit>,
+    is_last_block: Signal<Local, Bit>,
     next_unit: Sig<Local>,
     here: Sig<Local>,
     next_plane: Sig<Local>,
@@ -117,9 +122,14 @@ impl DrainWalk {
             ends_tile_o: Default::default(),
             pending: Default::default(),
             settled: Default::default(),
+            stripe_settled: Default::default(),
             rows: Reg::new(field),
             last_stripe: Default::default(),
             row_step: Reg::new(address),
+            last_row: Default::default(),
+            ends_tile: Default::default(),
+            ends_stripe: Default::default(),
+            last_outer: Default::default(),
             row: Reg::new(field),
             block: Reg::new(block),
             plane: Reg::new(field),
@@ -133,9 +143,8 @@ impl DrainWalk {
             y_plane: Reg::new(byte),
             y_stripe: Reg::new(byte),
             y_image: Reg::new(byte),
-            last_row: Default::default(),
-            ends_tile: Default::default(),
-            ends_stripe: Default::default(),
+            is_last_row: Default::default(),
+            is_last_block: Default::default(),
             next_unit: Sig::new(u(17)),
             here: Sig::new(field),
             next_plane: Sig::new(byte),
@@ -156,9 +165,14 @@ impl Logic for DrainWalk {
             clk_i,
             pending,
             settled,
+            stripe_settled,
             rows,
             last_stripe,
             row_step,
+            last_row,
+            ends_tile,
+            ends_stripe,
+            last_outer,
             row,
             block,
             plane,
@@ -185,13 +199,18 @@ impl Logic for DrainWalk {
             self.rows.d.next = self.here.val() >> 1;
             self.row_step.d.next = self.unit_positions_i.val() << 1;
         }
-        self.settled.d.next = true;
+        self.stripe_settled.d.next = true;
+        self.settled.d.next = self.stripe_settled.q.val();
 
-        self.last_row.next = (self.row.q.val() + 1) == self.rows.q.val();
-        self.ends_tile.next = self.last_row.val()
-            && ((self.block.q.val() == self.last_block.val())
-                || ((self.plane.q.val() + 1) == self.co_blocks_i.val()));
-        self.ends_stripe.next = self.ends_tile.val() && ((self.tile.q.val() + 1) == self.co_tiles_i.val());
+        self.is_last_row.next = (self.row.q.val() + 1) == self.rows.q.val();
+        self.is_last_block.next = (self.block.q.val() == self.last_block.val())
+            || ((self.plane.q.val() + 1) == self.co_blocks_i.val());
+        self.last_row.d.next = self.is_last_row.val();
+        self.ends_tile.d.next = self.is_last_row.val() && self.is_last_block.val();
+        self.ends_stripe.d.next = self.is_last_row.val()
+            && self.is_last_block.val()
+            && ((self.tile.q.val() + 1) == self.co_tiles_i.val());
+        self.last_outer.d.next = (self.outer.q.val() + 1) == self.outer_i.val();
         self.next_plane.next = self.y_plane.q.val() + self.y_plane_pitch_i.val();
         self.next_stripe.next = self.y_stripe.q.val() + self.y_stripe_pitch_i.val();
         self.next_image.next = self.y_image.q.val() + self.y_image_pitch_i.val();
@@ -202,13 +221,14 @@ impl Logic for DrainWalk {
         self.acc_addr_o.next = self.acc_addr.q.val();
         self.group_o.next = self.group.q.val();
         self.bank_o.next = self.bank.q.val();
-        self.ends_tile_o.next = self.ends_tile.val();
+        self.ends_tile_o.next = self.ends_tile.q.val();
 
         if self.go_i.val() {
+            self.settled.d.next = false;
             self.row.d.next = self.row.q.val() + 1;
             self.acc_addr.d.next = self.acc_addr.q.val() + self.row_step.q.val();
             self.y_row.d.next = self.y_row.q.val() + self.y_row_pitch_i.val();
-            if self.last_row.val() {
+            if self.last_row.q.val() {
                 self.row.d.next = 0;
                 self.acc_addr.d.next = 0;
                 self.block.d.next = self.block.q.val() + 1;
@@ -217,25 +237,25 @@ impl Logic for DrainWalk {
                 self.y_plane.d.next = self.next_plane.val();
                 self.y_row.d.next = self.next_plane.val();
             }
-            if self.ends_tile.val() {
+            if self.ends_tile.q.val() {
                 self.block.d.next = 0;
                 self.group.d.next = 0;
                 self.tile.d.next = self.tile.q.val() + 1;
                 self.bank.d.next = !self.bank.q.val();
             }
-            if self.ends_stripe.val() {
+            if self.ends_stripe.q.val() {
                 self.tile.d.next = 0;
                 self.plane.d.next = 0;
                 self.unit.d.next = self.next_unit.val();
-                self.settled.d.next = false;
+                self.stripe_settled.d.next = false;
                 self.y_stripe.d.next = self.next_stripe.val();
                 self.y_plane.d.next = self.next_stripe.val();
                 self.y_row.d.next = self.next_stripe.val();
             }
-            if self.ends_stripe.val() && self.last_stripe.q.val() {
+            if self.ends_stripe.q.val() && self.last_stripe.q.val() {
                 self.unit.d.next = 0;
                 self.outer.d.next = self.outer.q.val() + 1;
-                self.pending.d.next = (self.outer.q.val() + 1) != self.outer_i.val();
+                self.pending.d.next = !self.last_outer.q.val();
                 self.y_image.d.next = self.next_image.val();
                 self.y_stripe.d.next = self.next_image.val();
                 self.y_plane.d.next = self.next_image.val();
@@ -245,6 +265,7 @@ impl Logic for DrainWalk {
         if self.start_i.val() || !self.rst_ni.val() {
             self.pending.d.next = self.rst_ni.val();
             self.settled.d.next = false;
+            self.stripe_settled.d.next = false;
             self.row.d.next = 0;
             self.block.d.next = 0;
             self.plane.d.next = 0;
@@ -283,6 +304,7 @@ mod tests {
             bench.cycle();
             bench.block.start_i.next = false;
             let mut idle = 0;
+            let most = rows.len() + 2 * 4 * 3; // a cycle a row, and more a stripe
             for want in rows {
                 bench.block.go_i.next = false;
                 while !bench.block.pending_o.val() || rng.random_bool(0.2) {
@@ -304,7 +326,7 @@ mod tests {
             }
             bench.block.go_i.next = false;
             assert!(!bench.block.busy_o.val());
-            assert!(idle > 0 && idle <= 2 * 4 * 3, "{idle} cycles without a row");
+            assert!(idle > 0 && idle <= most, "{idle} cycles without a row");
         }
         bench.verilog("drain_walk", 2);
     }

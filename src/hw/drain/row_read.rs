@@ -60,7 +60,11 @@ pub struct RowRead {
     row_less: Reg,
     window: Reg,
     group_at: Reg,
-    x: Reg,
+    // Pixels after this one, and whether there is none.
+    x_left: Reg,
+    last_x: Flop<Bit>,
+    more_x: Reg,
+    one_x: Flop<Bit>,
     addr: Reg,
     pixel: Reg,
     group: Reg,
@@ -113,7 +117,10 @@ impl RowRead {
             row_less: Reg::new(address),
             window: Reg::new(window),
             group_at: Reg::new(in_block),
-            x: Reg::new(field),
+            x_left: Reg::new(field),
+            last_x: Default::default(),
+            more_x: Reg::new(field),
+            one_x: Default::default(),
             addr: Reg::new(address),
             pixel: Reg::new(address),
             group: Reg::new(group),
@@ -144,7 +151,10 @@ impl Logic for RowRead {
             row_less,
             window,
             group_at,
-            x,
+            x_left,
+            last_x,
+            more_x,
+            one_x,
             addr,
             pixel,
             group,
@@ -159,12 +169,14 @@ impl Logic for RowRead {
         if self.raw_i.val() {
             self.top.d.next = self.last_lane.val();
         }
+        self.more_x.d.next = self.out_w_i.val() - 1;
+        self.one_x.d.next = self.out_w_i.val() == 1;
         self.row_less.d.next = self.unit_positions_i.val() - 1;
 
         self.issue.next = self.busy.q.val() && self.enable_i.val();
         self.last_window.next = self.window.q.val() == self.top.q.val();
         self.ends_pixel.next = self.last_window.val() && (self.group_at.q.val() == self.last_group.val());
-        self.ends_row.next = self.ends_pixel.val() && ((self.x.q.val() + 1) == self.out_w_i.val());
+        self.ends_row.next = self.ends_pixel.val() && self.last_x.q.val();
         self.busy_o.next = self.busy.q.val();
         self.free_o.next = !self.busy.q.val() || (self.issue.val() && self.ends_row.val());
         self.valid_o.next = self.issue.val();
@@ -201,7 +213,8 @@ impl Logic for RowRead {
             if self.ends_pixel.val() {
                 self.group_at.d.next = 0;
                 self.group.d.next = self.first_group.q.val();
-                self.x.d.next = self.x.q.val() + 1;
+                self.x_left.d.next = self.x_left.q.val() - 1;
+                self.last_x.d.next = self.x_left.q.val() == 1;
                 self.pixel.d.next = self.next_pixel.val();
                 self.addr.d.next = self.next_pixel.val();
             }
@@ -213,7 +226,8 @@ impl Logic for RowRead {
             self.busy.d.next = true;
             self.window.d.next = 0;
             self.group_at.d.next = 0;
-            self.x.d.next = 0;
+            self.x_left.d.next = self.more_x.q.val();
+            self.last_x.d.next = self.one_x.q.val();
             self.addr.d.next = self.acc_addr_i.val();
             self.pixel.d.next = self.acc_addr_i.val();
             self.group.d.next = self.group_i.val();

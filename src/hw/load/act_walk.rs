@@ -72,7 +72,6 @@ pub struct ActWalk {
     ci: Reg,
     group: Reg,
     block: Reg,
-    member: Reg,
     y: Reg,
     first_y: Reg,
     last_y: Reg,
@@ -86,10 +85,21 @@ pub struct ActWalk {
     plane_addr: Reg,
     member_addr: Reg,
     row_addr: Reg,
-    next_unit: Sig<Local>,
-    last_stripe: Signal<Local, Bit>,
-    end_unit: Sig<Local>,
-    halo_addr: Sig<Local>,
+    // What the counters compare to, a cycle after them.
+    next_unit: Reg,
+    end_unit: Reg,
+    last_stripe: Flop<Bit>,
+    last_ci: Flop<Bit>,
+    last_co: Flop<Bit>,
+    last_image: Flop<Bit>,
+    halo_addr: Reg,
+    before_last_y: Reg,
+    // Ready with the counters.
+    at_last_y: Flop<Bit>,
+    members_left: Reg,
+    at_last_member: Flop<Bit>,
+    one_member: Flop<Bit>,
+    after_unit: Sig<Local>,
     next_plane: Sig<Local>,
     next_image: Sig<Local>,
     at_row: Signal<Local, Bit>,
@@ -111,6 +121,7 @@ pub struct ActWalk {
 #[derive(LogicState, Copy, Clone, Debug, PartialEq)]
 enum State {
     Idle,
+    Settle,
     Stripe,
     Patch,
     Row,
@@ -157,7 +168,6 @@ impl ActWalk {
             ci: Reg::new(field),
             group: Reg::new(group),
             block: Reg::new(u(address_bits(blocks))),
-            member: Reg::new(field),
             y: Reg::new(field),
             first_y: Reg::new(field),
             last_y: Reg::new(field),
@@ -171,10 +181,19 @@ impl ActWalk {
             plane_addr: Reg::new(address),
             member_addr: Reg::new(address),
             row_addr: Reg::new(address),
-            next_unit: Sig::new(u(17)),
+            next_unit: Reg::new(field),
+            end_unit: Reg::new(field),
             last_stripe: Default::default(),
-            end_unit: Sig::new(u(17)),
-            halo_addr: Sig::new(address),
+            last_ci: Default::default(),
+            last_co: Default::default(),
+            last_image: Default::default(),
+            halo_addr: Reg::new(address),
+            before_last_y: Reg::new(field),
+            at_last_y: Default::default(),
+            members_left: Reg::new(field),
+            at_last_member: Default::default(),
+            one_member: Default::default(),
+            after_unit: Sig::new(u(17)),
             next_plane: Sig::new(address),
             next_image: Sig::new(address),
             at_row: Default::default(),
@@ -208,7 +227,6 @@ impl Logic for ActWalk {
             ci,
             group,
             block,
-            member,
             y,
             first_y,
             last_y,
@@ -221,18 +239,36 @@ impl Logic for ActWalk {
             stripe_addr,
             plane_addr,
             member_addr,
-            row_addr
+            row_addr,
+            next_unit,
+            end_unit,
+            last_stripe,
+            last_ci,
+            last_co,
+            last_image,
+            halo_addr,
+            before_last_y,
+            at_last_y,
+            members_left,
+            at_last_member,
+            one_member
         );
-        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
-        self.last_stripe.next = self.next_unit.val() >= self.units_i.val();
-        self.end_unit.next = self.next_unit.val();
-        if self.last_stripe.val() {
-            self.end_unit.next = self.units_i.val();
+        self.after_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.next_unit.d.next = self.after_unit.val();
+        self.end_unit.d.next = self.after_unit.val();
+        self.last_stripe.d.next = self.after_unit.val() >= self.units_i.val();
+        if self.after_unit.val() >= self.units_i.val() {
+            self.end_unit.d.next = self.units_i.val();
         }
-        self.halo_addr.next = self.unit_addr.q.val();
+        self.last_ci.d.next = (self.ci.q.val() + 1) == self.ci_tiles_i.val();
+        self.last_co.d.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
+        self.last_image.d.next = (self.image.q.val() + 1) == self.outer_i.val();
+        self.halo_addr.d.next = self.unit_addr.q.val();
         if self.pad_i.val() && (self.unit.q.val() != 0) {
-            self.halo_addr.next = self.unit_addr.q.val() - self.x_row_pitch_i.val();
+            self.halo_addr.d.next = self.unit_addr.q.val() - self.x_row_pitch_i.val();
         }
+        self.before_last_y.d.next = self.last_y.q.val() - 1;
+        self.one_member.d.next = self.last_member.q.val() == 0;
         self.next_image.next = self.image_addr.q.val() + self.x_image_pitch_i.val();
         self.next_plane.next = self.plane_addr.q.val();
         if !self.folded_i.val() {
@@ -247,8 +283,7 @@ impl Logic for ActWalk {
         self.push.next =
             self.row_ready_i.val() && (self.at_below.val() || (self.at_row.val() && self.run_ready_i.val()));
         self.row_push_o.next = self.push.val();
-        self.is_last_row.next =
-            self.at_below.val() || ((self.y.q.val() == self.last_y.q.val()) && !self.ends_map.q.val());
+        self.is_last_row.next = self.at_below.val() || (self.at_last_y.q.val() && !self.ends_map.q.val());
         self.begins_flag.next = 0;
         if self.begins.q.val() {
             self.begins_flag.next = 1;
@@ -256,7 +291,7 @@ impl Logic for ActWalk {
         self.ends_flag.next = 0;
         if self.is_last_row.val()
             && (self.group.q.val() == self.last_group.val())
-            && (self.member.q.val() == self.last_member.q.val())
+            && self.at_last_member.q.val()
         {
             self.ends_flag.next = 2;
         }
@@ -273,12 +308,12 @@ impl Logic for ActWalk {
             self.above_flag.next = 16;
         }
         self.flags.next = self.begins_flag.val()
-            + self.ends_flag.val()
-            + self.real_flag.val()
-            + self.emit_flag.val()
-            + self.above_flag.val();
+            | self.ends_flag.val()
+            | self.real_flag.val()
+            | self.emit_flag.val()
+            | self.above_flag.val();
         self.row_o.next =
-            self.flags.val() + (self.group.q.val() << 5) + (self.block.q.val() << self.block_at.val());
+            self.flags.val() | (self.group.q.val() << 5) | (self.block.q.val() << self.block_at.val());
 
         self.takes_patch.next = (self.state.q.val() == State::Patch) && (self.free.q.val() != 0);
         if self.patch_free_i.val() && !self.takes_patch.val() {
@@ -290,6 +325,9 @@ impl Logic for ActWalk {
 
         match self.state.q.val() {
             State::Idle => {}
+            State::Settle => {
+                self.state.d.next = State::Stripe;
+            }
             State::Stripe => {
                 self.first_y.d.next = 0;
                 self.last_y.d.next = self.in_h_i.val() - 1;
@@ -299,25 +337,28 @@ impl Logic for ActWalk {
                     if self.unit.q.val() != 0 {
                         self.first_y.d.next = self.unit.q.val() - 1;
                     }
-                    if self.end_unit.val() < self.in_h_i.val() {
-                        self.last_y.d.next = self.end_unit.val();
+                    if self.end_unit.q.val() < self.in_h_i.val() {
+                        self.last_y.d.next = self.end_unit.q.val();
                     } else {
                         self.ends_map.d.next = self.folded_i.val();
                     }
                 }
                 if self.dense_i.val() {
-                    self.last_member.d.next = self.end_unit.val() - self.unit.q.val() - 1;
+                    self.last_member.d.next = self.end_unit.q.val() - self.unit.q.val() - 1;
                 }
-                self.stripe_addr.d.next = self.halo_addr.val();
-                self.plane_addr.d.next = self.halo_addr.val();
-                self.member_addr.d.next = self.halo_addr.val();
-                self.row_addr.d.next = self.halo_addr.val();
+                self.stripe_addr.d.next = self.halo_addr.q.val();
+                self.plane_addr.d.next = self.halo_addr.q.val();
+                self.member_addr.d.next = self.halo_addr.q.val();
+                self.row_addr.d.next = self.halo_addr.q.val();
                 self.block.d.next = 0;
                 self.state.d.next = State::Patch;
             }
             State::Patch => {
                 self.begins.d.next = true;
                 self.y.d.next = self.first_y.q.val();
+                self.at_last_y.d.next = self.first_y.q.val() == self.last_y.q.val();
+                self.members_left.d.next = self.last_member.q.val();
+                self.at_last_member.d.next = self.last_member.q.val() == 0;
                 if self.takes_patch.val() {
                     self.state.d.next = State::Row;
                 }
@@ -326,8 +367,9 @@ impl Logic for ActWalk {
                 if self.push.val() {
                     self.begins.d.next = false;
                     self.y.d.next = self.y.q.val() + 1;
+                    self.at_last_y.d.next = self.y.q.val() == self.before_last_y.q.val();
                     self.row_addr.d.next = self.row_addr.q.val() + self.x_row_pitch_i.val();
-                    if self.y.q.val() == self.last_y.q.val() {
+                    if self.at_last_y.q.val() {
                         self.state.d.next = State::Next;
                         if self.ends_map.q.val() {
                             self.state.d.next = State::Below;
@@ -342,13 +384,16 @@ impl Logic for ActWalk {
             }
             State::Next => {
                 self.y.d.next = self.first_y.q.val();
+                self.at_last_y.d.next = self.first_y.q.val() == self.last_y.q.val();
                 self.state.d.next = State::Row;
-                if self.member.q.val() != self.last_member.q.val() {
-                    self.member.d.next = self.member.q.val() + 1;
+                if !self.at_last_member.q.val() {
+                    self.members_left.d.next = self.members_left.q.val() - 1;
+                    self.at_last_member.d.next = self.members_left.q.val() == 1;
                     self.member_addr.d.next = self.member_addr.q.val() + self.x_image_pitch_i.val();
                     self.row_addr.d.next = self.member_addr.q.val() + self.x_image_pitch_i.val();
                 } else {
-                    self.member.d.next = 0;
+                    self.members_left.d.next = self.last_member.q.val();
+                    self.at_last_member.d.next = self.one_member.q.val();
                     self.begins.d.next = true;
                     self.block.d.next = self.block.q.val() + 1;
                     self.group.d.next = self.group.q.val() + 1;
@@ -359,24 +404,24 @@ impl Logic for ActWalk {
                         self.group.d.next = 0;
                         self.ci.d.next = self.ci.q.val() + 1;
                         self.state.d.next = State::Patch;
-                        if (self.ci.q.val() + 1) == self.ci_tiles_i.val() {
+                        if self.last_ci.q.val() {
                             self.ci.d.next = 0;
                             self.co.d.next = self.co.q.val() + 1;
                             self.block.d.next = 0;
                             self.plane_addr.d.next = self.stripe_addr.q.val();
                             self.member_addr.d.next = self.stripe_addr.q.val();
                             self.row_addr.d.next = self.stripe_addr.q.val();
-                            if self.resident_i.val() || ((self.co.q.val() + 1) == self.co_tiles_i.val()) {
+                            if self.resident_i.val() || self.last_co.q.val() {
                                 self.co.d.next = 0;
-                                self.state.d.next = State::Stripe;
-                                self.unit.d.next = self.next_unit.val();
+                                self.state.d.next = State::Settle;
+                                self.unit.d.next = self.next_unit.q.val();
                                 self.unit_addr.d.next = self.unit_addr.q.val() + self.x_stripe_pitch_i.val();
-                                if self.last_stripe.val() {
+                                if self.last_stripe.q.val() {
                                     self.unit.d.next = 0;
                                     self.image.d.next = self.image.q.val() + 1;
                                     self.image_addr.d.next = self.next_image.val();
                                     self.unit_addr.d.next = self.next_image.val();
-                                    if (self.image.q.val() + 1) == self.outer_i.val() {
+                                    if self.last_image.q.val() {
                                         self.state.d.next = State::Idle;
                                     }
                                 }
@@ -387,19 +432,19 @@ impl Logic for ActWalk {
             }
         }
         if self.start_i.val() {
-            self.state.d.next = State::Stripe;
+            self.state.d.next = State::Settle;
             self.image.d.next = 0;
             self.unit.d.next = 0;
             self.co.d.next = 0;
             self.ci.d.next = 0;
             self.group.d.next = 0;
-            self.member.d.next = 0;
             self.free.d.next = self.slots_i.val();
             self.image_addr.d.next = self.x_base_i.val();
             self.unit_addr.d.next = self.x_base_i.val();
         }
         if !self.rst_ni.val() {
             self.state.d.next = State::Idle;
+            self.begins.d.next = false;
         }
     }
 }
@@ -546,7 +591,7 @@ mod tests {
                     assert!(cycle < 20_000, "{l:?}: hangs");
                 }
             }
-            bench.verilog("act_walk", 4);
+            bench.verilog("act_walk", 5);
         }
     }
 

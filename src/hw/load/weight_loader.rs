@@ -75,10 +75,11 @@ pub struct WeightLoader {
     write: OneHot,
     params: Flop<Bit>,
     room: Flop<Bit>,
-    row: Reg,
+    rows_left: Reg,
+    last_row: Flop<Bit>,
+    one_row: Flop<Bit>,
     column: Reg,
     addr: Reg,
-    last_row: Signal<Local, Bit>,
     last_column: Signal<Local, Bit>,
     takes_row: Signal<Local, Bit>,
     takes_record: Signal<Local, Bit>,
@@ -130,10 +131,11 @@ impl WeightLoader {
             write: OneHot::new(1),
             params: Default::default(),
             room: Default::default(),
-            row: Reg::new(address),
+            rows_left: Reg::new(address),
+            last_row: Default::default(),
+            one_row: Default::default(),
             column: Reg::new(column),
             addr: Reg::new(weight_addr),
-            last_row: Default::default(),
             last_column: Default::default(),
             takes_row: Default::default(),
             takes_record: Default::default(),
@@ -147,7 +149,7 @@ impl Logic for WeightLoader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module weight_loader: from the weight stream in memory to the weight buffer and the drain");
-        dff_setup!(self, clk_i, params, room, row, column, addr);
+        dff_setup!(self, clk_i, params, room, rows_left, last_row, one_row, column, addr);
         self.walk.clk_i.next = self.clk_i.val();
         self.stream.clk_i.next = self.clk_i.val();
         self.rows.clk_i.next = self.clk_i.val();
@@ -179,12 +181,13 @@ impl Logic for WeightLoader {
 
         // Weights of a tile, then its parameters; the last item of one does not draw the first word of the other.
         self.takes_row.next = self.rows.valid_o.val() && self.weight_room_i.val() && !self.params.q.val();
-        self.last_row.next = (self.row.q.val() + 1) == self.weight_rows_i.val();
+        self.one_row.d.next = self.weight_rows_i.val() == 1;
+        self.last_row.d.next = self.rows_left.q.val() == 1;
         self.takes_record.next = self.records.valid_o.val() && self.room.q.val() && self.params.q.val();
         self.last_column.next = self.column.q.val() == self.columns.val();
         self.rows.beat_valid_i.next = self.stream.valid_o.val()
             && !self.params.q.val()
-            && !(self.takes_row.val() && self.last_row.val());
+            && !(self.takes_row.val() && self.last_row.q.val());
         self.rows.beat_i.next = self.stream.beat_o.val();
         self.records.beat_valid_i.next = self.stream.valid_o.val()
             && self.params.q.val()
@@ -193,7 +196,7 @@ impl Logic for WeightLoader {
         self.stream.take_i.next = self.rows.beat_take_o.val() || self.records.beat_take_o.val();
 
         self.rows.take_i.next = self.takes_row.val();
-        self.rows.flush_i.next = self.last_row.val();
+        self.rows.flush_i.next = self.last_row.q.val();
         self.write.valid_i.next = self.takes_row.val();
         self.write.index_i.next = 0;
         self.weight_write_o.next = self.write.lanes_o.val();
@@ -201,13 +204,15 @@ impl Logic for WeightLoader {
         self.weight_addr_o.next = self.addr.q.val();
         self.weight_data_o.next = self.rows.item_o.val();
         if self.takes_row.val() {
-            self.row.d.next = self.row.q.val() + 1;
+            self.rows_left.d.next = self.rows_left.q.val() - 1;
+            self.last_row.d.next = self.rows_left.q.val() == 2;
             self.addr.d.next = self.addr.q.val() + 1;
             if self.addr.q.val() == self.last_addr.val() {
                 self.addr.d.next = 0;
             }
-            if self.last_row.val() {
-                self.row.d.next = 0;
+            if self.last_row.q.val() {
+                self.rows_left.d.next = self.weight_rows_i.val();
+                self.last_row.d.next = self.one_row.q.val();
                 self.params.d.next = true;
                 self.room.d.next = false;
             }
@@ -232,7 +237,7 @@ impl Logic for WeightLoader {
         }
         if self.start_i.val() || !self.rst_ni.val() {
             self.params.d.next = false;
-            self.row.d.next = 0;
+            self.rows_left.d.next = self.weight_rows_i.val();
             self.column.d.next = 0;
             self.addr.d.next = 0;
         }
