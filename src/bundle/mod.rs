@@ -42,10 +42,10 @@ pub struct Bundle<'a> {
 
 /// Files that are the same in every bundle.
 const BENCHES: [(&str, &str); 6] = [
-    ("Makefile", include_str!("../../sim/bundle/Makefile")),
-    ("sim/tb.v", include_str!("../../sim/bundle/tb.v")),
-    ("sim/cocotb_top.sv", include_str!("../../sim/bundle/cocotb_top.sv")),
-    ("sim/test_accelerator.py", include_str!("../../sim/bundle/test_accelerator.py")),
+    ("Makefile", include_str!("../../testbenches/Makefile")),
+    ("sim/tb.v", include_str!("../../testbenches/tb.v")),
+    ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
+    ("sim/test_accelerator.py", include_str!("../../testbenches/test_accelerator.py")),
     ("sim/main.cpp", include_str!("../../sim/main.cpp")),
     ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
 ];
