@@ -64,6 +64,12 @@ pub struct ActUnpack {
     pub patch_done_o: Signal<Out, Bit>,
     state: Flop<State>,
     x: Reg,
+    // What `x` compares to, ready with it.
+    last_pixel: Flop<Bit>,
+    tail: Flop<Bit>,
+    // Of the layer.
+    before_last: Reg,
+    one_pixel: Flop<Bit>,
     ends: Flop<Bit>,
     stored: Flop<Bit>,
     emit: Flop<Bit>,
@@ -76,10 +82,8 @@ pub struct ActUnpack {
     drain: Reg,
     write: Flop<Bit>,
     done: Flop<Bit>,
-    tail: Signal<Local, Bit>,
     needs_pixel: Signal<Local, Bit>,
     step: Signal<Local, Bit>,
-    last_pixel: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
     latency: K,
     block_at: K,
@@ -128,6 +132,10 @@ impl ActUnpack {
             patch_done_o: Default::default(),
             state: Default::default(),
             x: Reg::new(field),
+            last_pixel: Default::default(),
+            tail: Default::default(),
+            before_last: Reg::new(field),
+            one_pixel: Default::default(),
             ends: Default::default(),
             stored: Default::default(),
             emit: Default::default(),
@@ -140,10 +148,8 @@ impl ActUnpack {
             drain: Reg::new(u(3)),
             write: Default::default(),
             done: Default::default(),
-            tail: Default::default(),
             needs_pixel: Default::default(),
             step: Default::default(),
-            last_pixel: Default::default(),
             finish: Default::default(),
             latency: K::new(u(3), Fold::LATENCY as i64),
             block_at: K::new(u(4), row::block_at(groups).into()),
@@ -156,19 +162,37 @@ impl Logic for ActUnpack {
     fn update(&mut self) {
         comment!("module act_unpack: from rows of pixels to words of the activation buffer");
         dff_setup!(
-            self, clk_i, state, x, ends, stored, emit, above, group, block, word, base, slot, drain, write,
+            self,
+            clk_i,
+            state,
+            x,
+            last_pixel,
+            tail,
+            before_last,
+            one_pixel,
+            ends,
+            stored,
+            emit,
+            above,
+            group,
+            block,
+            word,
+            base,
+            slot,
+            drain,
+            write,
             done
         );
-        self.tail.next = self.folded_i.val() && (self.x.q.val() == self.in_w_i.val());
-        self.needs_pixel.next = self.stored.q.val() && !self.tail.val();
+        self.before_last.d.next = self.in_w_i.val() - 2;
+        self.one_pixel.d.next = self.in_w_i.val() == 1;
+        self.needs_pixel.next = self.stored.q.val() && !self.tail.q.val();
         self.step.next =
             (self.state.q.val() == State::Run) && (self.pixel_valid_i.val() || !self.needs_pixel.val());
-        self.last_pixel.next = (self.x.q.val() + 1) == self.in_w_i.val();
         self.pixel_take_o.next = self.step.val() && self.needs_pixel.val();
-        self.pixel_last_o.next = self.last_pixel.val();
+        self.pixel_last_o.next = self.last_pixel.q.val();
         self.step_o.next = self.step.val() && self.folded_i.val();
         self.first_o.next = self.x.q.val() == 0;
-        self.tail_o.next = self.tail.val();
+        self.tail_o.next = self.tail.q.val();
         self.below_o.next = !self.stored.q.val();
         self.above_o.next = self.above.q.val();
         self.emit_o.next = self.emit.q.val();
@@ -192,6 +216,8 @@ impl Logic for ActUnpack {
             State::Idle => {
                 self.row_take_o.next = self.row_valid_i.val();
                 self.x.d.next = 0;
+                self.last_pixel.d.next = self.one_pixel.q.val();
+                self.tail.d.next = false;
                 self.drain.d.next = 0;
                 self.ends.d.next = ((self.row_i.val() >> 1) & 1) != 0;
                 self.stored.d.next = ((self.row_i.val() >> 2) & 1) != 0;
@@ -209,11 +235,13 @@ impl Logic for ActUnpack {
             State::Run => {
                 if self.step.val() {
                     self.x.d.next = self.x.q.val() + 1;
+                    self.last_pixel.d.next = self.x.q.val() == self.before_last.q.val();
+                    self.tail.d.next = self.folded_i.val() && self.last_pixel.q.val();
                     if self.folded_i.val() {
-                        if self.tail.val() || (self.last_pixel.val() && !self.emit.q.val()) {
+                        if self.tail.q.val() || (self.last_pixel.q.val() && !self.emit.q.val()) {
                             self.state.d.next = State::Wait;
                         }
-                    } else if self.last_pixel.val() {
+                    } else if self.last_pixel.q.val() {
                         self.state.d.next = State::Idle;
                         self.finish.next = true;
                     }

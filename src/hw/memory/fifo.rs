@@ -30,6 +30,8 @@ pub struct Fifo {
     write: Reg,
     /// The word of the RAM that goes to the output next; the RAM gives it if `ready`.
     read: Reg,
+    /// The one after it.
+    after: Reg,
     next_read: Sig<Local>,
     ready: Flop<Bit>,
     word: LanesReg,
@@ -61,6 +63,7 @@ impl Fifo {
             ram: LanesRam::new(depth, count, ty),
             write: Reg::new(u(held.bits - 1)),
             read: Reg::new(u(held.bits - 1)),
+            after: Reg::new(u(held.bits - 1)),
             next_read: Sig::new(u(held.bits - 1)),
             ready: Default::default(),
             word: LanesReg::new(count, ty),
@@ -75,16 +78,20 @@ impl Logic for Fifo {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module fifo: first in, first out, in block memory, the next word in registers");
-        dff_setup!(self, clk_i, write, read, ready, word, valid, count);
+        dff_setup!(self, clk_i, write, read, after, ready, word, valid, count);
         self.ram.clk_i.next = self.clk_i.val();
         self.ram.write_i.next = self.push_i.val();
         self.ram.write_addr_i.next = self.write.q.val();
         self.ram.data_i.next = self.data_i.val();
 
         self.go.next = self.ready.q.val() && (!self.valid.q.val() || self.take_i.val());
+        // A word written by this cycle's edge is read by the next one's.
         self.next_read.next = self.read.q.val();
+        self.ready.d.next = self.read.q.val() != self.write.q.val();
         if self.go.val() {
-            self.next_read.next = self.read.q.val() + 1;
+            self.next_read.next = self.after.q.val();
+            self.ready.d.next = self.after.q.val() != self.write.q.val();
+            self.after.d.next = self.after.q.val() + 1;
             self.word.d.next = self.ram.word_o.val();
         }
         self.ram.addr_i.next = self.next_read.val();
@@ -92,8 +99,6 @@ impl Logic for Fifo {
         if self.push_i.val() {
             self.write.d.next = self.write.q.val() + 1;
         }
-        // A word written by this cycle's edge is read by the next one's.
-        self.ready.d.next = self.next_read.val() != self.write.q.val();
         if self.go.val() || self.take_i.val() {
             self.valid.d.next = self.go.val();
         }
@@ -106,6 +111,7 @@ impl Logic for Fifo {
         if !self.rst_ni.val() {
             self.write.d.next = 0;
             self.read.d.next = 0;
+            self.after.d.next = 1;
             self.ready.d.next = false;
             self.valid.d.next = false;
             self.count.d.next = 0;

@@ -92,6 +92,7 @@ pub struct WritePort {
     bvalid: Flop<Bit>,
     bresp: Reg,
     write_beat: Flop<Bit>,
+    has_room: Flop<Bit>,
     load: Signal<Local, Bit>,
     allowed: Signal<Local, Bit>,
     start: Signal<Local, Bit>,
@@ -172,6 +173,7 @@ impl WritePort {
             bvalid: Default::default(),
             bresp: Reg::new(u(2)),
             write_beat: Default::default(),
+            has_room: Default::default(),
             load: Default::default(),
             allowed: Default::default(),
             start: Default::default(),
@@ -210,7 +212,8 @@ impl Logic for WritePort {
             bad_address,
             bvalid,
             bresp,
-            write_beat
+            write_beat,
+            has_room
         );
         self.runs.clk_i.next = self.clk_i.val();
         self.runs.rst_ni.next = self.rst_ni.val();
@@ -315,7 +318,8 @@ impl Logic for WritePort {
         self.bad_response_o.next = self.bvalid.q.val() && (self.bresp.q.val() != 0);
         self.bad_address_o.next = self.bad_address.q.val();
         self.write_beat_o.next = self.write_beat.q.val();
-        self.room_o.next = self.fifo.count_o.val() <= self.room.val();
+        self.has_room.d.next = self.fifo.count_o.val() < self.room.val();
+        self.room_o.next = self.has_room.q.val();
         self.quiet_o.next = !self.awvalid.q.val()
             && !self.busy.q.val()
             && !self.bursts.valid_o.val()
@@ -336,6 +340,7 @@ impl Logic for WritePort {
             self.bad_address.d.next = false;
             self.bvalid.d.next = false;
             self.write_beat.d.next = false;
+            self.has_room.d.next = false;
         }
     }
 }
