@@ -119,6 +119,12 @@ impl ArrayConfig {
         self.weight_bits + self.act_bits + self.rows.next_power_of_two().ilog2()
     }
 
+    /// Least [`ArrayConfig::weight_depth`]: one tile beside the one that is shifted in; and the last column shifts
+    /// `cols` cycles after the first, while rows already on their way still come.
+    pub fn least_weight_depth(&self) -> usize {
+        (2 * self.rows).max(self.cols + 3)
+    }
+
     /// Bytes of a word of the bus.
     pub fn bus_bytes(&self) -> usize {
         self.bus_bits / 8
@@ -149,7 +155,7 @@ impl ArrayConfig {
         within("act_bits", self.act_bits as usize, widths)?;
         within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=48)?;
         within("act_depth", self.act_depth, 16..=1 << 16)?;
-        within("weight_depth", self.weight_depth, 2 * self.rows..=1 << 16)?;
+        within("weight_depth", self.weight_depth, self.least_weight_depth()..=1 << 16)?;
         within("acc_depth", self.acc_depth, 16..=1 << 16)?;
         within("fold_channels", self.fold_channels, 0..=4)?;
         within("fold_width", self.fold_width, 4..=1 << 12)?;
@@ -200,6 +206,11 @@ mod tests {
         assert!(refused(|c| c.rows = 1).starts_with("rows: 1 is outside"));
         assert!(refused(|c| c.weight_bits = 17).starts_with("weight_bits"));
         assert!(refused(|c| c.acc_bits = 18).starts_with("acc_bits: 18 is outside 19"));
+        assert!(
+            refused(|c| (c.rows, c.weight_depth) = (8, 15)).starts_with("weight_depth: 15 is outside 16")
+        );
+        let flat: fn(&mut ArrayConfig) = |c| (c.rows, c.cols, c.requantizers, c.weight_depth) = (3, 8, 1, 10);
+        assert!(refused(flat).starts_with("weight_depth: 10 is outside 11"));
         assert!(refused(|c| c.bus_bits = 96).starts_with("bus_bits"));
         assert!(refused(|c| c.requantizers = 3).starts_with("requantizers"));
         assert!(

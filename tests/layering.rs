@@ -113,8 +113,8 @@ fn the_rules_can_fail() {
 
 #[test]
 fn processes_start_in_two_files_only() {
-    // The third is compiled into tests only.
-    let allowed = ["src/cosim/tools.rs", "src/explore/tools.rs", "src/hw/check.rs"];
+    // The third, a file and a folder, is compiled into tests only.
+    let allowed = ["src/cosim/tools.rs", "src/explore/tools.rs", "src/hw/check"];
     let bad = violations(&names(), |_, line| line.contains("process::Command"));
     let elsewhere: Vec<_> = bad.lines().filter(|l| !allowed.iter().any(|a| l.contains(a))).collect();
     assert!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));

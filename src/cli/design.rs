@@ -98,7 +98,7 @@ impl Design {
         let mut base = ArrayConfig::preset(self.preset.as_deref().unwrap_or(nearest))?;
         if let Some((rows, cols)) = self.array {
             (base.rows, base.cols) = (rows, cols);
-            base.weight_depth = base.weight_depth.max((2 * rows).next_power_of_two());
+            base.weight_depth = base.weight_depth.max(base.least_weight_depth().next_power_of_two());
         }
         Ok(base)
     }

@@ -1,6 +1,6 @@
 //! The accelerator in rust_hdl's own simulator: no tool is needed.
 
-use super::memory::{AxiMemory, MemoryOptions, Seen};
+use super::memory::{AxiMemory, Driven, MemoryOptions, Seen};
 use crate::config::ArrayConfig;
 use crate::hw::Accelerator;
 use crate::{Error, Result};
@@ -120,22 +120,9 @@ impl Bench<'_> {
             let reason = format!("no interrupt after {} cycles: the design hangs", self.cycle);
             return Err(Error::ToolFailed { tool: "in-process simulation".into(), reason });
         }
-        let driven = self.memory.drive();
-        let top = &mut *self.top;
-        top.m_axi_arready.next = driven.arready;
-        top.m_axi_awready.next = driven.awready;
-        top.m_axi_wready.next = driven.wready;
-        top.m_axi_rvalid.next = driven.r.is_some();
-        if let Some((word, response, last)) = &driven.r {
-            let lane =
-                |i: usize| word[4 * i..4 * i + 4].iter().rev().fold(0, |x, &byte| x << 8 | i64::from(byte));
-            top.m_axi_rdata.drive(lane);
-            (top.m_axi_rresp.next, top.m_axi_rlast.next) = (*response, *last);
-        }
-        top.m_axi_bvalid.next = driven.b.is_some();
-        top.m_axi_bresp.next = driven.b.unwrap_or_default();
+        drive(self.top, self.memory.drive());
         self.level(false)?;
-        let seen = self.seen();
+        let seen = seen(self.top);
         let command = seen.ar.filter(|_| self.memory_takes_address()).map(|ar| ar.0);
         if command == Some(128 * self.run.command_cycles.len() as u64) {
             self.run.command_cycles.push(self.cycle);
@@ -157,19 +144,6 @@ impl Bench<'_> {
         }
         let reason = format!("combinational signals do not settle in cycle {}", self.cycle);
         Err(Error::ToolFailed { tool: "in-process simulation".into(), reason })
-    }
-
-    fn seen(&self) -> Seen {
-        let top = &*self.top;
-        let burst = |valid: bool, addr: i64, len: i64| valid.then_some((addr as u64, len as u64));
-        let word = || top.m_axi_wdata.val().iter().flat_map(|&lane| (lane as u32).to_le_bytes()).collect();
-        Seen {
-            ar: burst(top.m_axi_arvalid.val(), top.m_axi_araddr.val(), top.m_axi_arlen.val()),
-            rready: top.m_axi_rready.val(),
-            aw: burst(top.m_axi_awvalid.val(), top.m_axi_awaddr.val(), top.m_axi_awlen.val()),
-            w: top.m_axi_wvalid.val().then(|| (word(), top.m_axi_wlast.val())),
-            bready: top.m_axi_bready.val(),
-        }
     }
 
     fn axil_write(&mut self, address: i64, value: i64) -> Result<()> {
@@ -228,6 +202,35 @@ impl Bench<'_> {
     }
 }
 
+/// Puts on the accelerator's pins what memory drives.
+fn drive(top: &mut Accelerator, driven: &Driven) {
+    top.m_axi_arready.next = driven.arready;
+    top.m_axi_awready.next = driven.awready;
+    top.m_axi_wready.next = driven.wready;
+    top.m_axi_rvalid.next = driven.r.is_some();
+    if let Some((word, response, last)) = &driven.r {
+        let lane =
+            |i: usize| word[4 * i..4 * i + 4].iter().rev().fold(0, |x, &byte| x << 8 | i64::from(byte));
+        top.m_axi_rdata.drive(lane);
+        (top.m_axi_rresp.next, top.m_axi_rlast.next) = (*response, *last);
+    }
+    top.m_axi_bvalid.next = driven.b.is_some();
+    top.m_axi_bresp.next = driven.b.unwrap_or_default();
+}
+
+/// What the accelerator drives.
+fn seen(top: &Accelerator) -> Seen {
+    let burst = |valid: bool, addr: i64, len: i64| valid.then_some((addr as u64, len as u64));
+    let word = || top.m_axi_wdata.val().iter().flat_map(|&lane| (lane as u32).to_le_bytes()).collect();
+    Seen {
+        ar: burst(top.m_axi_arvalid.val(), top.m_axi_araddr.val(), top.m_axi_arlen.val()),
+        rready: top.m_axi_rready.val(),
+        aw: burst(top.m_axi_awvalid.val(), top.m_axi_awaddr.val(), top.m_axi_awlen.val()),
+        w: top.m_axi_wvalid.val().then(|| (word(), top.m_axi_wlast.val())),
+        bready: top.m_axi_bready.val(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,5 +271,58 @@ mod tests {
         let pow2 = ArrayConfig { requantize: Requantize::Pow2, fold_channels: 0, bus_bits: 128, ..config };
         let ops = vec![Op::Conv { co: 6, pool: false }, Op::Conv { co: 4, pool: true }, Op::Dense { co: 3 }];
         check(&pow2, &recipe(ops, Shape { c: 2, h: 7, w: 5 }, 4, true), 1);
+    }
+    /// Cycle by cycle, pin by pin.
+    #[test]
+    fn its_verilog_does_the_same() {
+        use crate::hw::check::Bench;
+        let config = ArrayConfig::preset("tiny").unwrap();
+        let ops = vec![Op::Conv { co: 6, pool: true }, Op::Conv { co: 5, pool: false }, Op::Dense { co: 5 }];
+        let model = random::model(&recipe(ops, Shape { c: 3, h: 6, w: 7 }, 8, false));
+        let schedule = schedule(&model, &config, 2).unwrap();
+        let mut bytes = schedule.memory.clone();
+        schedule.put_images(&mut bytes, random::images(&model, 2, 3).view());
+        let (window, limit) = (schedule.write_window(), bytes.bytes.len() as i64);
+        let writes = [
+            (register::READ_LIMIT, limit),
+            (register::WRITE_BASE, window.start as i64),
+            (register::WRITE_LIMIT, limit),
+            (register::CONTROL, START),
+        ];
+        let mut bench = Bench::new(Accelerator::new(&config), |b| &mut b.clk);
+        let mut memory = AxiMemory::new(&mut bytes.bytes, config.bus_bytes(), &MemoryOptions::default());
+        let mut cycle = |bench: &mut Bench<Accelerator>| {
+            drive(&mut bench.block, memory.drive());
+            bench.settle();
+            let (seen, aw) = (seen(&bench.block), bench.block.s_axil_awready.val());
+            let (w, ar) = (bench.block.s_axil_wready.val(), bench.block.s_axil_arready.val());
+            bench.cycle();
+            memory.clock(seen);
+            let top = &mut bench.block;
+            top.s_axil_awvalid.next &= !aw;
+            top.s_axil_wvalid.next &= !w;
+            top.s_axil_arvalid.next &= !ar;
+        };
+        (bench.block.s_axil_bready.next, bench.block.s_axil_rready.next) = (true, true);
+        for reset in 0..8 {
+            bench.block.rst_n.next = reset == 7;
+            cycle(&mut bench);
+        }
+        for (address, value) in writes {
+            let top = &mut bench.block;
+            (top.s_axil_awaddr.next, top.s_axil_wdata.next, top.s_axil_wstrb.next) = (address, value, 15);
+            (top.s_axil_awvalid.next, top.s_axil_wvalid.next) = (true, true);
+            (0..8).for_each(|_| cycle(&mut bench));
+        }
+        while !bench.block.irq.val() {
+            assert!(bench.vectors() < 30_000, "no interrupt");
+            cycle(&mut bench);
+        }
+        for address in (0..0x40).step_by(4) {
+            (bench.block.s_axil_araddr.next, bench.block.s_axil_arvalid.next) = (address, true);
+            (0..6).for_each(|_| cycle(&mut bench));
+        }
+        println!("{} cycles", bench.vectors());
+        bench.verilog("accelerator", 1 << 20); // memories have no value before they are written
     }
 }

@@ -29,4 +29,4 @@ pub use in_process::{InProcess, Run};
 pub use memory::MemoryOptions;
 pub use network::{LayerReport, Network};
 pub use simulator::{Job, Statistics, Waveform};
-pub use verilator::{HARNESS, Simulator, build};
+pub use verilator::{HARNESS, Simulator, build, build_quickly};

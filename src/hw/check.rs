@@ -2,11 +2,18 @@
 //!
 //! A test drives [`Bench::block`]'s inputs and calls [`Bench::cycle`], asserts against its own plain-integer model, and
 //! ends with [`Bench::verilog`]: the Verilog is linted (Verilator, yosys) and must give the same outputs in Icarus.
+//! [`Bench::netlist`] replays the vectors on what yosys makes of the Verilog, `faults` on Verilog that is wrong.
+
+mod faults;
+mod netlist;
+
+pub use netlist::Family;
 
 use super::emit::{self, Module};
 use rust_hdl::prelude::*;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Random numbers of a test, the same in every run.
 pub fn random(seed: u64) -> rand_chacha::ChaCha8Rng {
@@ -54,6 +61,11 @@ impl<B: Block> Bench<B> {
         self.vectors.len()
     }
 
+    /// Lets the outputs follow the inputs, before the rising edge.
+    pub fn settle(&mut self) {
+        self.level(false);
+    }
+
     fn level(&mut self, level: bool) {
         (self.clock)(&mut self.block).next = level.into();
         assert!(simulate(&mut self.block, 1000), "the block does not settle");
@@ -73,28 +85,28 @@ impl<B: Block> Bench<B> {
     /// On a lint message or a difference; with the environment variable `CI` also if a tool is missing.
     pub fn verilog(&self, name: &str, settle: usize) {
         let modules = emit::emit(name, &self.block, "a test").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        for module in &modules {
-            std::fs::write(folder.path().join(format!("{}.v", module.name)), &module.text).unwrap();
+        if let Some(folder) = faults::recording(name) {
+            return self.write(&folder, &modules, name, settle);
         }
+        let folder = tempfile::tempdir().unwrap();
+        self.write(folder.path(), &modules, name, settle);
         lint(folder.path(), &modules, name);
-        self.replay(folder.path(), &modules, name, settle);
+        let sources: Vec<String> = files(&modules).collect();
+        if let Some(report) = replay(folder.path(), &["-g2005", "-Wall"], &sources)
+            && !report.contains(NO_DIFFERENCE)
+        {
+            panic!("{name} differs from its Verilog:\n{report}\n{}", text_of(&modules));
+        }
     }
 
-    fn replay(&self, folder: &Path, modules: &[Module], name: &str, settle: usize) {
+    /// Writes the Verilog, the vectors and a bench that applies them.
+    fn write(&self, folder: &Path, modules: &[Module], name: &str, settle: usize) {
+        for module in modules {
+            std::fs::write(folder.join(format!("{}.v", module.name)), &module.text).unwrap();
+        }
         let vectors: Vec<String> = self.vectors.iter().map(|v| v.concat()).collect();
         std::fs::write(folder.join("vectors.txt"), vectors.join("\n")).unwrap();
-        std::fs::write(folder.join("bench.v"), self.bench(name, settle)).unwrap();
-        let mut arguments: Vec<String> =
-            ["-g2005", "-Wall", "-o", "bench.vvp", "bench.v"].map(String::from).into();
-        arguments.extend(files(modules));
-        let Some(warnings) = run("iverilog", &arguments, folder) else { return };
-        let ours: Vec<&str> = warnings.lines().filter(|l| !l.contains("timescale")).collect();
-        assert!(ours.is_empty(), "iverilog: {}", ours.join("\n"));
-        let Some(report) = run("vvp", &["bench.vvp".into()], folder) else { return };
-        if !report.contains("0 differences") {
-            panic!("{name} differs from its Verilog:\n{report}\n{}", text_of(modules));
-        }
+        std::fs::write(folder.join(BENCH_FILE), self.bench(name, settle)).unwrap();
     }
 
     /// A bench that applies the vectors and counts differences.
@@ -122,6 +134,11 @@ impl<B: Block> Bench<B> {
             .fold(BENCH.to_string(), |text, (key, value)| text.replace(&format!("@{key}@"), value))
     }
 }
+
+/// The bench beside the modules.
+const BENCH_FILE: &str = "bench.v";
+/// What it says when it is satisfied.
+const NO_DIFFERENCE: &str = "\n0 differences";
 
 /// Inputs are the clock and the vector's inputs; the ports are in the order of the block.
 const BENCH: &str = "module bench;
@@ -155,7 +172,7 @@ initial begin
         inputs[@INS@ - 1] = 1'b1;
         #1 check(vector[0 +: @OUTS@], 1'b1);
     end
-    $display(\"%0d differences\", bad);
+    $display(\"\\n%0d differences\", bad);
 end
 endmodule
 ";
@@ -182,7 +199,7 @@ impl Probe for Pins {
         self.ports.push((name.replace('$', "_"), atom.kind(), atom.bits()));
         match atom.kind() {
             AtomKind::OutputParameter => self.outputs.extend(digits),
-            _ if name == "clk_i" => {}
+            _ if name == "clk_i" || name == "clk" => {}
             _ => self.inputs.extend(digits),
         }
     }
@@ -213,6 +230,17 @@ fn text_of(modules: &[Module]) -> String {
     modules.iter().map(|m| m.text.as_str()).collect()
 }
 
+/// What the bench in `folder` says of the Verilog `sources` in Icarus; `None` if it is not installed.
+fn replay(folder: &Path, flags: &[&str], sources: &[String]) -> Option<String> {
+    let mut arguments: Vec<String> = flags.iter().map(|f| f.to_string()).collect();
+    arguments.extend(["-o", "bench.vvp", BENCH_FILE].map(String::from));
+    arguments.extend_from_slice(sources);
+    let warnings = run("iverilog", &arguments, folder)?;
+    let ours: Vec<&str> = warnings.lines().filter(|l| !l.contains("timescale")).collect();
+    assert!(ours.is_empty(), "iverilog: {}", ours.join("\n"));
+    run("vvp", &["bench.vvp".into()], folder)
+}
+
 /// What `tool` prints; `None` if it is not installed.
 fn run(tool: &str, arguments: &[String], folder: &Path) -> Option<String> {
     let Ok(output) = Command::new(tool).args(arguments).current_dir(folder).output() else {
@@ -223,6 +251,22 @@ fn run(tool: &str, arguments: &[String], folder: &Path) -> Option<String> {
     let text = [output.stdout, output.stderr].map(|t| String::from_utf8_lossy(&t).into_owned()).concat();
     assert!(output.status.success(), "{tool} {}: {text}", arguments.join(" "));
     Some(text)
+}
+
+/// What `command` prints, if it ends well within `limit`.
+fn run_for(command: &mut Command, limit: Duration) -> Option<String> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let end = Instant::now() + limit;
+    while child.try_wait().ok()?.is_none() {
+        if Instant::now() > end {
+            child.kill().ok()?;
+            child.wait().ok()?;
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 mod tests {

@@ -189,7 +189,7 @@ endgenerate
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hw::check::{Bench, random, random_value};
+    use crate::hw::check::{Bench, Family, random, random_value};
     use rand::Rng;
 
     /// The same array, element by element.
@@ -221,27 +221,41 @@ mod tests {
         }
     }
 
+    /// A driven array, and that it is its elements.
+    fn check(cycles: usize, rows: usize, cols: usize, w: u32, a: u32, p: u32) -> Bench<Array> {
+        let mut grid = Grid::new(rows, cols, Pe::new(w, a, p, Multiplier::Dsp));
+        let mut bench = Bench::new(Array::new(rows, cols, w, a, p, Multiplier::Dsp), |b| &mut b.clk_i);
+        let mut rng = random(rows as u64);
+        for t in 0..cycles {
+            let x = &mut bench.block;
+            let mut lanes = |n: usize, ty| (0..n).map(|_| random_value(&mut rng, ty)).collect::<Vec<_>>();
+            let (act, weight) = (lanes(rows, s(a + 1)), lanes(cols, s(w)));
+            let mut bits =
+                |n: usize, on: bool| (0..n).map(|_| (on || rng.random()) as i64).collect::<Vec<_>>();
+            let (swap, shift) = (bits(rows, t == 10), bits(cols, t < 10));
+            x.act_i.drive(|i| act[i]);
+            x.weight_i.drive(|i| weight[i]);
+            x.swap_i.drive(|i| swap[i]);
+            x.shift_i.drive(|i| shift[i]);
+            bench.cycle();
+            assert_eq!(*bench.block.psum_o.val(), grid.cycle(&act, &swap, &shift, &weight), "cycle {t}");
+        }
+        bench
+    }
+
     #[test]
     fn is_its_elements_and_its_verilog() {
         for (rows, cols, w, a, p) in [(3, 4, 8, 8, 18), (2, 2, 2, 2, 6), (4, 3, 16, 16, 35)] {
-            let mut grid = Grid::new(rows, cols, Pe::new(w, a, p, Multiplier::Dsp));
-            let mut bench = Bench::new(Array::new(rows, cols, w, a, p, Multiplier::Dsp), |b| &mut b.clk_i);
-            let mut rng = random(rows as u64);
-            for t in 0..80 {
-                let x = &mut bench.block;
-                let mut lanes = |n: usize, ty| (0..n).map(|_| random_value(&mut rng, ty)).collect::<Vec<_>>();
-                let (act, weight) = (lanes(rows, s(a + 1)), lanes(cols, s(w)));
-                let mut bits =
-                    |n: usize, on: bool| (0..n).map(|_| (on || rng.random()) as i64).collect::<Vec<_>>();
-                let (swap, shift) = (bits(rows, t == 10), bits(cols, t < 10));
-                x.act_i.drive(|i| act[i]);
-                x.weight_i.drive(|i| weight[i]);
-                x.swap_i.drive(|i| swap[i]);
-                x.shift_i.drive(|i| shift[i]);
-                bench.cycle();
-                assert_eq!(*bench.block.psum_o.val(), grid.cycle(&act, &swap, &shift, &weight), "cycle {t}");
-            }
-            bench.verilog("array", 40);
+            check(80, rows, cols, w, a, p).verilog("array", 40);
+        }
+    }
+
+    #[test]
+    fn netlists_equal_it() {
+        let bench = check(10_000, 4, 4, 8, 8, 18);
+        for (family, cell) in [(Family::Xc7, "DSP48E1"), (Family::Ice40, "SB_MAC16")] {
+            let netlist = bench.netlist("array", 40, family);
+            assert!(netlist.is_none_or(|text| text.contains(cell)), "no {cell}");
         }
     }
 

@@ -116,17 +116,16 @@ impl Logic for Pe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hw::check::{Bench, random, random_value};
+    use crate::hw::check::{Bench, Family, random, random_value};
     use rand::Rng;
 
     /// Drives random inputs and follows them with integers: what each input of the past must have become.
-    fn check(weight_bits: u32, act_bits: u32, psum_bits: u32, multiplier: Multiplier) {
-        let pe = Pe::new(weight_bits, act_bits, psum_bits, multiplier);
+    fn check(cycles: usize, pe: Pe) -> Bench<Pe> {
+        let mut rng = random(pe.weight_i.ty().bits.into());
         let mut bench = Bench::new(pe, |b| &mut b.clk_i);
-        let mut rng = random(weight_bits.into());
         let (mut shadow, mut weight) = (0, 0);
         let mut products = [0; 3];
-        for t in 0..200 {
+        for t in 0..cycles {
             let pe = &mut bench.block;
             pe.shift_i.next = t == 0 || rng.random();
             pe.swap_i.next = t == 1 || rng.random_bool(0.3);
@@ -143,14 +142,25 @@ mod tests {
             assert_eq!((pe.act_o.val(), pe.swap_o.val(), pe.weight_o.val()), (act, swap, shadow));
             assert_eq!(pe.psum_o.val(), pe.psum_o.ty().wrap(above + products[Pe::LATENCY - 1]), "cycle {t}");
         }
-        bench.verilog("pe", 6);
+        bench
     }
 
     #[test]
     fn is_a_multiply_accumulate_with_the_stated_latency() {
         for (weight_bits, act_bits, psum_bits) in [(8, 8, 20), (2, 2, 6), (4, 8, 16), (16, 16, 38)] {
-            check(weight_bits, act_bits, psum_bits, Multiplier::Dsp);
-            check(weight_bits, act_bits, psum_bits, Multiplier::Rows);
+            for multiplier in [Multiplier::Dsp, Multiplier::Rows] {
+                check(200, Pe::new(weight_bits, act_bits, psum_bits, multiplier)).verilog("pe", 6);
+            }
         }
+    }
+
+    #[test]
+    fn netlists_equal_it() {
+        let dsp = check(10_000, Pe::new(8, 8, 20, Multiplier::Dsp));
+        for (family, cell) in [(Family::Xc7, "DSP48E1"), (Family::Ice40, "SB_MAC16")] {
+            let netlist = dsp.netlist("pe", 6, family);
+            assert!(netlist.is_none_or(|text| text.contains(cell)), "no {cell}");
+        }
+        check(10_000, Pe::new(8, 8, 20, Multiplier::Rows)).netlist("pe", 6, Family::Ecp5);
     }
 }

@@ -82,16 +82,16 @@ impl Logic for RequantizerPow2 {
 mod tests {
     use super::*;
     use crate::arith::{Levels, Multiplier, requantize};
-    use crate::hw::check::{Bench, random, random_value};
+    use crate::hw::check::{Bench, Family, random, random_value};
     use rand::Rng;
     use std::collections::VecDeque;
 
-    fn check(acc_bits: u32, code_bits: u32) {
+    fn check(cycles: usize, acc_bits: u32, code_bits: u32) -> Bench<RequantizerPow2> {
         let mut bench = Bench::new(RequantizerPow2::new(acc_bits, code_bits), |b| &mut b.clk_i);
         let mut rng = random(acc_bits.into());
         let levels = Levels { a: 0, b: (1 << code_bits) - 1 };
         let mut want = VecDeque::new();
-        for t in 0..600 {
+        for t in 0..cycles {
             let bias = random_value(&mut rng, s(acc_bits - 1)) >> rng.random_range(0..acc_bits);
             let acc = random_value(&mut rng, s(acc_bits - 1)) >> rng.random_range(0..acc_bits);
             let by = Multiplier { m: 1, s: rng.random_range(0..48) };
@@ -105,13 +105,21 @@ mod tests {
                 assert_eq!(Some(bench.block.code_o.val() as i32), want.pop_front(), "cycle {t}");
             }
         }
-        bench.verilog("requantizer_pow2", RequantizerPow2::LATENCY);
+        bench
     }
 
     #[test]
     fn follows_the_contract() {
         for (acc_bits, code_bits) in [(32, 8), (48, 16), (12, 2), (20, 4)] {
-            check(acc_bits, code_bits);
+            check(600, acc_bits, code_bits).verilog("requantizer_pow2", RequantizerPow2::LATENCY);
+        }
+    }
+
+    #[test]
+    fn netlists_equal_it() {
+        let bench = check(10_000, 32, 8);
+        for family in [Family::Xc7, Family::Ice40, Family::Ecp5] {
+            bench.netlist("requantizer_pow2", RequantizerPow2::LATENCY, family);
         }
     }
 }

@@ -679,7 +679,7 @@ mod tests {
             cols: 4,
             acc_depth: 80,
             bus_bits: 64,
-            weight_depth: 8,
+            weight_depth: 16,
             act_depth: 16,
             ..ArrayConfig::default()
         }
@@ -700,7 +700,7 @@ mod tests {
             act_bits: 7,
             fold_channels: 0,
             acc_bits: 25,
-            weight_depth: 12,
+            weight_depth: 16,
             ..small()
         });
         let pow2 = Requantize::Pow2;

@@ -1,0 +1,248 @@
+//! Random networks on random design points, in every simulator: every word of every layer is the golden model's.
+//!
+//! `VGG2RTL_POINTS` and `VGG2RTL_NETWORKS` set how many (`sim/nightly.sh` takes more), `VGG2RTL_SEED=7` runs design
+//! point 7 alone, `VGG2RTL_SEED=7.3` its network 3.
+
+mod problem;
+
+use problem::{Problem, design_point, problem};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tempfile::TempDir;
+use vgg2rtl::config::{ArrayConfig, Requantize};
+use vgg2rtl::cosim::{
+    Cache, Comparison, MemoryOptions, Network, Simulator, build_quickly, run_in_process, tools,
+};
+use vgg2rtl::hw;
+use vgg2rtl::schedule::cycles::{self, MemoryTiming};
+
+/// A simulator of one design point.
+enum Engine {
+    InProcess,
+    Verilator(Simulator, Cache),
+    /// Folder with the modules and the bundle's bench.
+    Icarus(TempDir),
+}
+
+impl Engine {
+    /// Runs `problem`; gives the words compared, or what is wrong.
+    fn run(&self, problem: &Problem) -> Result<usize, String> {
+        let Problem { schedule, golden, memory, .. } = problem;
+        let codes = problem.codes.view();
+        let layers: Vec<Comparison> = match self {
+            Engine::InProcess => {
+                let layers = run_in_process(schedule, codes, golden, memory).map_err(|e| e.to_string())?;
+                layers.into_iter().map(|l| l.1).collect()
+            }
+            Engine::Verilator(simulator, cache) => {
+                let memory = memory.clone();
+                let network = Network { simulator, schedule, cache, memory, jobs: 1, resume: false };
+                let reports = network.chain(codes, golden, &|_| ()).map_err(|e| e.to_string())?;
+                reports.into_iter().map(|r| r.comparison).collect()
+            }
+            Engine::Icarus(folder) => return icarus(folder.path(), problem),
+        };
+        match layers.iter().find(|l| l.mismatches > 0) {
+            Some(wrong) => Err(format!("{wrong:?}")),
+            None => Ok(layers.iter().map(|l| l.words).sum()),
+        }
+    }
+}
+
+/// The bench compares the whole write window itself.
+fn icarus(folder: &Path, problem: &Problem) -> Result<usize, String> {
+    let Problem { schedule, golden, memory: options, .. } = problem;
+    let mut memory = schedule.memory.clone();
+    schedule.put_images(&mut memory, problem.codes.view());
+    let window = schedule.write_window();
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::write(folder.join("data/image.bin"), &memory.bytes[..window.start]).unwrap();
+    fs::write(folder.join("data/expected.bin"), schedule.expected(golden)).unwrap();
+    let parameters = [
+        ("BUS_BITS", schedule.config.bus_bits as u64),
+        ("WRITE_BASE", window.start as u64),
+        ("WRITE_LIMIT", window.end as u64),
+        ("LATENCY", options.latency),
+        ("STALL_PERCENT", options.stall_percent.into()),
+        ("SEED", options.seed & 0x7fff_ffff),
+    ];
+    let mut arguments: Vec<String> = ["-g2005", "-o", "tb.vvp", "-s", "tb"].map(String::from).into();
+    arguments.extend(parameters.iter().map(|(name, value)| format!("-Ptb.{name}={value}")));
+    let files = fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+    arguments.extend(files.filter(|f| f.ends_with(".v")));
+    for (tool, arguments) in [("iverilog", arguments), ("vvp", vec!["tb.vvp".into()])] {
+        let said = tools::call(tool, &arguments, Some(folder)).map_err(|e| e.to_string())?;
+        if !said.status.success() {
+            let text = [said.stdout, said.stderr].concat();
+            return Err(String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    Ok(golden.activations.iter().map(|x| x.len()).sum::<usize>() + golden.logits.len())
+}
+
+/// Seeds of design points, and the networks of each.
+struct Plan {
+    points: Vec<u64>,
+    networks: Vec<u64>,
+    /// Networks of more cycles, by the model, are left out.
+    longest: u64,
+}
+
+impl Plan {
+    fn new(points: u64, networks: u64, longest: u64) -> Self {
+        let number = |name, default| match std::env::var(name) {
+            Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+            Err(_) => default,
+        };
+        let mut plan = Self {
+            points: (0..number("VGG2RTL_POINTS", points)).collect(),
+            networks: (0..number("VGG2RTL_NETWORKS", networks)).collect(),
+            longest,
+        };
+        if let Ok(seed) = std::env::var("VGG2RTL_SEED") {
+            let (point, network) = seed.split_once('.').map_or((&*seed, None), |(p, n)| (p, Some(n)));
+            plan.points = vec![point.parse().expect("VGG2RTL_SEED is a number, or two with a point")];
+            plan.networks = network.map_or(plan.networks, |n| vec![n.parse().expect("a number")]);
+        }
+        plan
+    }
+
+    /// Runs all in engines that `start` makes, on two threads; prints a line a design point and panics with what failed.
+    fn run(&self, engine: &str, start: impl Fn(&ArrayConfig) -> Engine + Sync) {
+        let begun = Instant::now();
+        let (next, failures) = (AtomicU64::new(0), Mutex::new(vec![]));
+        let (runs, words) = (AtomicU64::new(0), AtomicU64::new(0));
+        let worker = || {
+            while let Some(&seed) = self.points.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                let config = design_point(seed);
+                let begun = Instant::now();
+                let simulator = start(&config);
+                let built = begun.elapsed();
+                let mut compared = 0;
+                for &number in &self.networks {
+                    let problem = problem(&config, seed, number);
+                    if cycles(&problem) > self.longest {
+                        continue;
+                    }
+                    runs.fetch_add(1, Ordering::Relaxed);
+                    match simulator.run(&problem) {
+                        Ok(words) => compared += words,
+                        Err(e) => failures.lock().unwrap().push(report(engine, seed, number, &problem, &e)),
+                    }
+                }
+                words.fetch_add(compared as u64, Ordering::Relaxed);
+                let (built, ran) = (built.as_secs_f64(), (begun.elapsed() - built).as_secs_f64());
+                println!(
+                    "{engine} seed {seed:3} {}: {compared} words, built in {built:.1} s, ran {ran:.1} s",
+                    name(&config)
+                );
+            }
+        };
+        std::thread::scope(|scope| (0..2.min(self.points.len())).for_each(|_| _ = scope.spawn(worker)));
+        let failures = failures.into_inner().unwrap();
+        println!(
+            "{engine}: {} configurations on {} design points, {} words compared, {} failures, {:.0} s",
+            runs.into_inner(),
+            self.points.len(),
+            words.into_inner(),
+            failures.len(),
+            begun.elapsed().as_secs_f64()
+        );
+        assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    }
+}
+
+/// Cycles of the whole run, by the model.
+fn cycles(problem: &Problem) -> u64 {
+    let MemoryOptions { latency, stall_percent, .. } = problem.memory;
+    let timing = MemoryTiming { latency, stall_percent: stall_percent.into() };
+    cycles::estimate(&problem.schedule, timing).iter().map(|c| c.total).sum()
+}
+
+fn name(c: &ArrayConfig) -> String {
+    let mode = if c.requantize == Requantize::Pow2 { "pow2" } else { "scale" };
+    format!(
+        "{}×{} W{} A{} acc {} bus {} {mode}×{} fold {}",
+        c.rows, c.cols, c.weight_bits, c.act_bits, c.acc_bits, c.bus_bits, c.requantizers, c.fold_channels
+    )
+}
+
+fn report(engine: &str, seed: u64, number: u64, problem: &Problem, reason: &str) -> String {
+    let Problem { model, schedule, memory, .. } = problem;
+    let ops: Vec<_> = model.layers.iter().map(|l| l.op).collect();
+    format!(
+        "{engine}, VGG2RTL_SEED={seed}.{number}: {reason}\n  {:?}\n  {:?} {ops:?} images {} latency {} stalls {} %",
+        schedule.config, model.header.input, schedule.images, memory.latency, memory.stall_percent
+    )
+}
+
+fn present(programs: &[&str]) -> bool {
+    let missing = programs.iter().find_map(|p| tools::version(p).err());
+    if let Some(e) = &missing {
+        assert!(std::env::var_os("CI").is_none(), "{e}");
+        println!("skipped: {e}");
+    }
+    missing.is_none()
+}
+
+#[test]
+fn verilator() {
+    if present(&["verilator", "g++"]) {
+        let folder = tempfile::tempdir().unwrap();
+        Plan::new(50, 16, u64::MAX).run("Verilator", |config| {
+            let cache = Cache::open(Some(folder.path())).unwrap();
+            Engine::Verilator(build_quickly(&hw::verilog(config).unwrap(), config, &cache).unwrap(), cache)
+        });
+    }
+}
+
+#[test]
+fn icarus_verilog() {
+    if present(&["iverilog"]) {
+        Plan::new(4, 4, 2_000).run("Icarus", |config| {
+            let folder = tempfile::tempdir().unwrap();
+            let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+            put("tb.v", include_str!("../../sim/bundle/tb.v"));
+            hw::verilog(config).unwrap().iter().for_each(|m| put(&format!("{}.v", m.name), &m.text));
+            Engine::Icarus(folder)
+        });
+    }
+}
+
+#[test]
+fn in_process() {
+    Plan::new(4, 4, 2_000).run("in process", |_| Engine::InProcess);
+}
+
+/// What the suite is there for occurs in it.
+#[test]
+fn the_suite_holds_every_kind_of_network() {
+    let mut kinds = BTreeSet::new();
+    for seed in 0..40 {
+        let config = design_point(seed);
+        for number in 0..3 {
+            let Problem { model, schedule, .. } = problem(&config, seed, number);
+            kinds.insert(format!("{:?}", config.requantize));
+            kinds.insert(format!("bus {}", config.bus_bits));
+            kinds.insert(format!("batch {}", schedule.images > 1));
+            kinds.insert(format!("signed input {}", model.input.levels.is_signed()));
+            for layer in &schedule.layers {
+                let (c, t) = (&layer.command, &layer.tiling);
+                kinds.insert(format!("{:?}", t.kernel));
+                kinds.insert(format!("pool {} of {} rows", c.pool, ["even", "odd"][c.in_h as usize % 2]));
+                kinds.insert(format!("{:?} resident {}", t.kernel, t.resident));
+                kinds.insert(format!("{:?} stripes {}", t.kernel, (t.stripes() / t.outer).min(2)));
+                kinds.insert(format!("{:?} aligned {}", t.kernel, c.aligned));
+                kinds.insert(format!("tiles {} {}", t.ci_tiles.min(2), t.co_tiles.min(2)));
+                kinds.insert(format!("channels fill tiles {}", layer.co % config.cols == 0));
+            }
+        }
+    }
+    let listed: Vec<_> = kinds.iter().map(String::as_str).collect();
+    println!("{}", listed.join("\n"));
+    assert!(kinds.len() >= 30, "{} kinds", kinds.len());
+}
