@@ -36,13 +36,15 @@ module act_unpack (
     localparam [1:0] STATE_WAIT = 2'd2;
     localparam [2:0] LATENCY = 3'd3;
 
-    wire tail;
     wire needs_pixel;
     wire step;
-    wire last_pixel;
     reg finish;
     reg [1:0] state;
     reg [15:0] x;
+    reg last_pixel;
+    reg tail;
+    reg [15:0] before_last;
+    reg one_pixel;
     reg ends;
     reg stored;
     reg emit;
@@ -56,10 +58,8 @@ module act_unpack (
     reg write;
     reg done;
 
-    assign tail = folded_i && (x == in_w_i);
     assign needs_pixel = stored && !tail;
     assign step = (state == STATE_RUN) && (pixel_valid_i || !needs_pixel);
-    assign last_pixel = ({1'd0, x} + 17'd1) == {1'd0, in_w_i};
     assign pixel_take_o = step && needs_pixel;
     assign pixel_last_o = last_pixel;
     assign step_o = step && folded_i;
@@ -99,6 +99,8 @@ module act_unpack (
     end
 
     always @(posedge clk_i) begin
+        before_last <= in_w_i - 16'd2;
+        one_pixel <= in_w_i == 16'd1;
         write <= window_valid_i;
         if (!folded_i) begin
             write <= step;
@@ -109,6 +111,8 @@ module act_unpack (
         case (state)
             STATE_IDLE: begin
                 x <= 16'd0;
+                last_pixel <= one_pixel;
+                tail <= 1'd0;
                 drain <= 3'd0;
                 ends <= row_i[1];
                 stored <= row_i[2];
@@ -126,6 +130,8 @@ module act_unpack (
             STATE_RUN: begin
                 if (step) begin
                     x <= x + 16'd1;
+                    last_pixel <= x == before_last;
+                    tail <= folded_i && last_pixel;
                     if (folded_i) begin
                         if (tail || (last_pixel && !emit)) begin
                             state <= STATE_WAIT;

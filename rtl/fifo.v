@@ -17,6 +17,7 @@ module fifo (
     wire go;
     reg [5:0] write;
     reg [5:0] read;
+    reg [5:0] after;
     reg ready;
     reg [63:0] word;
     reg valid;
@@ -40,19 +41,21 @@ module fifo (
     always @(*) begin
         next_read = read;
         if (go) begin
-            next_read = read + 6'd1;
+            next_read = after;
         end
     end
 
     always @(posedge clk_i) begin
+        ready <= read != write;
         if (go) begin
+            ready <= after != write;
+            after <= after + 6'd1;
             word <= ram_word_o;
         end
         read <= next_read;
         if (push_i) begin
             write <= write + 6'd1;
         end
-        ready <= next_read != write;
         if (go || take_i) begin
             valid <= go;
         end
@@ -65,6 +68,7 @@ module fifo (
         if (!rst_ni) begin
             write <= 6'd0;
             read <= 6'd0;
+            after <= 6'd1;
             ready <= 1'd0;
             valid <= 1'd0;
             count <= 7'd0;

@@ -60,6 +60,7 @@ module write_port (
     reg bvalid;
     reg [1:0] bresp;
     reg write_beat;
+    reg has_room;
     wire runs_push_i;
     wire [47:0] runs_data_i;
     wire runs_room_o;
@@ -148,7 +149,7 @@ module write_port (
     assign bad_response_o = bvalid && (bresp != 2'd0);
     assign bad_address_o = bad_address;
     assign write_beat_o = write_beat;
-    assign room_o = fifo_count_o <= ROOM;
+    assign room_o = has_room;
     assign quiet_o = ((!awvalid && !busy) && !bursts_valid_o) && (unanswered == 6'd0);
     assign idle_o = (((quiet_o && !runs_valid_o) && splitter_run_ready_o) && !held) && (fifo_count_o == 7'd0);
 
@@ -197,6 +198,7 @@ module write_port (
         if (!start && bvalid) begin
             unanswered <= unanswered - 6'd1;
         end
+        has_room <= fifo_count_o < ROOM;
         if (!rst_ni) begin
             spare <= 7'd0;
             held <= 1'd0;
@@ -207,6 +209,7 @@ module write_port (
             bad_address <= 1'd0;
             bvalid <= 1'd0;
             write_beat <= 1'd0;
+            has_room <= 1'd0;
         end
     end
 endmodule
