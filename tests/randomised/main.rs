@@ -206,7 +206,7 @@ fn icarus_verilog() {
         Plan::new(4, 4, 2_000).run("Icarus", |config| {
             let folder = tempfile::tempdir().unwrap();
             let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-            put("tb.v", include_str!("../../sim/bundle/tb.v"));
+            put("tb.v", include_str!("../../testbenches/tb.v"));
             hw::verilog(config).unwrap().iter().for_each(|m| put(&format!("{}.v", m.name), &m.text));
             Engine::Icarus(folder)
         });
