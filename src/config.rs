@@ -15,6 +15,9 @@ pub enum Requantize {
     Pow2,
 }
 
+/// Words of the bus that a read stream or the write port holds: four bursts.
+pub const STREAM_WORDS: usize = 64;
+
 /// A design point. [`ArrayConfig::validate`] checks every limit before any work starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -130,13 +133,14 @@ impl ArrayConfig {
         self.bus_bits / 8
     }
 
-    /// Bits of on-chip memory: activation lanes, weight lanes, accumulator banks, folding line buffers.
+    /// Bits of on-chip memory: activation lanes, weight lanes, accumulator banks, folding line buffers, and the words of
+    /// the bus that three read streams and the write port hold.
     pub fn memory_bits(&self) -> usize {
         let acts = self.rows * self.act_depth * self.act_bits as usize;
         let weights = self.cols * self.weight_depth * self.weight_bits as usize;
         let accumulators = 2 * self.cols * self.acc_depth * self.acc_bits as usize;
         let lines = 2 * self.fold_width * self.fold_channels * self.act_bits as usize;
-        acts + weights + accumulators + lines
+        acts + weights + accumulators + lines + 4 * STREAM_WORDS * self.bus_bits
     }
 
     /// Checks every limit.
@@ -193,6 +197,9 @@ mod tests {
             config.validate().unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(ArrayConfig::preset(name).unwrap(), config);
         }
+        let kilobits = presets().into_iter().map(|(name, _, c)| (name, c.memory_bits() / 1000));
+        let documented = [("tiny", 68), ("ecp5-85k", 442), ("16x16", 847), ("zcu102", 2207)]; // docs/accelerator.md
+        assert_eq!(kilobits.collect::<Vec<_>>(), documented);
         assert!(ArrayConfig::preset("none").unwrap_err().to_string().contains("tiny, ecp5-85k"));
     }
 

@@ -1,6 +1,7 @@
 //! A client of the read port.
 
 use super::{Fifo, Splitter, beat_lanes};
+use crate::config::STREAM_WORDS;
 use crate::hw::rt::{K, Lanes, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -51,7 +52,7 @@ pub struct ReadStream {
 
 impl ReadStream {
     /// Beats of the FIFO: four bursts, which hides a memory's latency of some 40 cycles.
-    pub const DEPTH: usize = 64;
+    pub const DEPTH: usize = STREAM_WORDS;
 
     /// For a bus of `bus_bits`.
     pub fn new(bus_bits: usize) -> Self {

@@ -1,6 +1,7 @@
 //! The write half of the AXI4 master.
 
 use super::{BURST, Fifo, Queue, Splitter, beat_lanes, beat_shift};
+use crate::config::STREAM_WORDS;
 use crate::hw::rt::{Flop, K, Lanes, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -109,7 +110,7 @@ pub struct WritePort {
 
 impl WritePort {
     /// Beats of the FIFO.
-    pub const DEPTH: usize = 64;
+    pub const DEPTH: usize = STREAM_WORDS;
     /// Beats that find room while `room_o` is set.
     pub const ROOM: usize = 32;
     /// Runs that wait, at most.
