@@ -43,7 +43,15 @@ pub struct WeightWalk {
     co: Reg,
     weights_addr: Reg,
     params_addr: Reg,
-    next_unit: Sig<Local>,
+    // What the counters say, a cycle after them.
+    settled: Flop<Bit>,
+    next_unit: Reg,
+    last_co: Flop<Bit>,
+    last_stripe: Flop<Bit>,
+    last_image: Flop<Bit>,
+    run_addr: Reg,
+    run_beats: Reg,
+    after_unit: Sig<Local>,
     bus_shift: K,
 }
 
@@ -74,7 +82,14 @@ impl WeightWalk {
             co: Reg::new(field),
             weights_addr: Reg::new(address),
             params_addr: Reg::new(address),
-            next_unit: Sig::new(u(17)),
+            settled: Default::default(),
+            next_unit: Reg::new(field),
+            last_co: Default::default(),
+            last_stripe: Default::default(),
+            last_image: Default::default(),
+            run_addr: Reg::new(address),
+            run_beats: Reg::new(u(24)),
+            after_unit: Sig::new(u(17)),
             bus_shift: K::new(u(3), bus_bytes.ilog2() as i64),
         }
     }
@@ -84,36 +99,62 @@ impl Logic for WeightWalk {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module weight_walk: weights and parameters, output tile after output tile");
-        dff_setup!(self, clk_i, busy, params, image, unit, co, weights_addr, params_addr);
-        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
-        self.run_valid_o.next = self.busy.q.val();
-        self.run_addr_o.next = self.weights_addr.q.val();
-        self.run_beats_o.next = self.weights_pitch_i.val() >> self.bus_shift.val();
+        dff_setup!(
+            self,
+            clk_i,
+            busy,
+            params,
+            image,
+            unit,
+            co,
+            weights_addr,
+            params_addr,
+            settled,
+            next_unit,
+            last_co,
+            last_stripe,
+            last_image,
+            run_addr,
+            run_beats
+        );
+        self.after_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.next_unit.d.next = self.after_unit.val();
+        self.last_stripe.d.next = self.after_unit.val() >= self.units_i.val();
+        self.last_co.d.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
+        self.last_image.d.next = (self.image.q.val() + 1) == self.outer_i.val();
+        self.run_addr.d.next = self.weights_addr.q.val();
+        self.run_beats.d.next = self.weights_pitch_i.val() >> self.bus_shift.val();
         if self.params.q.val() {
-            self.run_addr_o.next = self.params_addr.q.val();
-            self.run_beats_o.next = self.params_pitch_i.val() >> self.bus_shift.val();
+            self.run_addr.d.next = self.params_addr.q.val();
+            self.run_beats.d.next = self.params_pitch_i.val() >> self.bus_shift.val();
         }
-        if self.busy.q.val() && self.run_ready_i.val() {
+        self.run_valid_o.next = self.busy.q.val() && self.settled.q.val();
+        self.run_addr_o.next = self.run_addr.q.val();
+        self.run_beats_o.next = self.run_beats.q.val();
+        self.settled.d.next = true;
+        if self.run_valid_o.val() && self.run_ready_i.val() {
+            self.settled.d.next = false;
             self.params.d.next = !self.params.q.val();
             if self.params.q.val() {
                 self.co.d.next = self.co.q.val() + 1;
                 self.weights_addr.d.next = self.weights_addr.q.val() + self.weights_pitch_i.val();
                 self.params_addr.d.next = self.params_addr.q.val() + self.params_pitch_i.val();
-                if (self.co.q.val() + 1) == self.co_tiles_i.val() {
+                if self.last_co.q.val() {
                     self.co.d.next = 0;
                     self.weights_addr.d.next = self.weights_i.val();
                     self.params_addr.d.next = self.params_i.val();
-                    self.unit.d.next = self.next_unit.val();
-                    if self.next_unit.val() >= self.units_i.val() {
+                    self.unit.d.next = self.next_unit.q.val();
+                    if self.last_stripe.q.val() {
                         self.unit.d.next = 0;
                         self.image.d.next = self.image.q.val() + 1;
-                        self.busy.d.next = (self.image.q.val() + 1) != self.outer_i.val();
+                        self.busy.d.next = !self.last_image.q.val();
                     }
                 }
             }
         }
         if self.start_i.val() || !self.rst_ni.val() {
             self.busy.d.next = self.rst_ni.val();
+            self.settled.d.next = false;
             self.params.d.next = false;
             self.image.d.next = 0;
             self.unit.d.next = 0;
