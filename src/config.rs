@@ -123,9 +123,9 @@ impl ArrayConfig {
     }
 
     /// Least [`ArrayConfig::weight_depth`]: one tile beside the one that is shifted in; and the last column shifts
-    /// `cols` cycles after the first, while rows already on their way still come.
+    /// `cols` cycles after the first, while two rows on their way may come, and one more must have room.
     pub fn least_weight_depth(&self) -> usize {
-        (2 * self.rows).max(self.cols + 3)
+        (2 * self.rows).max(self.cols + 4)
     }
 
     /// Bytes of a word of the bus.
@@ -217,7 +217,7 @@ mod tests {
             refused(|c| (c.rows, c.weight_depth) = (8, 15)).starts_with("weight_depth: 15 is outside 16")
         );
         let flat: fn(&mut ArrayConfig) = |c| (c.rows, c.cols, c.requantizers, c.weight_depth) = (3, 8, 1, 10);
-        assert!(refused(flat).starts_with("weight_depth: 10 is outside 11"));
+        assert!(refused(flat).starts_with("weight_depth: 10 is outside 12"));
         assert!(refused(|c| c.bus_bits = 96).starts_with("bus_bits"));
         assert!(refused(|c| c.requantizers = 3).starts_with("requantizers"));
         assert!(

@@ -1,15 +1,17 @@
 //! The accelerator survives what can go wrong around it: an error code and an interrupt, no hang, no write outside the
 //! output regions, and a clean run afterwards without a reset.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use vgg2rtl::Error;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{InProcess, MemoryOptions, Run};
+use vgg2rtl::cosim::{InProcess, MemoryOptions, Run, compare};
 use vgg2rtl::int::{Golden, Trace, random};
 use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::schedule::program::{COMMAND_BYTES, Command};
-use vgg2rtl::schedule::{Memory, Schedule, schedule};
+use vgg2rtl::schedule::{Memory, Schedule, interpret, schedule};
 
-const MAX_CYCLES: u64 = 60_000;
+const MAX_CYCLES: u64 = 20_000;
 
 struct Setup {
     schedule: Schedule,
@@ -139,5 +141,97 @@ fn a_start_while_busy_is_refused_and_a_reset_in_mid_run_leaves_nothing() {
         assert!(cut.unwrap_err().to_string().contains("no interrupt after"));
         setup.device.reset();
         setup.clean(&format!("a reset in cycle {cycles}"));
+    }
+}
+
+/// A flipped bit of weights, parameters or input: the words are those of the functional model on the same memory, so
+/// the comparison sees every flip that changes a word at all.
+#[test]
+fn flipped_bits_of_the_memory_image_are_seen() {
+    let mut setup = Setup::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let names =
+        setup.schedule.layers.iter().flat_map(|l| ["weights", "params"].map(|r| format!("{}.{r}", l.name)));
+    let (mut seen, mut harmless) = (0, 0);
+    for name in names.chain(["input".into()]).collect::<Vec<_>>() {
+        let (base, bytes) = {
+            let region = setup.memory.region(&name);
+            (region.base as usize, region.bytes)
+        };
+        for _ in 0..6 {
+            let (at, bit) = (base + rng.random_range(0..bytes), rng.random_range(0..8));
+            let mut memory = setup.memory.clone();
+            memory.bytes[at] ^= 1 << bit;
+            let mut model = memory.clone();
+            interpret::execute(&setup.schedule, &mut model).unwrap();
+            let want = setup.schedule.trace(&model);
+            let run = setup.run(&mut memory, &MemoryOptions::default()).unwrap();
+            assert_eq!(run.error, 0, "{name}, byte {at}, bit {bit}");
+            assert_eq!(setup.schedule.trace(&memory), want, "{name}, byte {at}, bit {bit}");
+            match want == setup.golden {
+                true => harmless += 1, // padding, or rounded away, or not the maximum
+                false => seen += 1,
+            }
+        }
+    }
+    println!("memory image: {seen} flips seen, {harmless} change no word");
+    assert!(seen >= 10);
+}
+
+/// A flipped bit of a command ends in an error code, in wrong words or in a run without end; else it changes no word.
+#[test]
+fn flipped_bits_of_the_program_are_seen() {
+    let mut setup = Setup::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let (mut caught, mut unseen) = ([0; 3], vec![]);
+    for _ in 0..40 {
+        // 25 words of a command are in use.
+        let (command, word) = (rng.random_range(0..2), rng.random_range(0..25));
+        let used = setup.schedule.layers[command].command.encode()[word];
+        let bit = rng.random_range(0..32 - used.leading_zeros().min(24));
+        let mut memory = setup.memory.clone();
+        memory.bytes[command * COMMAND_BYTES + 4 * word + bit as usize / 8] ^= 1 << (bit % 8);
+        match setup.run(&mut memory, &MemoryOptions::default()) {
+            Err(_) => {
+                setup.device.reset();
+                caught[2] += 1;
+            }
+            Ok(run) if (run.error, run.commands) != (0, 2) => {
+                setup.clean(&format!("a flip of bit {bit} in word {word} of command {command}"));
+                caught[0] += 1;
+            }
+            Ok(_) if setup.schedule.trace(&memory) != setup.golden => caught[1] += 1,
+            Ok(_) => unseen.push(format!("{command}.{word}.{bit}")),
+        }
+    }
+    let [errors, words, endless] = caught;
+    println!("program: {errors} flips end in an error, {words} in wrong words, {endless} do not end");
+    println!("all words are right in spite of command.word.bit {}", unseen.join(" "));
+    // One image of one stripe needs no pitch of images and stripes; a word of the bus hides the low bits of addresses.
+    assert!(unseen.len() * 2 <= 40, "{unseen:?}");
+}
+
+#[test]
+fn a_wrong_word_of_the_golden_trace_is_located() {
+    let setup = Setup::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut memory = setup.memory.clone();
+    interpret::execute(&setup.schedule, &mut memory).unwrap();
+    let got = setup.schedule.trace(&memory);
+    let names: Vec<String> = setup.schedule.layers.iter().map(|l| l.name.clone()).collect();
+    for _ in 0..50 {
+        let mut golden = setup.golden.clone();
+        let (_, c, h, w) = golden.activations[0].dim();
+        let at = [rng.random_range(0..c), rng.random_range(0..h), rng.random_range(0..w)];
+        let class = rng.random_range(0..golden.logits.dim().1);
+        golden.activations[0][[0, at[0], at[1], at[2]]] ^= 1 << rng.random_range(0..8);
+        golden.logits[[0, class]] ^= 1 << rng.random_range(0..20);
+        let layers = compare(&names, &golden, &got);
+        let first = layers.iter().map(|l| (l.mismatches, l.first.clone().unwrap())).collect::<Vec<_>>();
+        assert_eq!(
+            (first[0].0, first[0].1.channel, first[0].1.row, first[0].1.column),
+            (1, at[0], at[1], at[2])
+        );
+        assert_eq!((first[1].0, first[1].1.channel), (1, class));
     }
 }

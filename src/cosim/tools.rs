@@ -123,8 +123,15 @@ pub fn version(program: &str) -> Result<String> {
 pub fn first_error(log: &[u8]) -> String {
     let text = String::from_utf8_lossy(log);
     let lines = || text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let reports = |line: &&str| ["%Error", "error:", "Error "].iter().any(|e| line.contains(e));
-    lines().find(reports).or_else(|| lines().next()).unwrap_or("it says nothing").into()
+    // Verilator's warnings are errors, and it counts them in the end.
+    let holds = |line: &&str, marks: &[&str]| marks.iter().any(|m| line.contains(m));
+    let counts = |line: &&str| line.starts_with("%Error: Exiting due to");
+    let error = lines().find(|l| !counts(l) && holds(l, &["%Error", "error:", "Error "]));
+    error
+        .or_else(|| lines().find(|l| holds(l, &["%Warning"])))
+        .or_else(|| lines().next())
+        .unwrap_or("it says nothing")
+        .into()
 }
 
 /// The first line that says something, of standard error if it does, else of standard output.
@@ -164,6 +171,8 @@ mod tests {
     fn the_first_error_of_a_log_is_found() {
         let log = b"make: Entering\n%Warning-X: y\n%Error: a.v:3: syntax error\n%Error: Exiting\n";
         assert_eq!(first_error(log), "%Error: a.v:3: syntax error");
+        let fatal = b"Built\n%Warning-X: a.v:3: y\n%Error: Exiting due to 1 warning(s)\n";
+        assert_eq!(first_error(fatal), "%Warning-X: a.v:3: y");
         assert_eq!(first_error(b"\n no luck\n"), "no luck");
     }
 }

@@ -18,6 +18,7 @@ use vgg2rtl::cosim::{
     Cache, Comparison, MemoryOptions, Network, Simulator, build_quickly, run_in_process, tools,
 };
 use vgg2rtl::hw;
+use vgg2rtl::hw::emit::Module;
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 
 /// A simulator of one design point.
@@ -112,7 +113,7 @@ impl Plan {
     }
 
     /// Runs all in engines that `start` makes, on two threads; prints a line a design point and panics with what failed.
-    fn run(&self, engine: &str, start: impl Fn(&ArrayConfig) -> Engine + Sync) {
+    fn run(&self, engine: &str, start: impl Fn(&ArrayConfig) -> Result<Engine, String> + Sync) {
         let begun = Instant::now();
         let (next, failures) = (AtomicU64::new(0), Mutex::new(vec![]));
         let (runs, words) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -120,7 +121,16 @@ impl Plan {
             while let Some(&seed) = self.points.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                 let config = design_point(seed);
                 let begun = Instant::now();
-                let simulator = start(&config);
+                let simulator = match start(&config) {
+                    Ok(simulator) => simulator,
+                    Err(e) => {
+                        failures
+                            .lock()
+                            .unwrap()
+                            .push(format!("{engine}, VGG2RTL_SEED={seed}: {e}\n  {config:?}"));
+                        continue;
+                    }
+                };
                 let built = begun.elapsed();
                 let mut compared = 0;
                 for &number in &self.networks {
@@ -194,10 +204,28 @@ fn verilator() {
     if present(&["verilator", "g++"]) {
         let folder = tempfile::tempdir().unwrap();
         Plan::new(50, 16, u64::MAX).run("Verilator", |config| {
+            let modules = hw::verilog(config).unwrap();
+            lint(&modules)?;
             let cache = Cache::open(Some(folder.path())).unwrap();
-            Engine::Verilator(build_quickly(&hw::verilog(config).unwrap(), config, &cache).unwrap(), cache)
+            let simulator = build_quickly(&modules, config, &cache).map_err(|e| e.to_string())?;
+            Ok(Engine::Verilator(simulator, cache))
         });
     }
+}
+
+fn write(folder: &Path, modules: &[Module]) {
+    modules.iter().for_each(|m| fs::write(folder.join(format!("{}.v", m.name)), &m.text).unwrap());
+}
+
+/// All of Verilator's warnings.
+fn lint(modules: &[Module]) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), modules);
+    let mut arguments: Vec<String> =
+        ["--lint-only", "-Wall", "--top-module", "accelerator"].map(String::from).into();
+    arguments.extend(modules.iter().map(|m| format!("{}.v", m.name)));
+    let said = tools::call("verilator", &arguments, Some(folder.path())).map_err(|e| e.to_string())?;
+    if said.status.success() { Ok(()) } else { Err(format!("lint: {}", tools::first_error(&said.stderr))) }
 }
 
 #[test]
@@ -205,17 +233,16 @@ fn icarus_verilog() {
     if present(&["iverilog"]) {
         Plan::new(4, 4, 2_000).run("Icarus", |config| {
             let folder = tempfile::tempdir().unwrap();
-            let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-            put("tb.v", include_str!("../../testbenches/tb.v"));
-            hw::verilog(config).unwrap().iter().for_each(|m| put(&format!("{}.v", m.name), &m.text));
-            Engine::Icarus(folder)
+            fs::write(folder.path().join("tb.v"), include_str!("../../testbenches/tb.v")).unwrap();
+            write(folder.path(), &hw::verilog(config).unwrap());
+            Ok(Engine::Icarus(folder))
         });
     }
 }
 
 #[test]
 fn in_process() {
-    Plan::new(4, 4, 2_000).run("in process", |_| Engine::InProcess);
+    Plan::new(4, 4, 2_000).run("in process", |_| Ok(Engine::InProcess));
 }
 
 /// What the suite is there for occurs in it.

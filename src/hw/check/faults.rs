@@ -92,8 +92,9 @@ struct Fault {
     what: String,
     /// Line of the text, from 0.
     line: usize,
-    /// The line as it was and is.
+    /// The line before it, and itself as it was.
     was: String,
+    /// The line as it is.
     is: String,
 }
 
@@ -124,15 +125,18 @@ const OPERATORS: [(&str, &str); 14] = [
 
 /// All that could be wrong in `text`, in order.
 fn faults(text: &str) -> Vec<Fault> {
-    let mut faults = vec![];
+    let (mut faults, mut here) = (vec![], String::new());
     for (number, line) in text.lines().enumerate() {
+        let before = std::mem::replace(&mut here, line.trim().into());
         let code = line.split("//").next().unwrap_or_default().trim_end();
         let plain = ["module ", "input ", "output ", "for ", "genvar ", "`"];
-        if plain.iter().any(|p| code.trim_start().starts_with(p)) {
+        // What is named unused silences lint.
+        if plain.iter().any(|p| code.trim_start().starts_with(p)) || code.contains("_unused") {
             continue;
         }
         let mut add = |what: &str, is: String| {
-            faults.push(Fault { what: what.into(), line: number, was: code.trim().into(), is });
+            let was = format!("{before} {}", code.trim());
+            faults.push(Fault { what: what.into(), line: number, was, is });
         };
         for (from, to) in OPERATORS {
             for (at, _) in code.match_indices(from).filter(|(at, _)| !code[*at..].starts_with("!=")) {
@@ -146,7 +150,10 @@ fn faults(text: &str) -> Vec<Fault> {
         }
         if let Some((head, right)) = assignment(code) {
             add("lowest bit inverted", format!("{head}({right}) ^ 1'b1;"));
-            add("lowest bit stuck at 0", format!("{head}({right}) & ~1'b1;"));
+            let constant = right.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+            if !constant {
+                add("lowest bit stuck at 0", format!("{head}({right}) & ~1'b1;"));
+            }
         }
         if let Some((before, target, right)) = clocked(code) {
             add("register keeps its value", format!("{before};"));
@@ -270,7 +277,7 @@ fn row(title: &str, count: usize, benches: &[Recorded]) -> Row {
     row
 }
 
-/// Faults that no vector can show, a line each: module | what is wrong | the line as it was | why.
+/// Faults that no vector can show, a line each: module | what is wrong | the line before and the line | why.
 const EXPLAINED: &str = "src/hw/check/explained.txt";
 
 /// Why `fault` in module `title` cannot be seen, by the lines of [`EXPLAINED`].
@@ -369,7 +376,11 @@ mod tests {
             for fault in &row.survivors {
                 let why = explanation(&explained, &row.title, fault);
                 let text = format!("{} | {} | {}", row.title, fault.what, code(&fault.was));
-                println!("  survived: {text} | {}", why.as_deref().unwrap_or("not explained"));
+                println!(
+                    "  survived, line {}: {text} | {}",
+                    fault.line + 1,
+                    why.as_deref().unwrap_or("not explained")
+                );
                 unexplained.extend(why.is_none().then_some(text));
             }
         }

@@ -53,7 +53,7 @@ pub struct WeightShifter {
 
 impl WeightShifter {
     /// A shifter for an array of `rows` × `cols` and a buffer of `depth` words. Lane c reads c cycles after lane
-    /// 0, so the buffer never holds more than `depth − cols − 2` words, and `depth` is `cols + 3` or more.
+    /// 0, so the buffer never holds more than `depth − cols − 2` words, and `depth` is `cols + 4` or more.
     pub fn new(rows: usize, cols: usize, depth: usize) -> Self {
         let address = u(address_bits(depth));
         let count = u(depth.ilog2() + 1);
