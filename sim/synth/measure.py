@@ -83,7 +83,7 @@ def run(command, folder, log):
         done = subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
     if done.returncode:
         tail = (folder / log).read_text().splitlines()[-15:]
-        sys.exit("\n".join([f"{command[0]} failed:"] + tail))
+        sys.exit("\n".join([f"{command[0]} failed ({done.returncode}):"] + tail))
 
 
 def ports(yosys, folder, top):
@@ -143,7 +143,7 @@ def area(family, folder, top):
         return 1 if name == top else sum(instances(user) * cells[user][name] for user in cells if cells[user][name])
 
     rows = []
-    for name in [name for name in cells if cells[name] and name != "harness"]:
+    for name in [name for name in cells if cells[name] and instances(name) and name != "harness"]:
         counts = {what: sum(n * inside(name)[cell] for cell, n in table.items()) for what, table in CELLS[family].items()}
         rows.append((instances(name), name, counts))
     return sorted(rows, key=lambda row: -row[0] * row[2]["LUT"])
