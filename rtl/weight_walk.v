@@ -16,11 +16,11 @@ module weight_walk (
     input  wire [31:0] params_i,
     input  wire [31:0] params_pitch_i,
     output wire run_valid_o,
-    output reg  [31:0] run_addr_o,
-    output reg  [23:0] run_beats_o,
+    output wire [31:0] run_addr_o,
+    output wire [23:0] run_beats_o,
     input  wire run_ready_i
 );
-    wire [16:0] next_unit;
+    wire [16:0] after_unit;
     reg busy;
     reg params;
     reg [15:0] image;
@@ -28,41 +28,54 @@ module weight_walk (
     reg [15:0] co;
     reg [31:0] weights_addr;
     reg [31:0] params_addr;
+    reg settled;
+    reg [15:0] next_unit;
+    reg last_co;
+    reg last_stripe;
+    reg last_image;
+    reg [31:0] run_addr;
+    reg [23:0] run_beats;
 
-    assign next_unit = {1'd0, unit} + {1'd0, stripe_i};
-    assign run_valid_o = busy;
-
-    always @(*) begin
-        run_addr_o = weights_addr;
-        run_beats_o = weights_pitch_i[26:3];
-        if (params) begin
-            run_addr_o = params_addr;
-            run_beats_o = params_pitch_i[26:3];
-        end
-    end
+    assign after_unit = {1'd0, unit} + {1'd0, stripe_i};
+    assign run_valid_o = busy && settled;
+    assign run_addr_o = run_addr;
+    assign run_beats_o = run_beats;
 
     always @(posedge clk_i) begin
-        if (busy && run_ready_i) begin
+        next_unit <= after_unit[15:0];
+        last_stripe <= after_unit >= {1'd0, units_i};
+        last_co <= ({1'd0, co} + 17'd1) == {1'd0, co_tiles_i};
+        last_image <= ({1'd0, image} + 17'd1) == {1'd0, outer_i};
+        run_addr <= weights_addr;
+        run_beats <= weights_pitch_i[26:3];
+        if (params) begin
+            run_addr <= params_addr;
+            run_beats <= params_pitch_i[26:3];
+        end
+        settled <= 1'd1;
+        if (run_valid_o && run_ready_i) begin
+            settled <= 1'd0;
             params <= !params;
             if (params) begin
                 co <= co + 16'd1;
                 weights_addr <= weights_addr + weights_pitch_i;
                 params_addr <= params_addr + params_pitch_i;
-                if (({1'd0, co} + 17'd1) == {1'd0, co_tiles_i}) begin
+                if (last_co) begin
                     co <= 16'd0;
                     weights_addr <= weights_i;
                     params_addr <= params_i;
-                    unit <= next_unit[15:0];
-                    if (next_unit >= {1'd0, units_i}) begin
+                    unit <= next_unit;
+                    if (last_stripe) begin
                         unit <= 16'd0;
                         image <= image + 16'd1;
-                        busy <= ({1'd0, image} + 17'd1) != {1'd0, outer_i};
+                        busy <= !last_image;
                     end
                 end
             end
         end
         if (start_i || !rst_ni) begin
             busy <= rst_ni;
+            settled <= 1'd0;
             params <= 1'd0;
             image <= 16'd0;
             unit <= 16'd0;

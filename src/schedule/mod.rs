@@ -278,7 +278,7 @@ mod tests {
             act_bits,
             acc_bits: 48,
             act_depth: rng.random_range(384..=1024),
-            weight_depth: 2 * rows,
+            weight_depth: (2 * rows).max(cols + 4),
             acc_depth: rng.random_range(32..=128),
             bus_bits: 64 << rng.random_range(0..4),
             ..ArrayConfig::default()
