@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Bits of the multiplier `m` of a [`Multiplier`].
 pub const MULTIPLIER_BITS: u32 = 16;
+/// Bits of a shift s.
+pub const SHIFT_BITS: u32 = 6;
 /// Shifts of a [`Multiplier`] are below this.
 pub const SHIFT_LIMIT: u32 = 48;
 /// Narrowest and widest weights and activations, in bits.

@@ -183,7 +183,8 @@ impl ArrayConfig {
     }
 }
 
-fn gcd(a: usize, b: usize) -> usize {
+/// The greatest number that divides both.
+pub(crate) const fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

@@ -133,7 +133,6 @@ impl Args {
         let codes = input_codes(&int, &images.slice(s![..self.images, .., .., ..]).to_owned());
         let trace = golden.trace(codes.view())?;
         let modules = hw::verilog(&config)?;
-        let estimate: u64 = cycles::estimate(&schedule, TIMING).iter().map(|c| c.total).sum();
         let mut case = Case { bits, model: int, schedule: schedule.clone(), modules, codes, trace, score };
         let (codes, trace) = case.images(1);
         let bundle = Bundle {
@@ -142,7 +141,7 @@ impl Args {
             modules: &case.modules,
             codes: codes.view(),
             trace: &trace,
-            max_cycles: 4 * estimate + 20_000,
+            max_cycles: cycles::limit(&schedule, TIMING),
         };
         bundle::write(&bundle, &self.output.join(format!("w{bits}a{bits}")))?;
         case.model.save(&self.output.join(format!("w{bits}a{bits}.safetensors")))?;

@@ -30,10 +30,8 @@ pub struct Args {
     design: Design,
 }
 
-/// Memory for which the benches' time limit is, and how much longer a run may take.
+/// Memory for which the benches' time limit is.
 const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
-const PATIENCE: u64 = 4;
-const SETUP: u64 = 20_000;
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
@@ -46,14 +44,13 @@ pub fn run(args: &Args) -> Result<()> {
     let modules = hw::verilog(&config)?;
     let codes = images::codes(&model, args.data.as_deref(), args.images, args.seed)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
-    let cycles: u64 = cycles::estimate(&schedule, MEMORY).iter().map(|c| c.total).sum();
     let bundle = Bundle {
         model: &model,
         schedule: &schedule,
         modules: &modules,
         codes: codes.view(),
         trace: &trace,
-        max_cycles: PATIENCE * cycles + SETUP,
+        max_cycles: cycles::limit(&schedule, MEMORY),
     };
     bundle::write(&bundle, &args.output)?;
     println!("{}: {} modules, {} layers", args.output.display(), modules.len(), schedule.layers.len());

@@ -10,10 +10,6 @@ use crate::schedule::cycles::{self, MemoryTiming};
 use crate::{Error, Result};
 use ndarray::ArrayView4;
 
-/// How much longer than the cycle model says a run may take, and cycles besides.
-const PATIENCE: u64 = 4;
-const SETUP: u64 = 20_000;
-
 /// Runs `schedule` on `codes`, one run's images, from start to interrupt; compares every layer with `golden`. Gives each
 /// layer's cycles, from its command to the next one's.
 pub fn run_in_process(
@@ -23,11 +19,11 @@ pub fn run_in_process(
     memory: &MemoryOptions,
 ) -> Result<Vec<(u64, Comparison)>> {
     let timing = MemoryTiming { latency: memory.latency, stall_percent: memory.stall_percent.into() };
-    let model: u64 = cycles::estimate(schedule, timing).iter().map(|c| c.total).sum();
     let mut image = schedule.memory.clone();
     schedule.put_images(&mut image, codes);
     let mut device = InProcess::new(&schedule.config);
-    let run = device.run(&mut image.bytes, schedule.write_window(), memory, PATIENCE * model + SETUP)?;
+    let run =
+        device.run(&mut image.bytes, schedule.write_window(), memory, cycles::limit(schedule, timing))?;
     if run.error != 0 {
         let meaning = ERRORS.get(run.error as usize - 1).unwrap_or(&"unknown");
         return Err(Error::Mismatch(format!("command {}: error {}, {meaning}", run.commands, run.error)));

@@ -15,10 +15,6 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::Path;
 
-/// How much longer than the cycle model says a run may take.
-const PATIENCE: u64 = 4;
-/// Cycles that a run may take besides: registers, reset, small layers.
-const SETUP: u64 = 20_000;
 /// Layers of fewer cycles are not cut into parts.
 const SMALL: u64 = 1_000_000;
 /// Cycles of a waveform before and after the first wrong word.
@@ -294,14 +290,13 @@ impl Network<'_> {
         expected: Option<&[u8]>,
         waveform: Option<Waveform>,
     ) -> Result<(Memory, Statistics)> {
-        let model: u64 = cycles::estimate(schedule, self.timing()).iter().map(|c| c.total).sum();
         let traced_until = waveform.as_ref().map(|w| w.to + 1);
         let job = Job {
             schedule,
             image: &memory.bytes,
             expected,
             memory: &self.memory,
-            max_cycles: traced_until.unwrap_or(PATIENCE * model + SETUP),
+            max_cycles: traced_until.unwrap_or_else(|| cycles::limit(schedule, self.timing())),
             waveform,
         };
         let (statistics, output) = self.simulator.run(&job, self.cache)?;

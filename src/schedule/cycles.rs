@@ -58,6 +58,11 @@ fn hand_over(config: &ArrayConfig) -> u64 {
     (config.rows + config.cols) as u64 + 17
 }
 
+/// Cycles after which a run of `schedule` hangs: four times what it should take, and some to set it up.
+pub fn limit(schedule: &Schedule, memory: MemoryTiming) -> u64 {
+    4 * estimate(schedule, memory).iter().map(|c| c.total).sum::<u64>() + 20_000
+}
+
 /// The part of a layer that one stripe takes, for one output tile.
 struct StripeTile {
     array: u64,

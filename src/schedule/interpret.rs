@@ -5,10 +5,10 @@
 //! simulated. Loops and names follow the blocks of the hardware (`docs/accelerator.md`).
 
 use super::bits::{BitWriter, field};
-use super::memory::{SHIFT_BITS, param_bytes};
+use super::memory::param_bytes;
 use super::program::{self, Command, Kernel};
 use super::{Memory, Schedule};
-use crate::arith::{Levels, MULTIPLIER_BITS, Multiplier, requantize};
+use crate::arith::{Levels, MULTIPLIER_BITS, Multiplier, SHIFT_BITS, requantize};
 use crate::config::ArrayConfig;
 use crate::net::KERNEL;
 use crate::{Error, Result};

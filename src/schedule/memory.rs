@@ -3,14 +3,11 @@
 use super::Tiling;
 use super::bits::BitWriter;
 use super::program::Kernel;
-use crate::arith::{MULTIPLIER_BITS, Multiplier};
+use crate::arith::{MULTIPLIER_BITS, Multiplier, SHIFT_BITS};
 use crate::config::ArrayConfig;
 use crate::int::IntLayer;
 use crate::net::{KERNEL, Op, Shape};
 use crate::{Error, Result};
-
-/// Bits of the shift field of a parameter record.
-pub const SHIFT_BITS: u32 = 6;
 
 /// A named piece of external memory.
 #[derive(Clone, Debug, PartialEq, Eq)]

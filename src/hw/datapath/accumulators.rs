@@ -1,7 +1,7 @@
 //! The accumulators of all columns.
 
-use super::{Accumulator, address_bits, text};
-use crate::hw::rt::{Lanes, Sig, Template, Ty, s, u};
+use super::{Accumulator, address_bits};
+use crate::hw::rt::{Lanes, Sig, Template, Ty, s, text, u};
 use rust_hdl::prelude::*;
 
 /// A column of accumulators under each column of the array. The control enters column 0 together with its partial sum, and

@@ -1,7 +1,7 @@
 //! The systolic array.
 
-use super::{Multiplier, Pe, text};
-use crate::hw::rt::{Lanes, Template, s, u};
+use super::{Multiplier, Pe};
+use crate::hw::rt::{Lanes, Template, s, text, u};
 use rust_hdl::prelude::*;
 
 /// `rows` × `cols` processing elements: activations move right, weights and partial sums down.

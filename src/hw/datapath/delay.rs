@@ -1,7 +1,6 @@
 //! A chain of registers.
 
-use super::text;
-use crate::hw::rt::{Sig, Ty};
+use crate::hw::rt::{Sig, Ty, text};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 

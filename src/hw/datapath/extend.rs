@@ -1,7 +1,6 @@
 //! Activation codes as operands of the array.
 
-use super::text;
-use crate::hw::rt::{Lanes, s, u};
+use crate::hw::rt::{Lanes, s, text, u};
 use rust_hdl::prelude::*;
 
 /// Codes of A bits, signed or not, as two's complement of A + 1 bits. Combinational.

@@ -1,7 +1,7 @@
 //! A buffer whose lanes are read one cycle after each other.
 
-use super::{Lane, address_bits, text};
-use crate::hw::rt::{Lanes, Sig, Template, Ty, u};
+use super::{Lane, address_bits};
+use crate::hw::rt::{Lanes, Sig, Template, Ty, text, u};
 use rust_hdl::prelude::*;
 
 /// Lanes of memory in groups. All lanes of a group are written at once; the read address enters lane 0 and walks to

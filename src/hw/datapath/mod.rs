@@ -37,8 +37,3 @@ pub use row_multiplier::RowMultiplier;
 pub fn address_bits(depth: usize) -> u32 {
     depth.next_power_of_two().ilog2().max(1)
 }
-
-/// A module whose Verilog is `code`, which starts with `// module name: what it is`.
-pub(super) fn text(code: String) -> rust_hdl::prelude::Verilog {
-    rust_hdl::prelude::Verilog::Wrapper(rust_hdl::prelude::Wrapper { code, cores: String::new() })
-}

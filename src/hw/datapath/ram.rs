@@ -1,7 +1,7 @@
 //! Memory.
 
-use super::{address_bits, text};
-use crate::hw::rt::{Sig, Ty};
+use super::address_bits;
+use crate::hw::rt::{Sig, Ty, text};
 use rust_hdl::prelude::*;
 
 /// Simple dual-port memory: one port writes, one reads, synchronously. Reading the word that the same cycle writes gives

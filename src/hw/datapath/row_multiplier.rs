@@ -1,7 +1,6 @@
 //! A multiplier in logic.
 
-use super::text;
-use crate::hw::rt::{Sig, s};
+use crate::hw::rt::{Sig, s, text};
 use rust_hdl::prelude::*;
 
 /// Product of two's complement numbers as rows of partial products, one a bit of the weight. Combinational.

@@ -1,8 +1,8 @@
 //! A group of columns out of all.
 
-use super::{select, text};
+use super::select;
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Lanes, Sig, s, u};
+use crate::hw::rt::{Lanes, Sig, s, text, u};
 use rust_hdl::prelude::*;
 
 /// Takes `lanes` accumulators out of those of all columns, and registers them.

@@ -25,11 +25,8 @@ pub use requantizers::Requantizers;
 pub use row_read::RowRead;
 
 use super::rt::{Ty, u};
-use crate::arith::MULTIPLIER_BITS;
+use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
 use crate::config::Requantize;
-
-/// Bits of a shift s.
-const SHIFT_BITS: u32 = 6;
 
 /// How a column's m and s are held: s in the low bits, m above it where there is one.
 const fn scale_ty(mode: Requantize) -> Ty {
@@ -60,9 +57,4 @@ fn select(input: &str, count: usize, bits: u32, by: &str) -> String {
         text += &format!("wire {by}_unused = {by};\n");
     }
     text.replace("choice0", "selected")
-}
-
-/// A module whose Verilog is `code`, which starts with `// module name: what it is`.
-fn text(code: String) -> rust_hdl::prelude::Verilog {
-    rust_hdl::prelude::Verilog::Wrapper(rust_hdl::prelude::Wrapper { code, cores: String::new() })
 }

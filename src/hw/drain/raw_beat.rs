@@ -1,8 +1,8 @@
 //! Logits as they go to memory.
 
-use super::{select, text};
+use super::select;
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Lanes, Sig, s, u};
+use crate::hw::rt::{Lanes, Sig, s, text, u};
 use rust_hdl::prelude::*;
 
 /// One of several sums as a word of the bus: 64 bits, two's complement, zeros above.

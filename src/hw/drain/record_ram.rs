@@ -1,10 +1,10 @@
 //! Memory of parameter records, written one by one, read in groups.
 
-use super::{SHIFT_BITS, scale_ty, text};
+use super::{SHIFT_BITS, scale_ty};
 use crate::arith::MULTIPLIER_BITS;
 use crate::config::Requantize;
 use crate::hw::datapath::{Ram, address_bits};
-use crate::hw::rt::{Lanes, Sig, Template, s, u};
+use crate::hw::rt::{Lanes, Sig, Template, s, text, u};
 use rust_hdl::prelude::*;
 
 /// A word holds a record (bias, m, s) in each of its lanes. One lane is written at a time, all are read at once.

@@ -1,10 +1,10 @@
 //! Lanes of requantization and pooling.
 
-use super::{SHIFT_BITS, scale_ty, text};
+use super::{SHIFT_BITS, scale_ty};
 use crate::arith::{Levels, Multiplier, requantize};
 use crate::config::Requantize;
 use crate::hw::datapath::{MaxPool, Requantizer, RequantizerPow2};
-use crate::hw::rt::{Lanes, Sig, Template, s, u};
+use crate::hw::rt::{Lanes, Sig, Template, s, text, u};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! The command under way: its words, as fields.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Lanes, Sig, u};
+use crate::hw::rt::{Lanes, Sig, text, u};
 use rust_hdl::prelude::*;
 
 /// Bytes of a command in memory.
@@ -328,7 +328,7 @@ wire [10:0] spare_unused = words[31:21];
             flags.collect::<String>(),
             numbers.collect::<String>(),
         );
-        Verilog::Wrapper(Wrapper { code, cores: String::new() })
+        text(code)
     }
 }
 

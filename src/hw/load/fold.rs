@@ -1,7 +1,7 @@
 //! Nine kernel positions side by side: the patches of a shallow first layer.
 
-use crate::hw::datapath::{address_bits, text};
-use crate::hw::rt::{Lanes, Sig, u};
+use crate::hw::datapath::address_bits;
+use crate::hw::rt::{Lanes, Sig, text, u};
 use rust_hdl::prelude::*;
 
 /// From the rows of a map of C channels to the 3×3 windows around its pixels, a block of reduction lanes at a time.

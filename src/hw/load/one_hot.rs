@@ -1,7 +1,7 @@
 //! A number as lanes of one bit.
 
-use crate::hw::datapath::{address_bits, text};
-use crate::hw::rt::{Lanes, Sig, u};
+use crate::hw::datapath::address_bits;
+use crate::hw::rt::{Lanes, Sig, text, u};
 use rust_hdl::prelude::*;
 
 /// Lane `index_i` of the output is `valid_i`, the others are 0. Combinational.

@@ -1,12 +1,8 @@
 //! The parameters of an output channel, out of their record.
 
-use crate::arith::MULTIPLIER_BITS;
-use crate::hw::datapath::text;
-use crate::hw::rt::{Lanes, Sig, s, u};
+use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
+use crate::hw::rt::{Lanes, Sig, s, text, u};
 use rust_hdl::prelude::*;
-
-/// Bits of the shift field.
-const SHIFT_BITS: u32 = 6;
 
 /// A record is bias, multiplier m and shift s from the lowest bits up, in whole words of 64 bits. Combinational.
 #[derive(LogicBlock)]

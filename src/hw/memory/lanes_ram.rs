@@ -1,8 +1,7 @@
 //! Memory of wide words.
 
-use super::text;
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Lanes, Sig, Ty, u};
+use crate::hw::rt::{Lanes, Sig, Ty, text, u};
 use rust_hdl::prelude::*;
 
 /// Simple dual-port memory of words of several lanes: one port writes, one reads, synchronously. Reading the word that

@@ -43,11 +43,6 @@ const fn beat_shift(bus_bits: usize) -> u32 {
     (bus_bits / 8).ilog2()
 }
 
-/// The greatest number that divides both.
-const fn common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
 /// Bits of a counter that goes up to `most`.
 const fn counter_bits(most: usize) -> usize {
     (usize::BITS - most.leading_zeros()) as usize
@@ -75,9 +70,4 @@ fn turning(input: &str, count: usize, unit: usize, bits: usize) -> String {
         text += &format!("wire [{high}:0] turned{} = turn[{k}] ? {turned} : turned{k};\n", k + 1);
     }
     text + &format!("wire [{high}:0] turned = turned{bits};\n")
-}
-
-/// A module whose Verilog is `code`, which starts with `// module name: what it is`.
-fn text(code: String) -> rust_hdl::prelude::Verilog {
-    rust_hdl::prelude::Verilog::Wrapper(rust_hdl::prelude::Wrapper { code, cores: String::new() })
 }

@@ -1,7 +1,8 @@
 //! From items to words of the bus.
 
-use super::{beat_lanes, bits, common_divisor, counter_bits, lane, text, turning};
-use crate::hw::rt::{Lanes, Ty, u};
+use super::{beat_lanes, bits, counter_bits, lane, turning};
+use crate::config::gcd;
+use crate::hw::rt::{Lanes, Ty, text, u};
 use rust_hdl::prelude::*;
 
 /// Packs items into beats, densely, the first one in the lowest bits; each row starts on a beat of its own. One item a
@@ -89,7 +90,7 @@ impl Packer {
     pub fn new(bus_bits: usize, item_lanes: usize, item_ty: Ty) -> Self {
         let item_i = Lanes::new(item_lanes, item_ty);
         assert!(item_i.bits() <= bus_bits, "items of {} bits in beats of {bus_bits}", item_i.bits());
-        let unit = common_divisor(bus_bits, item_i.bits());
+        let unit = gcd(bus_bits, item_i.bits());
         let shape = Shape { unit, beat: bus_bits / unit, item: item_i.bits() / unit };
         let (hold, out) = (vec![false; bus_bits], vec![false; bus_bits]);
         Self {

@@ -1,7 +1,7 @@
 //! First in, first out, of few small values.
 
-use super::{counter_bits, text};
-use crate::hw::rt::{Sig, Ty};
+use super::counter_bits;
+use crate::hw::rt::{Sig, Ty, text};
 use rust_hdl::prelude::*;
 
 /// A queue in distributed memory: a value pushed is at the output one cycle later.

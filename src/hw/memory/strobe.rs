@@ -1,7 +1,6 @@
 //! Write strobes.
 
-use super::text;
-use crate::hw::rt::{Lanes, u};
+use crate::hw::rt::{Lanes, text, u};
 use rust_hdl::prelude::*;
 
 /// All bytes of a word of the bus are written: constant ones.

@@ -1,7 +1,8 @@
 //! From words of the bus to items.
 
-use super::{beat_lanes, bits, common_divisor, counter_bits, lane, text, turning};
-use crate::hw::rt::{Lanes, Ty, u};
+use super::{beat_lanes, bits, counter_bits, lane, turning};
+use crate::config::gcd;
+use crate::hw::rt::{Lanes, Ty, text, u};
 use rust_hdl::prelude::*;
 
 /// Cuts a stream of beats into items of any width, densely packed, the first one in the lowest bits. One item a cycle,
@@ -70,7 +71,7 @@ impl Unpacker {
     /// For beats of `bus_bits` and items of `item_lanes` lanes of type `item_ty`.
     pub fn new(bus_bits: usize, item_lanes: usize, item_ty: Ty) -> Self {
         let item_o = Lanes::new(item_lanes, item_ty);
-        let unit = common_divisor(bus_bits, item_o.bits());
+        let unit = gcd(bus_bits, item_o.bits());
         let shape = Shape { unit, beat: bus_bits / unit, item: item_o.bits() / unit };
         Self {
             clk_i: Default::default(),

@@ -26,3 +26,8 @@ pub use template::Template;
 pub use ty::{Ty, s, u};
 
 pub(crate) use reg::FLIP_FLOP;
+
+/// A module whose Verilog is `code`, which starts with `// module name: what it is`.
+pub(crate) fn text(code: String) -> rust_hdl::prelude::Verilog {
+    rust_hdl::prelude::Verilog::Wrapper(rust_hdl::prelude::Wrapper { code, cores: String::new() })
+}
