@@ -15,6 +15,7 @@
 //! | [`schedule`] | `IntModel`, [`config::ArrayConfig`] | program and memory image | `int` |
 //! | [`bundle`] | Verilog, program, trace | a folder that stands alone | `int`, `schedule`, `hw` |
 //! | [`cosim`] | Verilog, program | trace of the simulated hardware | `int`, `schedule`, `hw` |
+//! | [`explore`] | many design points | area, cycles, traffic, accuracy of each | all but `export`, `bundle` |
 //!
 //! Every module may use the first two rows. `tests/layering.rs` enforces the table.
 
@@ -34,6 +35,7 @@ pub mod schedule;
 
 pub mod bundle;
 pub mod cosim;
+pub mod explore;
 pub mod hw;
 
 pub use error::{Error, Result};

@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hw", &[]),
     ("bundle", &["int", "schedule", "hw"]),
     ("cosim", &["int", "schedule", "hw"]),
-    ("explore", &["int", "schedule", "hw", "cosim", "quantize"]),
+    ("explore", &["float", "int", "schedule", "hw", "cosim", "quantize"]),
 ];
 const COMMON: &[&str] = &["arith", "config", "error", "net", "store"];
 
