@@ -20,8 +20,6 @@ constexpr uint32_t COMMAND_BYTES = 128;
 
 // Registers that this bench uses.
 constexpr uint32_t CONTROL = 0x00, STATUS = 0x04, READ_LIMIT = 0x08, WRITE_BASE = 0x0c, WRITE_LIMIT = 0x10;
-constexpr uint32_t ERROR_COMMAND = 0x18, CYCLES_LO = 0x20, CYCLES_HI = 0x24, WEIGHT_BEATS = 0x28;
-constexpr uint32_t ACT_BEATS = 0x2c, WRITE_BEATS = 0x30, ARRAY_CYCLES = 0x34;
 constexpr uint32_t START = 1;
 
 struct Options {
@@ -157,14 +155,10 @@ class Bench {
 
     void report(uint64_t wrong_bytes) const {
         auto u = [](uint64_t v) { return (unsigned long long)v; };
-        auto r = [&](uint32_t address) { return registers_[address / 4]; };
-        printf("{\"hang\": %s, \"error\": %u, \"error_command\": %u, \"cycles\": %llu,\n",
-               hang_ ? "true" : "false", r(STATUS) >> 8 & 0xff, r(ERROR_COMMAND), u(end_));
-        printf(" \"busy_cycles\": %llu, \"array_cycles\": %u, ", u((uint64_t)r(CYCLES_HI) << 32 | r(CYCLES_LO)),
-               r(ARRAY_CYCLES));
-        printf("\"weight_beats\": %u, \"act_beats\": %u, \"write_beats\": %u,\n", r(WEIGHT_BEATS), r(ACT_BEATS),
-               r(WRITE_BEATS));
-        printf(" \"violation\": \"%s\", \"wrong_bytes\": %llu,", memory_.violation.c_str(), u(wrong_bytes));
+        printf("{\"hang\": %s, \"cycles\": %llu, \"error\": %u, \"registers\": [", hang_ ? "true" : "false", u(end_),
+               registers_[STATUS / 4] >> 8 & 0xff);
+        for (size_t i = 0; i < 16; i++) printf("%s%u", i ? ", " : "", registers_[i]);
+        printf("],\n \"violation\": \"%s\", \"wrong_bytes\": %llu,", memory_.violation.c_str(), u(wrong_bytes));
         if (memory_.wrong_words)
             printf(" \"wrong_words\": %llu, \"wrong_at\": %llu, \"wrong_cycle\": %llu,", u(memory_.wrong_words),
                    u(memory_.wrong_at), u(memory_.wrong_cycle));

@@ -1,7 +1,8 @@
 // Runs the accelerator against data/image.bin and compares what it writes with data/expected.bin.
 //
 // External memory answers in order, after LATENCY cycles, and stalls at random. Verilog-2005; the parameters come from
-// design.mk or the FuseSoC core. Ends with $fatal unless the run passes.
+// design.mk or the FuseSoC core. Ends with $fatal unless the run passes. With +output=FILE, what the accelerator wrote
+// goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
 `timescale 1ns / 1ps
 
@@ -9,6 +10,8 @@ module tb;
     parameter BUS_BITS = 128;
     parameter WRITE_BASE = 4096;  // bytes that the accelerator may write: [WRITE_BASE, WRITE_LIMIT)
     parameter WRITE_LIMIT = 8192;
+    parameter WEIGHTS_AT = 0;  // what is read: program, from here weights,
+    parameter MAPS_AT = 0;  // from here maps
     parameter MAX_CYCLES = 1000000;
     parameter LATENCY = 20;
     parameter STALL_PERCENT = 10;
@@ -75,6 +78,7 @@ module tb;
     integer read_beats [0:QUEUE-1], write_beats [0:QUEUE-1], read_ready [0:QUEUE-1], answer_ready [0:QUEUE-1];
     integer reads = 0, reads_done = 0, writes = 0, writes_done = 0, answers_done = 0;
     integer owed = 0;  // words whose address has come
+    integer commands = 0, weight_words = 0, map_words = 0, written_words = 0;
     integer w;
 
     function stall(input [5:0] six);
@@ -89,6 +93,7 @@ module tb;
             read_beats[reads % QUEUE] = arlen + 1;
             read_ready[reads % QUEUE] = cycle + LATENCY;
             reads = reads + 1;
+            if (araddr == 128 * commands && araddr < WEIGHTS_AT) mark;
         end
         arready <= !stall(draw[5:0]) && reads - reads_done < QUEUE - 1;
         if (!rvalid || rready) begin
@@ -114,10 +119,21 @@ module tb;
         end
     end
 
+    // A command of the program is fetched, its end mark, or the interrupt comes.
+    task mark;
+        begin
+            $display("mark %0d: cycle %0d, words of weights %0d, of maps %0d, written %0d", commands, cycle,
+                     weight_words, map_words, written_words);
+            commands = commands + 1;
+        end
+    endtask
+
     task read_word;
         reg [31:0] at;
         begin
             at = read_addr[reads_done % QUEUE];
+            if (at >= MAPS_AT) map_words = map_words + 1;
+            else if (at >= WEIGHTS_AT) weight_words = weight_words + 1;
             if (at + BUS > WRITE_LIMIT) fail("a read beyond the end of memory");
             for (w = 0; w < WORDS; w = w + 1) rdata[64*w +: 64] <= memory[at / 8 + w];
             rvalid <= 1;
@@ -138,6 +154,7 @@ module tb;
             write_addr[writes_done % QUEUE] = at + BUS;
             write_beats[writes_done % QUEUE] = write_beats[writes_done % QUEUE] - 1;
             owed = owed - 1;
+            written_words = written_words + 1;
             if (wlast != (write_beats[writes_done % QUEUE] == 0)) fail("WLAST is not at the end of the burst");
             if (write_beats[writes_done % QUEUE] == 0) begin
                 answer_ready[writes_done % QUEUE] = cycle + LATENCY;
@@ -149,6 +166,7 @@ module tb;
     // the host
     reg [31:0] value;
     integer i, wrong;
+    reg [8*256-1:0] name;
 
     initial begin
         load;
@@ -160,16 +178,32 @@ module tb;
         write_register(CONTROL, 1);
         while (!irq && cycle < MAX_CYCLES) @(posedge clk);
         if (!irq) fail("no interrupt: the design hangs");
-        read_register(STATUS);
-        if (value[15:8] != 0) begin
-            $display("error code %0d", value[15:8]);
-            fail("the accelerator reports an error");
+        mark;
+        for (i = 0; i < 16; i = i + 1) begin
+            read_register(4 * i);
+            $display("register %0d: %0d", i, value);
         end
-        read_register(CYCLES);
-        compare;
-        $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, value);
-        $finish;
+        if ($value$plusargs("output=%s", name)) begin
+            save;
+            $finish;
+        end else begin
+            judge;
+        end
     end
+
+    task judge;
+        begin
+            read_register(STATUS);
+            if (value[15:8] != 0) begin
+                $display("error code %0d", value[15:8]);
+                fail("the accelerator reports an error");
+            end
+            read_register(CYCLES);
+            compare;
+            $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, value);
+            $finish;
+        end
+    endtask
 
     task write_register(input [7:0] at, input [31:0] data);
         reg aw, w;
@@ -212,11 +246,16 @@ module tb;
             count = $fread(memory, file);
             $fclose(file);
             for (i = 0; i < WRITE_BASE / 8; i = i + 1) memory[i] = swapped(memory[i]);
-            file = $fopen("data/expected.bin", "rb");
-            if (file == 0) fail("cannot open data/expected.bin");
-            count = $fread(expected, file);
+        end
+    endtask
+
+    task save;
+        integer file;
+        begin
+            file = $fopen(name, "w");
+            if (file == 0) fail("cannot write the output");
+            for (i = WRITE_BASE / 8; i < WRITE_LIMIT / 8; i = i + 1) $fdisplay(file, "%h", memory[i]);
             $fclose(file);
-            if (count != WRITE_LIMIT - WRITE_BASE) fail("data/expected.bin is too short");
         end
     endtask
 
@@ -225,7 +264,13 @@ module tb;
     endfunction
 
     task compare;
+        integer file, count;
         begin
+            file = $fopen("data/expected.bin", "rb");
+            if (file == 0) fail("cannot open data/expected.bin");
+            count = $fread(expected, file);
+            $fclose(file);
+            if (count != WRITE_LIMIT - WRITE_BASE) fail("data/expected.bin is too short");
             wrong = 0;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
                 if (memory[WRITE_BASE / 8 + i] !== swapped(expected[i])) begin

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Job, MemoryOptions, Network, Simulator, build, tools};
+use vgg2rtl::cosim::{Cache, Engine, Job, MemoryOptions, Network, Simulator, build, tools};
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, random};
@@ -50,12 +50,12 @@ fn config() -> ArrayConfig {
     fit(&model(), &tiny)
 }
 
-fn simulator(cache: &Cache) -> Simulator {
-    build(&hw::verilog(&config()).unwrap(), &config(), false, cache).unwrap()
+fn simulator(engine: Engine, cache: &Cache) -> Box<dyn Simulator> {
+    engine.start(&hw::verilog(&config()).unwrap(), &config(), cache).unwrap()
 }
 
 fn network<'a>(
-    simulator: &'a Simulator,
+    simulator: &'a dyn Simulator,
     schedule: &'a Schedule,
     cache: &'a Cache,
     memory: MemoryOptions,
@@ -69,14 +69,14 @@ fn layers_and_chain_equal_the_golden_model_and_a_fault_is_seen() {
         return;
     }
     let (model, cache) = (model(), cache());
-    let simulator = simulator(&cache);
+    let simulator = simulator(Engine::Verilator, &cache);
     let codes = random::images(&model, 4, 5);
     let trace = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
     let words: usize = trace.activations.iter().map(|x| x.len()).sum::<usize>() + trace.logits.len();
     let mut schedule = schedule(&model, &config(), 2).unwrap();
     for (latency, stall_percent, seed) in [(0, 0, 1), (20, 10, 2), (3, 50, 3)] {
         let memory = MemoryOptions { latency, stall_percent, seed, ..MemoryOptions::default() };
-        let network = network(&simulator, &schedule, &cache, memory);
+        let network = network(&*simulator, &schedule, &cache, memory);
         let layers = network.layers(0..4, codes.view(), &trace, &|_| ()).unwrap();
         let chain = network.chain(codes.view(), &trace, &|_| ()).unwrap();
         for reports in [&layers, &chain] {
@@ -95,11 +95,43 @@ fn layers_and_chain_equal_the_golden_model_and_a_fault_is_seen() {
         );
     }
     schedule.flip_weight(1);
-    let network = network(&simulator, &schedule, &cache, MemoryOptions::default());
+    let network = network(&*simulator, &schedule, &cache, MemoryOptions::default());
     let layers = network.layers(0..4, codes.view(), &trace, &|_| ()).unwrap();
     let wrong: Vec<usize> = (0..4).filter(|&l| layers[l].comparison.mismatches > 0).collect();
     assert_eq!(wrong, [1]);
     assert!(layers[1].wrong_cycle.is_some() && layers[1].comparison.first.is_some());
+}
+
+/// The same network in each simulator that is there: without stalls, even cycles and words of the bus agree.
+#[test]
+fn the_simulators_agree() {
+    let (model, cache) = (model(), cache());
+    let codes = random::images(&model, 1, 5);
+    let trace = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+    let schedule = schedule(&model, &config(), 1).unwrap();
+    let mut seen = vec![];
+    for engine in Engine::ALL {
+        if !engine.programs().iter().all(|p| present(p)) {
+            println!("{} is skipped: not installed", engine.name());
+            continue;
+        }
+        let simulator = simulator(engine, &cache);
+        for stall_percent in [0, 20] {
+            let memory = MemoryOptions { latency: 7, stall_percent, ..MemoryOptions::default() };
+            let reports =
+                network(&*simulator, &schedule, &cache, memory).chain(codes.view(), &trace, &|_| ()).unwrap();
+            assert!(reports.iter().all(|r| r.comparison.mismatches == 0), "{}: {reports:#?}", engine.name());
+            let words =
+                reports.iter().map(|r| [r.weight_beats, r.act_beats, r.write_beats]).collect::<Vec<_>>();
+            let cycles = reports.iter().map(|r| r.cycles).collect::<Vec<_>>();
+            println!("{} with {stall_percent} % stalls: {cycles:?} cycles, {words:?} words", engine.name());
+            seen.push((engine, stall_percent, words, cycles));
+        }
+    }
+    for (engine, stall_percent, words, cycles) in &seen {
+        assert_eq!(words, &seen[0].2, "{engine:?}");
+        assert!(*stall_percent > 0 || cycles == &seen[0].3, "{engine:?}: {cycles:?}");
+    }
 }
 
 #[test]
@@ -108,7 +140,7 @@ fn counters_agree_with_the_memory_and_errors_are_named() {
         return;
     }
     let (model, cache) = (model(), cache());
-    let simulator = simulator(&cache);
+    let simulator = simulator(Engine::Verilator, &cache);
     let schedule = schedule(&model, &config(), 1).unwrap();
     let mut image = schedule.memory.clone();
     schedule.put_images(&mut image, random::images(&model, 1, 1).view());
@@ -122,14 +154,13 @@ fn counters_agree_with_the_memory_and_errors_are_named() {
             max_cycles,
             waveform: None,
         };
-        simulator.run(&job, &cache).unwrap().0
+        simulator.run(&job).unwrap().0
     };
     let good = MemoryOptions::default();
     let statistics = run(&good, 1_000_000);
     statistics.check(&names).unwrap();
     let end = statistics.commands.last().unwrap();
-    assert_eq!((statistics.weight_beats, statistics.act_beats), (end.weight_beats, end.act_beats));
-    assert_eq!(statistics.write_beats, end.write_beats);
+    assert_eq!(statistics.counted(), end.traffic);
     let weights = schedule.layers[2].command.weights.into();
     let bad = MemoryOptions { read_error_at: Some(weights), ..good.clone() };
     let error = run(&bad, 1_000_000).check(&names).unwrap_err();
@@ -196,6 +227,27 @@ fn the_verb_reports_and_fails_by_class() {
     ] {
         assert_eq!(vgg2rtl(&[&base[..], wrong].concat()).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[test]
+fn without_tools_the_verb_simulates_in_process() {
+    let folder = TempDir::new().unwrap();
+    let (model, cache) = (saved(&folder), folder.path().join("cache"));
+    let base = ["cosim", &model, "--preset", "tiny", "--cache", cache.to_str().unwrap(), "--json"];
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+        command.env("PATH", "").args(base).args(arguments).output().unwrap()
+    };
+    let passed = run(&[]);
+    let text = String::from_utf8_lossy(&passed.stderr);
+    assert!(passed.status.success() && text.contains("verilator is not installed"), "{text}");
+    let json: Value = serde_json::from_slice(&passed.stdout).unwrap();
+    assert_eq!((&json["pass"], &json["simulator"]), (&true.into(), &"in-process".into()));
+    assert_eq!(run(&["--inject-fault"]).status.code(), Some(4));
+    let asked = run(&["--simulator", "verilator"]);
+    assert_eq!(asked.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("apt-get install verilator"));
+    assert_eq!(run(&["--simulator", "icarus"]).status.code(), Some(3));
 }
 
 #[test]

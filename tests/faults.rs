@@ -3,9 +3,8 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vgg2rtl::Error;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{InProcess, MemoryOptions, Run, compare};
+use vgg2rtl::cosim::{Device, MemoryOptions, Statistics, compare};
 use vgg2rtl::int::{Golden, Trace, random};
 use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::schedule::program::{COMMAND_BYTES, Command};
@@ -17,7 +16,7 @@ struct Setup {
     schedule: Schedule,
     memory: Memory,
     golden: Trace,
-    device: InProcess,
+    device: Device,
 }
 
 impl Setup {
@@ -37,23 +36,26 @@ impl Setup {
         let mut memory = schedule.memory.clone();
         schedule.put_images(&mut memory, codes.view());
         let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
-        Self { schedule, memory, golden, device: InProcess::new(&config) }
+        Self { schedule, memory, golden, device: Device::new(&config) }
     }
 
     /// Runs `memory` and checks that nothing outside the window has changed.
-    fn run(&mut self, memory: &mut Memory, options: &MemoryOptions) -> Result<Run, Error> {
-        let window = self.schedule.write_window();
+    fn run(&mut self, memory: &mut Memory, options: &MemoryOptions) -> Statistics {
+        let regions = self.schedule.regions();
+        let first = regions.window.start;
         let before = memory.bytes.clone();
-        let run = self.device.run(&mut memory.bytes, window.clone(), options, MAX_CYCLES);
-        assert_eq!(memory.bytes[..window.start], before[..window.start], "written outside the window");
+        let run = self.device.run(&mut memory.bytes, &regions, None, options, MAX_CYCLES).unwrap();
+        assert_eq!(memory.bytes[..first], before[..first], "written outside the window");
+        assert_eq!(run.violation, "");
         run
     }
 
     /// A run of the untouched program must give the golden words.
     fn clean(&mut self, after: &str) {
         let mut memory = self.memory.clone();
-        let run = self.run(&mut memory, &MemoryOptions::default()).unwrap();
-        assert_eq!((run.error, run.commands, run.refused_start), (0, 2, false), "after {after}");
+        let run = self.run(&mut memory, &MemoryOptions::default());
+        assert!(!run.hang, "after {after}");
+        assert_eq!((run.error(), run.completed(), run.refused_start()), (0, 2, false), "after {after}");
         assert_eq!(self.schedule.trace(&memory), self.golden, "after {after}");
     }
 
@@ -61,8 +63,8 @@ impl Setup {
     fn fault(&mut self, what: &str, code: u32, options: MemoryOptions, change: impl Fn(&mut Memory)) {
         let mut memory = self.memory.clone();
         change(&mut memory);
-        let run = self.run(&mut memory, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert_eq!(run.error, code, "{what}");
+        let run = self.run(&mut memory, &options);
+        assert_eq!((run.hang, run.error()), (false, code), "{what}");
         self.clean(what);
     }
 
@@ -130,15 +132,15 @@ fn addresses_outside_the_regions_are_not_touched() {
 fn a_start_while_busy_is_refused_and_a_reset_in_mid_run_leaves_nothing() {
     let mut setup = Setup::new();
     let mut memory = setup.memory.clone();
-    let run = setup.run(&mut memory, &answering(|o| o.extra_starts = 2)).unwrap();
-    assert_eq!((run.error, run.refused_start), (0, true));
+    let run = setup.run(&mut memory, &answering(|o| o.extra_starts = 2));
+    assert_eq!((run.error(), run.refused_start()), (0, true));
     assert_eq!(setup.schedule.trace(&memory), setup.golden);
     setup.clean("a refused start");
-    let window = setup.schedule.write_window();
+    let (regions, options) = (setup.schedule.regions(), MemoryOptions::default());
     for cycles in [20, 45, 120, 333, 700, 1100, 1500] {
         let mut memory = setup.memory.clone();
-        let cut = setup.device.run(&mut memory.bytes, window.clone(), &MemoryOptions::default(), cycles);
-        assert!(cut.unwrap_err().to_string().contains("no interrupt after"));
+        let cut = setup.device.run(&mut memory.bytes, &regions, None, &options, cycles).unwrap();
+        assert!(cut.hang);
         setup.device.reset();
         setup.clean(&format!("a reset in cycle {cycles}"));
     }
@@ -165,8 +167,8 @@ fn flipped_bits_of_the_memory_image_are_seen() {
             let mut model = memory.clone();
             interpret::execute(&setup.schedule, &mut model).unwrap();
             let want = setup.schedule.trace(&model);
-            let run = setup.run(&mut memory, &MemoryOptions::default()).unwrap();
-            assert_eq!(run.error, 0, "{name}, byte {at}, bit {bit}");
+            let run = setup.run(&mut memory, &MemoryOptions::default());
+            assert_eq!((run.hang, run.error()), (false, 0), "{name}, byte {at}, bit {bit}");
             assert_eq!(setup.schedule.trace(&memory), want, "{name}, byte {at}, bit {bit}");
             match want == setup.golden {
                 true => harmless += 1, // padding, or rounded away, or not the maximum
@@ -191,17 +193,17 @@ fn flipped_bits_of_the_program_are_seen() {
         let bit = rng.random_range(0..32 - used.leading_zeros().min(24));
         let mut memory = setup.memory.clone();
         memory.bytes[command * COMMAND_BYTES + 4 * word + bit as usize / 8] ^= 1 << (bit % 8);
-        match setup.run(&mut memory, &MemoryOptions::default()) {
-            Err(_) => {
-                setup.device.reset();
-                caught[2] += 1;
-            }
-            Ok(run) if (run.error, run.commands) != (0, 2) => {
-                setup.clean(&format!("a flip of bit {bit} in word {word} of command {command}"));
-                caught[0] += 1;
-            }
-            Ok(_) if setup.schedule.trace(&memory) != setup.golden => caught[1] += 1,
-            Ok(_) => unseen.push(format!("{command}.{word}.{bit}")),
+        let run = setup.run(&mut memory, &MemoryOptions::default());
+        if run.hang {
+            setup.device.reset();
+            caught[2] += 1;
+        } else if (run.error(), run.completed()) != (0, 2) {
+            setup.clean(&format!("a flip of bit {bit} in word {word} of command {command}"));
+            caught[0] += 1;
+        } else if setup.schedule.trace(&memory) != setup.golden {
+            caught[1] += 1;
+        } else {
+            unseen.push(format!("{command}.{word}.{bit}"));
         }
     }
     let [errors, words, endless] = caught;

@@ -6,7 +6,7 @@ impl Bundle<'_> {
     pub(super) fn core_file(&self) -> String {
         let number = |name: &str| self.numbers().iter().find(|n| n.0 == name).map_or(0, |n| n.1);
         let files: String = self.modules.iter().map(|m| format!("      - {}\n", self.rtl(m))).collect();
-        let benched = ["BUS_BITS", "WRITE_BASE", "WRITE_LIMIT", "MAX_CYCLES"];
+        let benched = ["BUS_BITS", "WRITE_BASE", "WRITE_LIMIT", "WEIGHTS_AT", "MAPS_AT", "MAX_CYCLES"];
         let parameters = benched.map(|name| {
             let value = number(name);
             format!("  {name}: {{datatype: int, paramtype: vlogparam, default: {value}}}\n")

@@ -3,6 +3,7 @@
 use super::Bundle;
 use crate::config::ArrayConfig;
 use crate::hw;
+use crate::schedule::Regions;
 use crate::schedule::cycles::{self, MemoryTiming};
 use serde::Serialize;
 use std::path::Path;
@@ -102,11 +103,11 @@ impl Bundle<'_> {
 
     /// What the benches need, name and value.
     pub(super) fn numbers(&self) -> [(&'static str, u64); 6] {
-        let (schedule, window) = (self.schedule, self.schedule.write_window());
+        let Regions { weights_at, maps_at, window } = self.schedule.regions();
         [
-            ("BUS_BITS", schedule.config.bus_bits as u64),
-            ("WEIGHTS_AT", schedule.layers[0].command.weights.into()),
-            ("MAPS_AT", schedule.memory.region("input").base.into()),
+            ("BUS_BITS", self.schedule.config.bus_bits as u64),
+            ("WEIGHTS_AT", weights_at),
+            ("MAPS_AT", maps_at),
             ("WRITE_BASE", window.start as u64),
             ("WRITE_LIMIT", window.end as u64),
             ("MAX_CYCLES", self.max_cycles),

@@ -12,7 +12,7 @@ use vgg2rtl::cosim::{LayerReport, MemoryOptions};
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::{Error, Result};
 
-/// Simulate the accelerator's Verilog on a model, and compare every word of every layer with the golden model.
+/// Simulate the accelerator on a model, in Verilator where it is there, and compare every word of every layer with the golden model.
 ///
 /// Layers run by themselves on golden inputs, several at a time; --chain runs the network from start to interrupt.
 #[derive(clap::Args)]
@@ -55,6 +55,7 @@ struct Report<'a> {
     chain: bool,
     config: &'a ArrayConfig,
     memory: MemoryOptions,
+    simulator: &'static str,
     build_seconds: f64,
     seconds: f64,
     pass: bool,
@@ -90,6 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         chain: args.chain,
         config: &prepared.config,
         memory: args.simulation.memory(),
+        simulator: prepared.engine.name(),
         build_seconds: prepared.build_seconds,
         seconds: start.elapsed().as_secs_f64(),
         pass: reports.iter().all(|r| r.comparison.mismatches == 0),
@@ -186,7 +188,10 @@ fn print(report: &Report) {
         report.batch,
         if report.chain { "start to interrupt" } else { "layer by layer" }
     );
-    println!("simulator ready in {:.1} s, simulated in {:.1} s\n", report.build_seconds, report.seconds);
+    println!(
+        "simulator: {}, ready in {:.1} s, simulated in {:.1} s\n",
+        report.simulator, report.build_seconds, report.seconds
+    );
     let head = [
         "layer",
         "output",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{self, Cache, Comparison, MemoryOptions, Network, run_in_process, tools};
+use vgg2rtl::cosim::{Cache, Comparison, Engine, MemoryOptions, Network};
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
@@ -73,7 +73,8 @@ pub fn run(args: &Args) -> Result<()> {
         [8, 4].map(|bits| args.case(bits, &model, &calibration_images, &test_images, &labels, &preset));
     let cases = cases.into_iter().collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
-    let (first, second) = rayon::join(|| in_process(&cases[0]), || in_process(&cases[1]));
+    let (first, second) =
+        rayon::join(|| cases[0].simulated(Engine::InProcess, 1), || cases[1].simulated(Engine::InProcess, 1));
     let seconds = start.elapsed().as_secs_f64();
     let (mut words, mut wrong) = (0, 0);
     for (case, layers) in cases.iter().zip([first?, second?]) {
@@ -81,15 +82,20 @@ pub fn run(args: &Args) -> Result<()> {
         count(&layers, &mut words, &mut wrong);
     }
     println!("\nsimulated in process in {seconds:.1} s");
-    match tools::version("verilator").and_then(|_| tools::version("g++")) {
-        Ok(_) => {
+    match Engine::fastest() {
+        (Engine::InProcess, missing) => {
+            println!(
+                "no more images: {} is not installed (see `vgg2rtl doctor`)",
+                missing.unwrap_or("Verilator")
+            );
+        }
+        (engine, _) => {
             for case in &cases {
-                let layers = case.in_verilator(args.images)?;
+                let layers = case.simulated(engine, args.images)?;
                 case.report(&format!("{} images in Verilator", args.images), &layers);
                 count(&layers, &mut words, &mut wrong);
             }
         }
-        Err(missing) => println!("no more images: {missing}"),
     }
     println!("\naccuracy on {} test images", float.labelled);
     println!("  float {} right", float.correct);
@@ -107,11 +113,6 @@ pub fn run(args: &Args) -> Result<()> {
 fn count(layers: &[Layer], words: &mut usize, wrong: &mut usize) {
     *words += layers.iter().map(|(_, c)| c.words).sum::<usize>();
     *wrong += layers.iter().map(|(_, c)| c.mismatches).sum::<usize>();
-}
-
-fn in_process(case: &Case) -> Result<Vec<Layer>> {
-    let (codes, trace) = case.images(1);
-    run_in_process(&case.schedule, codes.view(), &trace, &MemoryOptions::default())
 }
 
 impl Args {
@@ -164,12 +165,12 @@ impl Case {
         (self.codes.slice(s![..count, .., .., ..]).to_owned(), Trace { activations: maps.collect(), logits })
     }
 
-    fn in_verilator(&self, images: usize) -> Result<Vec<Layer>> {
+    fn simulated(&self, engine: Engine, images: usize) -> Result<Vec<Layer>> {
         let cache = Cache::open(None)?;
-        let simulator = cosim::build(&self.modules, &self.schedule.config, false, &cache)?;
+        let simulator = engine.start(&self.modules, &self.schedule.config, &cache)?;
         let (codes, trace) = self.images(images);
         let network = Network {
-            simulator: &simulator,
+            simulator: &*simulator,
             schedule: &self.schedule,
             cache: &cache,
             memory: MemoryOptions::default(),

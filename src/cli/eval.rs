@@ -51,7 +51,7 @@ enum Engine {
     Golden,
     /// The graph that quantization-aware training trains, in evaluation mode: the golden model's integers.
     Fake,
-    /// The accelerator's Verilog in Verilator, from start to interrupt.
+    /// The accelerator in a simulator, from start to interrupt.
     Rtl,
 }
 

@@ -1,10 +1,11 @@
 //! Options of simulated runs, shared by the verbs that simulate Verilog.
 
 use super::design::Design;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{self, Cache, MemoryOptions, Network, Simulator};
+use vgg2rtl::cosim::{self, Cache, Engine, MemoryOptions, Network, Simulator, Verilated};
 use vgg2rtl::int::IntModel;
 use vgg2rtl::schedule::{Schedule, schedule};
 use vgg2rtl::{Error, Result, hw};
@@ -13,6 +14,9 @@ use vgg2rtl::{Error, Result, hw};
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Simulation")]
 pub struct Simulation {
+    /// Simulator [default: verilator, in-process where it is missing].
+    #[arg(long, value_name = "NAME", value_parser = engine())]
+    simulator: Option<Engine>,
     /// Simulators that run at a time; one a core by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -43,7 +47,9 @@ pub struct Prepared {
     /// Program and memory image.
     pub schedule: Schedule,
     cache: Cache,
-    simulator: Simulator,
+    /// Its name, for reports.
+    pub engine: Engine,
+    simulator: Box<dyn Simulator>,
     modules: Vec<hw::emit::Module>,
     /// Seconds that the simulator took to build, or to be found.
     pub build_seconds: f64,
@@ -57,16 +63,23 @@ impl Simulation {
         let cache = Cache::open(self.cache.as_deref())?;
         let start = Instant::now();
         let modules = hw::verilog(&config)?;
-        let simulator = cosim::build(&modules, &config, false, &cache)?;
+        let engine = self.simulator.unwrap_or_else(|| {
+            let (engine, missing) = Engine::fastest();
+            if let Some(program) = missing {
+                eprintln!("{program} is not installed (`vgg2rtl doctor` tells how): simulating in process");
+            }
+            engine
+        });
+        let simulator = engine.start(&modules, &config, &cache)?;
         let build_seconds = start.elapsed().as_secs_f64();
-        Ok(Prepared { config, schedule, cache, simulator, modules, build_seconds })
+        Ok(Prepared { config, schedule, cache, engine, simulator, modules, build_seconds })
     }
 
     /// The network of `prepared` under these options.
     pub fn network<'a>(&self, prepared: &'a Prepared) -> Network<'a> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Network {
-            simulator: &prepared.simulator,
+            simulator: &*prepared.simulator,
             schedule: &prepared.schedule,
             cache: &prepared.cache,
             memory: self.memory(),
@@ -97,7 +110,14 @@ impl Simulation {
 
 impl Prepared {
     /// A simulator of the same Verilog that can write waveforms.
-    pub fn traced(&self) -> Result<Simulator> {
+    pub fn traced(&self) -> Result<Verilated> {
         cosim::build(&self.modules, &self.config, true, &self.cache)
     }
+}
+
+/// Parses the name of a simulator.
+fn engine() -> impl TypedValueParser<Value = Engine> {
+    let named = |name: String| Engine::ALL.into_iter().find(|e| e.name() == name);
+    PossibleValuesParser::new(Engine::ALL.map(Engine::name))
+        .map(move |name| named(name).expect("a possible value"))
 }

@@ -1,53 +1,60 @@
 //! The accelerator in rust_hdl's own simulator: no tool is needed.
 
 use super::memory::{AxiMemory, Driven, MemoryOptions, Seen};
+use super::simulator::{Job, Mark, Simulator, Statistics, register};
 use crate::config::ArrayConfig;
-use crate::hw::Accelerator;
-use crate::{Error, Result};
+use crate::hw::{self, Accelerator};
+use crate::schedule::Regions;
+use crate::schedule::program::COMMAND_BYTES;
+use crate::{Error, Result, store};
 use rust_hdl::prelude::*;
-use serde::Serialize;
-use std::ops::Range;
 
-/// Addresses of registers; `docs/accelerator.md` lists all.
-mod register {
-    pub const CONTROL: i64 = 0x00;
-    pub const STATUS: i64 = 0x04;
-    pub const READ_LIMIT: i64 = 0x08;
-    pub const WRITE_BASE: i64 = 0x0c;
-    pub const WRITE_LIMIT: i64 = 0x10;
-    pub const COUNTERS: i64 = 0x20;
+/// rust_hdl's simulator of a design point; some ten thousand cycles a second.
+#[derive(Clone, Debug)]
+pub struct InProcess {
+    config: ArrayConfig,
+    key: String,
 }
 
-/// What a run says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Run {
-    /// Error code of the status register, 0 for none.
-    pub error: u32,
-    /// A start came while the accelerator was busy.
-    pub refused_start: bool,
-    /// Commands completed.
-    pub commands: u32,
-    /// Cycles from start to end.
-    pub cycles: u64,
-    /// Words of the bus read for weights and parameters.
-    pub weight_beats: u64,
-    /// Words of the bus read for activations.
-    pub act_beats: u64,
-    /// Words of the bus written.
-    pub write_beats: u64,
-    /// Cycles in which positions entered the array.
-    pub array_cycles: u64,
-    /// When the first word of each command was asked for, in cycles since reset.
-    pub command_cycles: Vec<u64>,
+impl InProcess {
+    /// A simulator of `config`.
+    pub fn new(config: &ArrayConfig) -> Result<Self> {
+        let ours =
+            [include_str!("in_process.rs"), include_str!("memory.rs")].map(|text| text.as_bytes().to_vec());
+        let modules = hw::verilog(config)?.into_iter().map(|m| m.text.into_bytes());
+        let key = format!("in-process-{}", &store::digest(modules.chain(ours))[..32]);
+        Ok(Self { config: config.clone(), key })
+    }
+}
+
+impl Simulator for InProcess {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn run(&self, job: &Job) -> Result<(Statistics, Vec<u8>)> {
+        if job.waveform.is_some() {
+            return Err(Error::usage(
+                "--vcd",
+                "the in-process simulator writes no waveforms: it takes Verilator",
+            ));
+        }
+        let regions = job.schedule.regions();
+        let mut bytes = job.image.to_vec();
+        bytes.resize(regions.window.end, 0);
+        let mut device = Device::new(&self.config);
+        let statistics = device.run(&mut bytes, &regions, job.expected, job.memory, job.max_cycles)?;
+        Ok((statistics, bytes.split_off(regions.window.start)))
+    }
 }
 
 /// The simulated accelerator.
-pub struct InProcess {
+pub struct Device {
     top: Accelerator,
     bus_bytes: usize,
 }
 
-impl InProcess {
+impl Device {
     /// The accelerator `config`, which is valid, after a reset.
     pub fn new(config: &ArrayConfig) -> Self {
         let mut top = Accelerator::new(config);
@@ -73,30 +80,36 @@ impl InProcess {
         }
     }
 
-    /// Runs the program in `bytes` and waits for the interrupt. Only `window` may be written.
+    /// Runs the program in `bytes` and waits for the interrupt. `expected` are the bytes of the window after the run.
     ///
-    /// Fails after `max_cycles`, and when the accelerator breaks a rule of AXI; then it must be [`InProcess::reset`].
+    /// After `max_cycles` the run counts as hanging; then the accelerator must be [`Device::reset`].
     pub fn run(
         &mut self,
         bytes: &mut [u8],
-        window: Range<usize>,
+        regions: &Regions,
+        expected: Option<&[u8]>,
         options: &MemoryOptions,
         max_cycles: u64,
-    ) -> Result<Run> {
-        let limit = bytes.len() as i64;
-        let memory = AxiMemory::new(bytes, self.bus_bytes, options);
-        let mut bench = Bench { top: &mut self.top, memory, cycle: 0, max_cycles, run: Run::default() };
-        bench.axil_write(register::READ_LIMIT, limit)?;
-        bench.axil_write(register::WRITE_BASE, window.start as i64)?;
-        bench.axil_write(register::WRITE_LIMIT, window.end as i64)?;
-        bench.axil_write(register::CONTROL, START)?;
-        for _ in 0..options.extra_starts {
-            bench.axil_write(register::CONTROL, START)?;
+    ) -> Result<Statistics> {
+        let memory = AxiMemory::new(bytes, regions, expected, self.bus_bytes, options);
+        let statistics = Statistics::default();
+        let mut bench = Bench { top: &mut self.top, memory, cycle: 0, max_cycles, statistics };
+        let starts = 1 + options.extra_starts;
+        match bench.host(regions, starts) {
+            Err(Stop::Hang) => bench.statistics.hang = true,
+            Err(Stop::Unstable) => {
+                let reason = format!("combinational signals do not settle in cycle {}", bench.cycle);
+                return Err(Error::ToolFailed { tool: "in-process simulation".into(), reason });
+            }
+            Ok(()) => {}
         }
-        while !bench.top.irq.val() {
-            bench.cycle()?;
+        let Bench { memory, cycle, mut statistics, .. } = bench;
+        if statistics.hang {
+            statistics.cycles = cycle;
         }
-        bench.finish()
+        statistics.violation = memory.violation.unwrap_or_default();
+        statistics.wrong_cycle = memory.wrong_cycle;
+        Ok(statistics)
     }
 }
 
@@ -105,27 +118,58 @@ const SETTLE: usize = 1000;
 /// Bits of the control register.
 const START: i64 = 1;
 const CLEAR: i64 = 2;
+/// Cycles for reading the registers after the interrupt.
+const EPILOGUE: u64 = 10_000;
+
+/// Why a run ends early.
+enum Stop {
+    Hang,
+    Unstable,
+}
 
 struct Bench<'a> {
     top: &'a mut Accelerator,
     memory: AxiMemory<'a>,
     cycle: u64,
     max_cycles: u64,
-    run: Run,
+    statistics: Statistics,
 }
 
 impl Bench<'_> {
-    fn cycle(&mut self) -> Result<()> {
+    fn host(&mut self, regions: &Regions, starts: usize) -> std::result::Result<(), Stop> {
+        self.axil_write(register::READ_LIMIT, self.memory.bytes.len() as i64)?;
+        self.axil_write(register::WRITE_BASE, regions.window.start as i64)?;
+        self.axil_write(register::WRITE_LIMIT, regions.window.end as i64)?;
+        for _ in 0..starts {
+            self.axil_write(register::CONTROL, START)?;
+        }
+        while !self.top.irq.val() {
+            self.cycle()?;
+        }
+        self.statistics.cycles = self.cycle;
+        self.mark();
+        self.max_cycles = self.cycle + EPILOGUE;
+        for i in 0..self.statistics.registers.len() {
+            self.statistics.registers[i] = self.axil_read(4 * i as i64)?;
+        }
+        self.axil_write(register::CONTROL, CLEAR)
+    }
+
+    fn mark(&mut self) {
+        let mark = Mark { cycle: self.cycle, traffic: self.memory.traffic };
+        self.statistics.commands.push(mark);
+    }
+
+    fn cycle(&mut self) -> std::result::Result<(), Stop> {
         if self.cycle == self.max_cycles {
-            let reason = format!("no interrupt after {} cycles: the design hangs", self.cycle);
-            return Err(Error::ToolFailed { tool: "in-process simulation".into(), reason });
+            return Err(Stop::Hang);
         }
         drive(self.top, self.memory.drive());
         self.level(false)?;
         let seen = seen(self.top);
         let command = seen.ar.filter(|_| self.memory_takes_address()).map(|ar| ar.0);
-        if command == Some(128 * self.run.command_cycles.len() as u64) {
-            self.run.command_cycles.push(self.cycle);
+        if command == Some((COMMAND_BYTES * self.statistics.commands.len()) as u64) {
+            self.mark();
         }
         self.level(true)?;
         self.memory.clock(seen);
@@ -137,17 +181,13 @@ impl Bench<'_> {
         self.top.m_axi_arready.val()
     }
 
-    fn level(&mut self, level: bool) -> Result<()> {
+    fn level(&mut self, level: bool) -> std::result::Result<(), Stop> {
         self.top.clk.next = level.into();
-        if simulate(self.top, SETTLE) {
-            return Ok(());
-        }
-        let reason = format!("combinational signals do not settle in cycle {}", self.cycle);
-        Err(Error::ToolFailed { tool: "in-process simulation".into(), reason })
+        if simulate(self.top, SETTLE) { Ok(()) } else { Err(Stop::Unstable) }
     }
 
-    fn axil_write(&mut self, address: i64, value: i64) -> Result<()> {
-        (self.top.s_axil_awaddr.next, self.top.s_axil_wdata.next) = (address, value);
+    fn axil_write(&mut self, address: usize, value: i64) -> std::result::Result<(), Stop> {
+        (self.top.s_axil_awaddr.next, self.top.s_axil_wdata.next) = (address as i64, value);
         self.top.s_axil_wstrb.next = 15;
         (self.top.s_axil_awvalid.next, self.top.s_axil_wvalid.next) = (true, true);
         while self.top.s_axil_awvalid.next || self.top.s_axil_wvalid.next {
@@ -160,7 +200,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn axil_read(&mut self, address: i64) -> Result<u64> {
+    fn axil_read(&mut self, address: i64) -> std::result::Result<u32, Stop> {
         self.top.s_axil_araddr.next = address;
         self.top.s_axil_arvalid.next = true;
         while self.top.s_axil_arvalid.next {
@@ -172,33 +212,9 @@ impl Bench<'_> {
         while !self.top.s_axil_rvalid.val() {
             self.cycle()?;
         }
-        let value = self.top.s_axil_rdata.val() as u64;
+        let value = self.top.s_axil_rdata.val() as u32;
         self.cycle()?;
         Ok(value)
-    }
-
-    fn finish(mut self) -> Result<Run> {
-        let status = self.axil_read(register::STATUS)?;
-        let mut counters = [0; 6];
-        for (i, counter) in counters.iter_mut().enumerate() {
-            *counter = self.axil_read(register::COUNTERS + 4 * i as i64)?;
-        }
-        self.axil_write(register::CONTROL, CLEAR)?;
-        if let Some(violation) = self.memory.violation.take() {
-            return Err(Error::Mismatch(format!("AXI violation: {violation}")));
-        }
-        let [low, high, weight_beats, act_beats, write_beats, array_cycles] = counters;
-        Ok(Run {
-            error: (status >> 8 & 0xff) as u32,
-            refused_start: status >> 2 & 1 == 1,
-            commands: (status >> 16) as u32,
-            cycles: low | high << 32,
-            weight_beats,
-            act_beats,
-            write_beats,
-            array_cycles,
-            ..self.run
-        })
     }
 }
 
@@ -243,17 +259,19 @@ mod tests {
         random::Recipe { input, ops, w: bits, a: bits, power_of_two, per_channel: true, seed: 7 }
     }
 
-    fn check(config: &ArrayConfig, recipe: &random::Recipe, images: usize) -> Run {
+    fn check(config: &ArrayConfig, recipe: &random::Recipe, images: usize) -> Statistics {
         let model = random::model(recipe);
         let codes = random::images(&model, images, 3);
         let schedule = schedule(&model, config, images).unwrap();
         let mut memory = schedule.memory.clone();
         schedule.put_images(&mut memory, codes.view());
-        let window = schedule.write_window();
-        let run = InProcess::new(config)
-            .run(&mut memory.bytes, window, &MemoryOptions::default(), 400_000)
-            .unwrap();
-        assert_eq!((run.error, run.commands as usize), (0, model.layers.len()));
+        let names: Vec<&str> = model.layers.iter().map(|l| l.name.as_str()).collect();
+        let options = MemoryOptions::default();
+        let run =
+            Device::new(config).run(&mut memory.bytes, &schedule.regions(), None, &options, 400_000).unwrap();
+        run.check(&names).unwrap();
+        let end = run.commands.last().unwrap();
+        assert_eq!((run.completed() as usize, run.counted()), (names.len(), end.traffic));
         let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
         let names: Vec<String> = model.layers.iter().map(|l| l.name.clone()).collect();
         for layer in super::super::compare(&names, &golden, &schedule.trace(&memory)) {
@@ -292,7 +310,8 @@ mod tests {
             (register::CONTROL, START),
         ];
         let mut bench = Bench::new(Accelerator::new(&config), |b| &mut b.clk);
-        let mut memory = AxiMemory::new(&mut bytes.bytes, config.bus_bytes(), &MemoryOptions::default());
+        let (regions, options) = (schedule.regions(), MemoryOptions::default());
+        let mut memory = AxiMemory::new(&mut bytes.bytes, &regions, None, config.bus_bytes(), &options);
         let mut cycle = |bench: &mut Bench<Accelerator>| {
             drive(&mut bench.block, memory.drive());
             bench.settle();
@@ -312,7 +331,8 @@ mod tests {
         }
         for (address, value) in writes {
             let top = &mut bench.block;
-            (top.s_axil_awaddr.next, top.s_axil_wdata.next, top.s_axil_wstrb.next) = (address, value, 15);
+            (top.s_axil_awaddr.next, top.s_axil_wdata.next, top.s_axil_wstrb.next) =
+                (address as i64, value, 15);
             (top.s_axil_awvalid.next, top.s_axil_wvalid.next) = (true, true);
             (0..8).for_each(|_| cycle(&mut bench));
         }

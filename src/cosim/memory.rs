@@ -1,5 +1,7 @@
 //! External memory behind the accelerator's AXI4 port, for the in-process simulator; `sim/axi_memory.h` is its twin.
 
+use super::simulator::Traffic;
+use crate::schedule::Regions;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -81,12 +83,14 @@ struct Burst {
 pub struct AxiMemory<'a> {
     /// What it holds.
     pub bytes: &'a mut [u8],
-    /// Words read.
-    pub read_beats: u64,
-    /// Words written.
-    pub write_beats: u64,
+    /// Words that crossed the port.
+    pub traffic: Traffic,
+    /// Cycle in which a written word first differed from what is expected.
+    pub wrong_cycle: Option<u64>,
     /// First breach of the AXI rules by the accelerator.
     pub violation: Option<String>,
+    regions: Regions,
+    expected: Option<&'a [u8]>,
     options: MemoryOptions,
     bus: u64,
     rng: ChaCha8Rng,
@@ -98,13 +102,21 @@ pub struct AxiMemory<'a> {
 }
 
 impl<'a> AxiMemory<'a> {
-    /// A memory of `bytes` on a bus of `bus_bytes`.
-    pub fn new(bytes: &'a mut [u8], bus_bytes: usize, options: &MemoryOptions) -> Self {
+    /// A memory of `bytes` on a bus of `bus_bytes`; `expected` are the bytes of the write window after the run.
+    pub fn new(
+        bytes: &'a mut [u8],
+        regions: &Regions,
+        expected: Option<&'a [u8]>,
+        bus_bytes: usize,
+        options: &MemoryOptions,
+    ) -> Self {
         Self {
             bytes,
-            read_beats: 0,
-            write_beats: 0,
+            traffic: Traffic::default(),
+            wrong_cycle: None,
             violation: None,
+            regions: regions.clone(),
+            expected,
             options: options.clone(),
             bus: bus_bytes as u64,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
@@ -154,9 +166,11 @@ impl<'a> AxiMemory<'a> {
         }
         if self.offers.r.is_some() && seen.rready {
             self.offers.r = None;
-            self.read_beats += 1;
-            let bus = self.bus;
+            let (bus, regions) = (self.bus, &self.regions);
             if let Some(burst) = self.reads.front_mut() {
+                self.traffic.act_beats += u64::from(burst.address >= regions.maps_at);
+                self.traffic.weight_beats +=
+                    u64::from((regions.weights_at..regions.maps_at).contains(&burst.address));
                 (burst.address, burst.beats) = (burst.address + bus, burst.beats - 1);
             }
             if self.reads.front().is_some_and(|b| b.beats == 0) {
@@ -193,10 +207,14 @@ impl<'a> AxiMemory<'a> {
             (self.response(burst.address, self.options.write_error_at), burst.address as usize);
         if response == OKAY {
             self.bytes[at..at + word.len()].copy_from_slice(word);
+            let expected = self.expected.zip(at.checked_sub(self.regions.window.start));
+            if expected.and_then(|(bytes, at)| bytes.get(at..at + word.len())).is_some_and(|e| e != word) {
+                self.wrong_cycle.get_or_insert(self.cycle);
+            }
         } else {
             burst.response = response;
         }
-        self.write_beats += 1;
+        self.traffic.write_beats += 1;
         (burst.address, burst.beats) = (burst.address + self.bus, burst.beats - 1);
         if last != (burst.beats == 0) {
             self.breach(format!("WLAST is not at the end of the burst before {:#x}", burst.address));

@@ -3,17 +3,19 @@
 //! | file | what |
 //! |---|---|
 //! | [`tools`] | external programs: the only file that starts processes |
+//! | `simulator` | what a simulator is: one run, from a memory image to its output |
 //! | `in_process`, `memory` | the accelerator and its memory in rust_hdl's simulator |
-//! | `chain` | a whole network in process, every word compared |
-//! | `verilator` | from Verilog to a simulator |
-//! | `simulator` | one run of a simulator |
+//! | `verilator` | its Verilog, compiled by Verilator |
+//! | `icarus` | its Verilog in Icarus |
+//! | `engine` | the choice between them |
 //! | `network` | whole networks: layers and images, side by side, every word compared |
 //! | `compare` | golden words against others |
 //! | `cache` | simulators and results by content |
 
 mod cache;
-mod chain;
 mod compare;
+mod engine;
+mod icarus;
 mod in_process;
 mod memory;
 mod network;
@@ -23,10 +25,11 @@ pub mod tools;
 mod verilator;
 
 pub use cache::Cache;
-pub use chain::run_in_process;
 pub use compare::{Comparison, Mismatch, compare};
-pub use in_process::{InProcess, Run};
+pub use engine::Engine;
+pub use icarus::Icarus;
+pub use in_process::{Device, InProcess};
 pub use memory::MemoryOptions;
 pub use network::{LayerReport, Network};
-pub use simulator::{Job, Statistics, Waveform};
-pub use verilator::{HARNESS, Simulator, build, build_quickly};
+pub use simulator::{Job, Simulator, Statistics, Waveform};
+pub use verilator::{HARNESS, Verilated, build, build_quickly};

@@ -4,8 +4,7 @@ use super::cache::Cache;
 use super::compare::{Comparison, compare};
 use super::memory::MemoryOptions;
 use super::pool::in_parallel;
-use super::simulator::{Job, Mark, Statistics, Waveform};
-use super::verilator::Simulator;
+use super::simulator::{Job, Mark, Simulator, Statistics, Traffic, Waveform};
 use crate::int::Trace;
 use crate::schedule::cycles::{self, MemoryTiming};
 use crate::schedule::{Memory, Schedule};
@@ -45,7 +44,7 @@ pub struct LayerReport {
 /// A scheduled network and the simulator of its design point.
 pub struct Network<'a> {
     /// Simulator.
-    pub simulator: &'a Simulator,
+    pub simulator: &'a dyn Simulator,
     /// The network, for as many images a run as the schedule says.
     pub schedule: &'a Schedule,
     /// Where results of finished jobs are kept.
@@ -126,7 +125,7 @@ impl Network<'_> {
     /// simulator that can; the cycle of that word, `None` where no word is wrong.
     pub fn waveform(
         &self,
-        traced: &Simulator,
+        traced: &dyn Simulator,
         layer: Option<usize>,
         codes: ArrayView4<i32>,
         trace: &Trace,
@@ -238,7 +237,7 @@ impl Network<'_> {
         let mut memory = schedule.memory.clone();
         schedule.put_images(&mut memory, input);
         let options = serde_json::json!({ "memory": self.memory, "models": models }).to_string();
-        let parts = [self.simulator.key.as_bytes(), options.as_bytes(), &memory.bytes, &expected];
+        let parts = [self.simulator.key().as_bytes(), options.as_bytes(), &memory.bytes, &expected];
         let key = format!("result-{}", &store::digest(parts)[..32]);
         if let (true, Some(reports)) = (self.resume, self.cache.value(&key)) {
             return Ok(reports);
@@ -250,7 +249,8 @@ impl Network<'_> {
         let layers = schedule.layers.iter().zip(comparisons).zip(models).enumerate();
         let reports: Vec<LayerReport> = layers
             .map(|(i, ((layer, comparison), &model_cycles))| {
-                let Mark { cycle, weight_beats, act_beats, write_beats } = statistics.taken(i, count);
+                let Mark { cycle, traffic } = statistics.taken(i, count);
+                let Traffic { weight_beats, act_beats, write_beats } = traffic;
                 let wrong_cycle = statistics.wrong_cycle.filter(|_| comparison.mismatches > 0);
                 LayerReport {
                     macs: layer.macs,
@@ -299,7 +299,7 @@ impl Network<'_> {
             max_cycles: traced_until.unwrap_or_else(|| cycles::limit(schedule, self.timing())),
             waveform,
         };
-        let (statistics, output) = self.simulator.run(&job, self.cache)?;
+        let (statistics, output) = self.simulator.run(&job)?;
         if traced_until.is_none() {
             let names: Vec<&str> = schedule.layers.iter().map(|l| l.name.as_str()).collect();
             statistics.check(&names)?;

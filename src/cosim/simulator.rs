@@ -1,14 +1,19 @@
 //! One run of the accelerator in a simulator, from its memory image to its output.
 
-use super::cache::Cache;
 use super::memory::MemoryOptions;
-use super::tools;
-use super::verilator::Simulator;
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+/// A simulator of one design point, whichever it is.
+pub trait Simulator: Sync {
+    /// Hash of everything, besides the job, that results follow from.
+    fn key(&self) -> &str;
+
+    /// Runs `job`; gives the statistics and the bytes of the write window. Differences are for the caller to judge.
+    fn run(&self, job: &Job) -> Result<(Statistics, Vec<u8>)>;
+}
 
 /// What to run.
 pub struct Job<'a> {
@@ -37,27 +42,15 @@ pub struct Waveform {
     pub to: u64,
 }
 
-/// What the simulator tells of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What a simulator tells of a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Statistics {
     /// No interrupt came.
     pub hang: bool,
-    /// Error code of the accelerator, 0 for none.
-    pub error: u32,
-    /// Command that it belongs to.
-    pub error_command: u32,
+    /// The accelerator's registers after the run, by address.
+    pub registers: [u32; 16],
     /// Cycles from reset to the interrupt.
     pub cycles: u64,
-    /// The accelerator's own counters: cycles busy, cycles in which the array computes, words of the bus.
-    pub busy_cycles: u64,
-    /// See above.
-    pub array_cycles: u64,
-    /// See above.
-    pub weight_beats: u64,
-    /// See above.
-    pub act_beats: u64,
-    /// See above.
-    pub write_beats: u64,
     /// First breach of the AXI rules; empty if none.
     pub violation: String,
     /// Cycle in which a written word first was wrong.
@@ -66,17 +59,43 @@ pub struct Statistics {
     pub commands: Vec<Mark>,
 }
 
-/// A cycle, and the words of the bus until then.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// A cycle, and the words that crossed the memory's port until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Cycle.
     pub cycle: u64,
+    /// Words of the bus.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+/// Words of the bus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
     /// Words read for weights and parameters.
     pub weight_beats: u64,
     /// Words read for activations.
     pub act_beats: u64,
     /// Words written.
     pub write_beats: u64,
+}
+
+/// Addresses of registers; `docs/accelerator.md` lists all.
+pub mod register {
+    /// Start and clear.
+    pub const CONTROL: usize = 0x00;
+    /// Busy, done, error code, commands completed.
+    pub const STATUS: usize = 0x04;
+    /// End of the memory that may be read.
+    pub const READ_LIMIT: usize = 0x08;
+    /// First byte that may be written.
+    pub const WRITE_BASE: usize = 0x0c;
+    /// End of what may be written.
+    pub const WRITE_LIMIT: usize = 0x10;
+    /// Command that an error belongs to.
+    pub const ERROR_COMMAND: usize = 0x18;
+    /// Words read for weights, words read for activations, words written.
+    pub const TRAFFIC: [usize; 3] = [0x28, 0x2c, 0x30];
 }
 
 /// What the accelerator's error codes mean, from code 1.
@@ -91,61 +110,33 @@ pub const ERRORS: [&str; 8] = [
     "the program has no end mark",
 ];
 
-impl Simulator {
-    /// Runs it; gives the statistics and the bytes of the write window. Differences are for the caller to judge.
-    pub fn run(&self, job: &Job, cache: &Cache) -> Result<(Statistics, Vec<u8>)> {
-        let work = cache.workspace()?;
-        let window = job.schedule.write_window();
-        let put = |name: &str, bytes: &[u8]| {
-            let path = work.path().join(name);
-            fs::write(&path, bytes).map_err(Error::io(&path)).map(|()| path)
-        };
-        let output = work.path().join("output.bin");
-        let mut arguments = arguments(job);
-        let mut file =
-            |option: &str, path: &Path| arguments.extend([option.into(), path.display().to_string()]);
-        file("--image", &put("image.bin", &job.image[..window.start])?);
-        file("--output", &output);
-        if let Some(expected) = job.expected {
-            file("--expected", &put("expected.bin", expected)?);
-        }
-        if let Some(waveform) = &job.waveform {
-            file("--vcd", &waveform.path);
-        }
-        let said = tools::call(&self.program, &arguments, None)?;
-        let failed = |reason: String| Error::ToolFailed { tool: "the simulator".into(), reason };
-        if said.status.code() == Some(2) {
-            return Err(failed(tools::first_error(&said.stderr)));
-        }
-        let statistics = serde_json::from_slice(&said.stdout);
-        let statistics = statistics.map_err(|e| failed(format!("its statistics cannot be read: {e}")))?;
-        Ok((statistics, fs::read(&output).map_err(Error::io(&output))?))
-    }
-}
-
-fn arguments(job: &Job) -> Vec<String> {
-    let schedule = job.schedule;
-    let window = schedule.write_window();
-    let mut numbers = vec![
-        ("--max-cycles", job.max_cycles),
-        ("--weights-at", schedule.layers[0].command.weights.into()),
-        ("--maps-at", schedule.memory.region("input").base.into()),
-        ("--write-base", window.start as u64),
-        ("--write-limit", window.end as u64),
-        ("--latency", job.memory.latency),
-        ("--stall-percent", job.memory.stall_percent.into()),
-        ("--seed", job.memory.seed),
-    ];
-    let error_at =
-        [("--read-error-at", job.memory.read_error_at), ("--write-error-at", job.memory.write_error_at)];
-    numbers.extend(error_at.into_iter().filter_map(|(name, at)| Some((name, at?))));
-    if let Some(waveform) = &job.waveform {
-        numbers.extend([("--vcd-from", waveform.from), ("--vcd-to", waveform.to)]);
-    }
-    numbers.iter().flat_map(|(name, value)| [name.to_string(), value.to_string()]).collect()
-}
-
 impl Statistics {
+    /// The register at `address` after the run.
+    pub fn register(&self, address: usize) -> u32 {
+        self.registers[address / 4]
+    }
+
+    /// Error code of the accelerator, 0 for none.
+    pub fn error(&self) -> u32 {
+        self.register(register::STATUS) >> 8 & 0xff
+    }
+
+    /// Commands completed.
+    pub fn completed(&self) -> u32 {
+        self.register(register::STATUS) >> 16
+    }
+
+    /// Whether a start came while the accelerator was busy.
+    pub fn refused_start(&self) -> bool {
+        self.register(register::STATUS) >> 2 & 1 == 1
+    }
+
+    /// The words of the bus by the accelerator's own counters.
+    pub fn counted(&self) -> Traffic {
+        let [weight_beats, act_beats, write_beats] = register::TRAFFIC.map(|at| self.register(at).into());
+        Traffic { weight_beats, act_beats, write_beats }
+    }
+
     /// What went wrong besides wrong words; the layers' names by command.
     pub fn check(&self, layers: &[&str]) -> Result<()> {
         let at = |command: usize| layers.get(command).copied().unwrap_or("the program's end");
@@ -157,9 +148,10 @@ impl Statistics {
             let reason = format!("no interrupt after {} cycles, 4 times what it should take", self.cycles);
             return wrong(at(self.commands.len().saturating_sub(1)), reason);
         }
-        if self.error > 0 {
-            let name = ERRORS.get(self.error as usize - 1).unwrap_or(&"unknown");
-            return wrong(at(self.error_command as usize), format!("error {}, {name}", self.error));
+        if let Some(code) = self.error().checked_sub(1) {
+            let name = ERRORS.get(code as usize).unwrap_or(&"unknown");
+            let command = self.register(register::ERROR_COMMAND) as usize;
+            return wrong(at(command), format!("error {}, {name}", self.error()));
         }
         if self.commands.len() != layers.len() + 2 {
             let fetched = self.commands.len().saturating_sub(2);
@@ -174,9 +166,11 @@ impl Statistics {
         let (from, to) = (self.commands[layer], self.commands[end]);
         Mark {
             cycle: to.cycle - from.cycle,
-            weight_beats: to.weight_beats - from.weight_beats,
-            act_beats: to.act_beats - from.act_beats,
-            write_beats: to.write_beats - from.write_beats,
+            traffic: Traffic {
+                weight_beats: to.traffic.weight_beats - from.traffic.weight_beats,
+                act_beats: to.traffic.act_beats - from.traffic.act_beats,
+                write_beats: to.traffic.write_beats - from.traffic.write_beats,
+            },
         }
     }
 }

@@ -1,9 +1,11 @@
 //! From Verilog to a program that simulates it: Verilator, once for each content.
 
 use super::cache::Cache;
+use super::simulator::{Job, Simulator, Statistics};
 use super::tools;
 use crate::config::ArrayConfig;
 use crate::hw::emit::Module;
+use crate::schedule::Regions;
 use crate::{Error, Result, store};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,25 +45,27 @@ const BUILD_FAST: [&str; 2] = ["-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOB
 
 /// A simulator of one design point.
 #[derive(Clone, Debug)]
-pub struct Simulator {
+pub struct Verilated {
     /// The program; `sim/main.cpp` lists its options.
-    pub program: PathBuf,
+    program: PathBuf,
     /// Hash of everything that it was made from.
-    pub key: String,
+    key: String,
+    /// Where it works.
+    cache: Cache,
 }
 
 /// Builds the simulator of `modules`, the Verilog of `config`, or finds it in `cache`; `traced` ones can write
 /// waveforms and are slower.
-pub fn build(modules: &[Module], config: &ArrayConfig, traced: bool, cache: &Cache) -> Result<Simulator> {
+pub fn build(modules: &[Module], config: &ArrayConfig, traced: bool, cache: &Cache) -> Result<Verilated> {
     make(modules, arguments(modules, config, traced, &RUN_FAST), cache)
 }
 
 /// As [`build`], in a fraction of the time, for runs of some ten thousand cycles.
-pub fn build_quickly(modules: &[Module], config: &ArrayConfig, cache: &Cache) -> Result<Simulator> {
+pub fn build_quickly(modules: &[Module], config: &ArrayConfig, cache: &Cache) -> Result<Verilated> {
     make(modules, arguments(modules, config, false, &BUILD_FAST), cache)
 }
 
-fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Simulator> {
+fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Verilated> {
     let mut parts: Vec<Vec<u8>> =
         vec![tools::version("verilator")?.into(), tools::version("g++")?.into(), processor()];
     parts.extend(arguments.iter().map(|a| a.clone().into()));
@@ -70,7 +74,7 @@ fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Sim
     let key = format!("verilator-{}", &store::digest(&parts)[..32]);
     let program = cache.path(&key);
     if program.is_file() {
-        return Ok(Simulator { program, key });
+        return Ok(Verilated { program, key, cache: cache.clone() });
     }
     let work = cache.workspace()?;
     let put = |name: &str, text: &str| {
@@ -81,7 +85,7 @@ fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Sim
     modules.iter().try_for_each(|m| put(&format!("{}.v", m.name), &m.text))?;
     compile(&arguments, work.path(), &cache.path(&format!("{key}.log")))?;
     let program = cache.keep(&work.path().join("obj_dir/Vaccelerator"), &key)?;
-    Ok(Simulator { program, key })
+    Ok(Verilated { program, key, cache: cache.clone() })
 }
 
 /// Runs Verilator in `folder`; what it says stays in `log` if it fails.
@@ -113,4 +117,61 @@ fn processor() -> Vec<u8> {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let named = |line: &&str| line.starts_with("flags") || line.starts_with("model name");
     text.lines().filter(named).take(2).collect::<Vec<_>>().join("\n").into()
+}
+
+impl Simulator for Verilated {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn run(&self, job: &Job) -> Result<(Statistics, Vec<u8>)> {
+        let work = self.cache.workspace()?;
+        let window = job.schedule.write_window();
+        let put = |name: &str, bytes: &[u8]| {
+            let path = work.path().join(name);
+            fs::write(&path, bytes).map_err(Error::io(&path)).map(|()| path)
+        };
+        let output = work.path().join("output.bin");
+        let mut options = numbers(job);
+        let mut file =
+            |option: &str, path: &Path| options.extend([option.into(), path.display().to_string()]);
+        file("--image", &put("image.bin", &job.image[..window.start])?);
+        file("--output", &output);
+        if let Some(expected) = job.expected {
+            file("--expected", &put("expected.bin", expected)?);
+        }
+        if let Some(waveform) = &job.waveform {
+            file("--vcd", &waveform.path);
+        }
+        let said = tools::call(&self.program, &options, None)?;
+        let failed = |reason: String| Error::ToolFailed { tool: "the simulator".into(), reason };
+        if said.status.code() == Some(2) {
+            return Err(failed(tools::first_error(&said.stderr)));
+        }
+        let statistics = serde_json::from_slice(&said.stdout);
+        let statistics = statistics.map_err(|e| failed(format!("its statistics cannot be read: {e}")))?;
+        Ok((statistics, fs::read(&output).map_err(Error::io(&output))?))
+    }
+}
+
+/// The options that are numbers.
+fn numbers(job: &Job) -> Vec<String> {
+    let Regions { weights_at, maps_at, window } = job.schedule.regions();
+    let mut numbers = vec![
+        ("--max-cycles", job.max_cycles),
+        ("--weights-at", weights_at),
+        ("--maps-at", maps_at),
+        ("--write-base", window.start as u64),
+        ("--write-limit", window.end as u64),
+        ("--latency", job.memory.latency),
+        ("--stall-percent", job.memory.stall_percent.into()),
+        ("--seed", job.memory.seed),
+    ];
+    let error_at =
+        [("--read-error-at", job.memory.read_error_at), ("--write-error-at", job.memory.write_error_at)];
+    numbers.extend(error_at.into_iter().filter_map(|(name, at)| Some((name, at?))));
+    if let Some(waveform) = &job.waveform {
+        numbers.extend([("--vcd-from", waveform.from), ("--vcd-to", waveform.to)]);
+    }
+    numbers.iter().flat_map(|(name, value)| [name.to_string(), value.to_string()]).collect()
 }

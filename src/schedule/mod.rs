@@ -39,6 +39,17 @@ pub struct LayerSchedule {
     pub co: usize,
 }
 
+/// Parts of the memory, in their order: program, weights and parameters, input maps, outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Regions {
+    /// First byte of weights and parameters.
+    pub weights_at: u64,
+    /// First byte of feature maps.
+    pub maps_at: u64,
+    /// Bytes that a run may write.
+    pub window: std::ops::Range<usize>,
+}
+
 /// A scheduled network: everything that the accelerator and its host need.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -199,6 +210,15 @@ impl Schedule {
     pub fn put_images(&self, memory: &mut Memory, codes: ArrayView4<i32>) {
         let bytes: Vec<u8> = codes.outer_iter().flat_map(|image| self.input.pack(image)).collect();
         memory.write("input", &bytes);
+    }
+
+    /// Where in memory is what.
+    pub fn regions(&self) -> Regions {
+        Regions {
+            weights_at: self.layers[0].command.weights.into(),
+            maps_at: self.memory.region("input").base.into(),
+            window: self.write_window(),
+        }
     }
 
     /// Bytes of memory that the accelerator may write: the outputs of the layers.

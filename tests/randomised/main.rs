@@ -8,82 +8,28 @@ mod problem;
 use problem::{Problem, design_point, problem};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use tempfile::TempDir;
 use vgg2rtl::config::{ArrayConfig, Requantize};
-use vgg2rtl::cosim::{
-    Cache, Comparison, MemoryOptions, Network, Simulator, build_quickly, run_in_process, tools,
-};
+use vgg2rtl::cosim::{Cache, Engine, MemoryOptions, Network, Simulator, build_quickly, tools};
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 
-/// A simulator of one design point.
-enum Engine {
-    InProcess,
-    Verilator(Simulator, Cache),
-    /// Folder with the modules and the bundle's bench.
-    Icarus(TempDir),
-}
-
-impl Engine {
-    /// Runs `problem`; gives the words compared, or what is wrong.
-    fn run(&self, problem: &Problem) -> Result<usize, String> {
-        let Problem { schedule, golden, memory, .. } = problem;
-        let codes = problem.codes.view();
-        let layers: Vec<Comparison> = match self {
-            Engine::InProcess => {
-                let layers = run_in_process(schedule, codes, golden, memory).map_err(|e| e.to_string())?;
-                layers.into_iter().map(|l| l.1).collect()
-            }
-            Engine::Verilator(simulator, cache) => {
-                let memory = memory.clone();
-                let network = Network { simulator, schedule, cache, memory, jobs: 1, resume: false };
-                let reports = network.chain(codes, golden, &|_| ()).map_err(|e| e.to_string())?;
-                reports.into_iter().map(|r| r.comparison).collect()
-            }
-            Engine::Icarus(folder) => return icarus(folder.path(), problem),
-        };
-        match layers.iter().find(|l| l.mismatches > 0) {
-            Some(wrong) => Err(format!("{wrong:?}")),
-            None => Ok(layers.iter().map(|l| l.words).sum()),
-        }
+/// Runs `problem`; gives the words compared, or what is wrong.
+fn run(simulator: &dyn Simulator, problem: &Problem, cache: &Cache) -> Result<usize, String> {
+    let Problem { schedule, golden, memory, .. } = problem;
+    let network = Network { simulator, schedule, cache, memory: memory.clone(), jobs: 1, resume: false };
+    let layers = network.chain(problem.codes.view(), golden, &|_| ()).map_err(|e| e.to_string())?;
+    match layers.iter().find(|l| l.comparison.mismatches > 0) {
+        Some(wrong) => Err(format!("{wrong:?}")),
+        None => Ok(layers.iter().map(|l| l.comparison.words).sum()),
     }
 }
 
-/// The bench compares the whole write window itself.
-fn icarus(folder: &Path, problem: &Problem) -> Result<usize, String> {
-    let Problem { schedule, golden, memory: options, .. } = problem;
-    let mut memory = schedule.memory.clone();
-    schedule.put_images(&mut memory, problem.codes.view());
-    let window = schedule.write_window();
-    fs::create_dir_all(folder.join("data")).unwrap();
-    fs::write(folder.join("data/image.bin"), &memory.bytes[..window.start]).unwrap();
-    fs::write(folder.join("data/expected.bin"), schedule.expected(golden)).unwrap();
-    let parameters = [
-        ("BUS_BITS", schedule.config.bus_bits as u64),
-        ("WRITE_BASE", window.start as u64),
-        ("WRITE_LIMIT", window.end as u64),
-        ("LATENCY", options.latency),
-        ("STALL_PERCENT", options.stall_percent.into()),
-        ("SEED", options.seed & 0x7fff_ffff),
-    ];
-    let mut arguments: Vec<String> = ["-g2005", "-o", "tb.vvp", "-s", "tb"].map(String::from).into();
-    arguments.extend(parameters.iter().map(|(name, value)| format!("-Ptb.{name}={value}")));
-    let files = fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
-    arguments.extend(files.filter(|f| f.ends_with(".v")));
-    for (tool, arguments) in [("iverilog", arguments), ("vvp", vec!["tb.vvp".into()])] {
-        let said = tools::call(tool, &arguments, Some(folder)).map_err(|e| e.to_string())?;
-        if !said.status.success() {
-            let text = [said.stdout, said.stderr].concat();
-            return Err(String::from_utf8_lossy(&text).into_owned());
-        }
-    }
-    Ok(golden.activations.iter().map(|x| x.len()).sum::<usize>() + golden.logits.len())
-}
+/// A simulator, or what is wrong with it.
+type Started = Result<Box<dyn Simulator>, String>;
 
 /// Seeds of design points, and the networks of each.
 struct Plan {
@@ -112,8 +58,10 @@ impl Plan {
         plan
     }
 
-    /// Runs all in engines that `start` makes, on two threads; prints a line a design point and panics with what failed.
-    fn run(&self, engine: &str, start: impl Fn(&ArrayConfig) -> Result<Engine, String> + Sync) {
+    /// Runs all in simulators that `start` makes, on two threads; prints a line a design point and panics with what failed.
+    fn run(&self, engine: &str, start: impl Fn(&[Module], &ArrayConfig, &Cache) -> Started + Sync) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path())).unwrap();
         let begun = Instant::now();
         let (next, failures) = (AtomicU64::new(0), Mutex::new(vec![]));
         let (runs, words) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -121,7 +69,7 @@ impl Plan {
             while let Some(&seed) = self.points.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                 let config = design_point(seed);
                 let begun = Instant::now();
-                let simulator = match start(&config) {
+                let simulator = match start(&hw::verilog(&config).unwrap(), &config, &cache) {
                     Ok(simulator) => simulator,
                     Err(e) => {
                         failures
@@ -139,7 +87,7 @@ impl Plan {
                         continue;
                     }
                     runs.fetch_add(1, Ordering::Relaxed);
-                    match simulator.run(&problem) {
+                    match run(&*simulator, &problem, &cache) {
                         Ok(words) => compared += words,
                         Err(e) => failures.lock().unwrap().push(report(engine, seed, number, &problem, &e)),
                     }
@@ -201,26 +149,18 @@ fn present(programs: &[&str]) -> bool {
 
 #[test]
 fn verilator() {
-    if present(&["verilator", "g++"]) {
-        let folder = tempfile::tempdir().unwrap();
-        Plan::new(50, 16, u64::MAX).run("Verilator", |config| {
-            let modules = hw::verilog(config).unwrap();
-            lint(&modules)?;
-            let cache = Cache::open(Some(folder.path())).unwrap();
-            let simulator = build_quickly(&modules, config, &cache).map_err(|e| e.to_string())?;
-            Ok(Engine::Verilator(simulator, cache))
+    if present(Engine::Verilator.programs()) {
+        Plan::new(50, 16, u64::MAX).run("Verilator", |modules, config, cache| {
+            lint(modules)?;
+            Ok(Box::new(build_quickly(modules, config, cache).map_err(|e| e.to_string())?))
         });
     }
-}
-
-fn write(folder: &Path, modules: &[Module]) {
-    modules.iter().for_each(|m| fs::write(folder.join(format!("{}.v", m.name)), &m.text).unwrap());
 }
 
 /// All of Verilator's warnings.
 fn lint(modules: &[Module]) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), modules);
+    modules.iter().for_each(|m| fs::write(folder.path().join(format!("{}.v", m.name)), &m.text).unwrap());
     let mut arguments: Vec<String> =
         ["--lint-only", "-Wall", "--top-module", "accelerator"].map(String::from).into();
     arguments.extend(modules.iter().map(|m| format!("{}.v", m.name)));
@@ -230,19 +170,18 @@ fn lint(modules: &[Module]) -> Result<(), String> {
 
 #[test]
 fn icarus_verilog() {
-    if present(&["iverilog"]) {
-        Plan::new(4, 4, 2_000).run("Icarus", |config| {
-            let folder = tempfile::tempdir().unwrap();
-            fs::write(folder.path().join("tb.v"), include_str!("../../testbenches/tb.v")).unwrap();
-            write(folder.path(), &hw::verilog(config).unwrap());
-            Ok(Engine::Icarus(folder))
+    if present(Engine::Icarus.programs()) {
+        Plan::new(4, 4, 2_000).run("Icarus", |modules, config, cache| {
+            Engine::Icarus.start(modules, config, cache).map_err(|e| e.to_string())
         });
     }
 }
 
 #[test]
 fn in_process() {
-    Plan::new(4, 4, 2_000).run("in process", |_| Ok(Engine::InProcess));
+    Plan::new(4, 4, 2_000).run("in process", |modules, config, cache| {
+        Engine::InProcess.start(modules, config, cache).map_err(|e| e.to_string())
+    });
 }
 
 /// What the suite is there for occurs in it.
