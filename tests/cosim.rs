@@ -183,9 +183,7 @@ fn verilog_that_does_not_compile_leaves_a_log_and_no_simulator() {
     assert_eq!(error.exit_code(), 3);
     let text = error.to_string();
     assert!(text.contains("%Error: accelerator.v:1") && text.contains(".log"), "{text}");
-    let entries =
-        std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    let entries: Vec<String> = entries.collect();
+    let entries = entries(folder.path());
     assert!(entries.len() == 1 && entries[0].ends_with(".log"), "{entries:?}");
 }
 
@@ -248,6 +246,84 @@ fn without_tools_the_verb_simulates_in_process() {
     assert_eq!(asked.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&asked.stderr).contains("apt-get install verilator"));
     assert_eq!(run(&["--simulator", "icarus"]).status.code(), Some(3));
+}
+
+/// Names of what lies in `folder`.
+fn entries(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_killed_tool_leaves_no_simulator() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().unwrap();
+    let (model, cache) = (saved(&folder), folder.path().join("cache"));
+    let tool = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(
+            &path,
+            format!("#!/bin/sh\n[ \"$1\" = --version ] && echo {name} 0 && exit\n{text}\n"),
+        )
+        .unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let run = || {
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+        command.env("PATH", path).args(["cosim", &model, "--preset", "tiny", "--cache"]).arg(&cache);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    tool("g++", "exit 1");
+    tool("verilator", "kill -9 $$");
+    let (code, text) = run();
+    assert!(code == Some(3) && text.contains("verilator failed: signal: 9"), "{code:?} {text}");
+    assert_eq!(entries(&cache), [""; 0]);
+    // The simulator itself is killed: it stays, its result is not kept.
+    tool(
+        "verilator",
+        "mkdir obj_dir; printf '#!/bin/sh\\nkill -9 $$' > obj_dir/Vaccelerator; chmod +x obj_dir/Vaccelerator",
+    );
+    let (code, text) = run();
+    assert!(code == Some(3) && text.contains("signal: 9"), "{code:?} {text}");
+    assert!(entries(&cache).iter().all(|name| name.starts_with("verilator-")), "{:?}", entries(&cache));
+}
+
+/// No file may grow: what a full disk does to a write.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
+    let folder = TempDir::new().unwrap();
+    let (model, cache, bundle) = (saved(&folder), folder.path().join("cache"), folder.path().join("bundle"));
+    let run = |limit: &str, arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_vgg2rtl")).args(arguments).output().unwrap()
+    };
+    let cosim = [
+        "cosim",
+        &model,
+        "--preset",
+        "tiny",
+        "--simulator",
+        "in-process",
+        "--cache",
+        cache.to_str().unwrap(),
+    ];
+    let generate = ["generate", &model, "--preset", "tiny", "-o", bundle.to_str().unwrap()];
+    for verb in [&cosim[..], &generate] {
+        let full = run("0", verb);
+        let text = String::from_utf8_lossy(&full.stderr);
+        assert_eq!(full.status.code(), Some(5), "{verb:?}: {text}");
+        assert!(text.contains(folder.path().to_str().unwrap()) && text.contains("File too large"), "{text}");
+    }
+    assert_eq!(entries(&cache), [""; 0]);
+    let mut left = entries(folder.path());
+    left.sort();
+    assert_eq!(left, ["cache", "model.safetensors"]);
+    assert!(run("unlimited", &cosim).status.success());
 }
 
 #[test]

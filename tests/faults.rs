@@ -180,7 +180,24 @@ fn flipped_bits_of_the_memory_image_are_seen() {
     assert!(seen >= 10);
 }
 
-/// A flipped bit of a command ends in an error code, in wrong words or in a run without end; else it changes no word.
+/// Why a run may yield the right words although `bit` of word `word` of `command` is not what it should be.
+fn harmless(setup: &Setup, command: usize, word: usize, bit: u32) -> Option<&'static str> {
+    let layer = &setup.schedule.layers[command];
+    let raised = layer.command.encode()[word] >> bit & 1 == 0;
+    let below_a_word = bit < setup.schedule.config.bus_bytes().ilog2();
+    match (word, bit / 16) {
+        (1..=3 | 6..=8 | 11..=14 | 22 | 23, 0) if below_a_word => Some("addresses count words of the bus"),
+        (4 | 9, _) if setup.schedule.images == 1 => Some("one image needs no pitch of images"),
+        (22 | 23, _) if layer.tiling.stripes() == 1 => Some("one stripe needs no pitch of stripes"),
+        (5, 0) if raised => Some("the row below the map is read, and memory holds 0 there"),
+        (16, 0) if raised => Some("the output tiles hold no more blocks"),
+        (17, 0) if raised => Some("a stripe ends with the last unit"),
+        (17, 1) if raised => Some("the activation buffer has room for a longer patch"),
+        _ => None,
+    }
+}
+
+/// A flipped bit of a command ends in an error code, in wrong words or in a run without end; or else there is a reason.
 #[test]
 fn flipped_bits_of_the_program_are_seen() {
     let mut setup = Setup::new();
@@ -203,14 +220,17 @@ fn flipped_bits_of_the_program_are_seen() {
         } else if setup.schedule.trace(&memory) != setup.golden {
             caught[1] += 1;
         } else {
-            unseen.push(format!("{command}.{word}.{bit}"));
+            let reason = harmless(&setup, command, word, bit);
+            unseen.push(format!(
+                "command {command}, word {word}, bit {bit}: {}",
+                reason.unwrap_or("unexplained")
+            ));
         }
     }
     let [errors, words, endless] = caught;
     println!("program: {errors} flips end in an error, {words} in wrong words, {endless} do not end");
-    println!("all words are right in spite of command.word.bit {}", unseen.join(" "));
-    // One image of one stripe needs no pitch of images and stripes; a word of the bus hides the low bits of addresses.
-    assert!(unseen.len() * 2 <= 40, "{unseen:?}");
+    println!("{} leave all words right:\n{}", unseen.len(), unseen.join("\n"));
+    assert!(!unseen.iter().any(|flip| flip.ends_with("unexplained")), "{unseen:#?}");
 }
 
 #[test]
