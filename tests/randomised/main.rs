@@ -11,7 +11,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use vgg2rtl::config::{ArrayConfig, Requantize};
+use vgg2rtl::config::{self, ArrayConfig, Requantize};
 use vgg2rtl::cosim::{Cache, Engine, MemoryOptions, Network, Simulator, build_quickly, tools};
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
@@ -151,21 +151,34 @@ fn present(programs: &[&str]) -> bool {
 fn verilator() {
     if present(Engine::Verilator.programs()) {
         Plan::new(50, 16, u64::MAX).run("Verilator", |modules, config, cache| {
-            lint(modules)?;
             Ok(Box::new(build_quickly(modules, config, cache).map_err(|e| e.to_string())?))
         });
     }
 }
 
+/// Every warning of Verilator is an error; the presets, and the design points of the suite.
+#[test]
+fn lint() {
+    if present(&["verilator"]) {
+        println!("{}", tools::version("verilator").unwrap());
+        let presets = config::presets().into_iter().map(|(_, _, config)| config);
+        let points = presets.chain((0..50).map(design_point)).collect::<Vec<_>>();
+        for config in &points {
+            warnings(&hw::verilog(config).unwrap()).unwrap_or_else(|e| panic!("{e}\n{config:?}"));
+        }
+        println!("{} design points", points.len());
+    }
+}
+
 /// All of Verilator's warnings.
-fn lint(modules: &[Module]) -> Result<(), String> {
+fn warnings(modules: &[Module]) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     modules.iter().for_each(|m| fs::write(folder.path().join(format!("{}.v", m.name)), &m.text).unwrap());
     let mut arguments: Vec<String> =
         ["--lint-only", "-Wall", "--top-module", "accelerator"].map(String::from).into();
     arguments.extend(modules.iter().map(|m| format!("{}.v", m.name)));
     let said = tools::call("verilator", &arguments, Some(folder.path())).map_err(|e| e.to_string())?;
-    if said.status.success() { Ok(()) } else { Err(format!("lint: {}", tools::first_error(&said.stderr))) }
+    if said.status.success() { Ok(()) } else { Err(tools::first_error(&said.stderr)) }
 }
 
 #[test]
