@@ -17,7 +17,7 @@ fn main() {
     let input = Shape { c: 3, h: 32, w: 32 };
     let header =
         Header { name: "vgg16".into(), input, preprocessing: Preprocessing::unit(3), classes: vec![] };
-    let model = train::vgg(16, 1.0, header, 10, 1).expect("a VGG16");
+    let model = train::vgg(16, 1.0, &[], header, 10, 1).expect("a VGG16");
     let images = Array4::from_shape_fn((BATCH, 3, 32, 32), |(n, c, i, j)| {
         ((n * 31 + c * 17 + i * 7 + j * 3) % 101) as f32 / 50.0 - 1.0
     });

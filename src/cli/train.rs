@@ -21,12 +21,15 @@ use vgg2rtl::{Error, Result};
 pub struct Args {
     /// Float model to start from; without it, --model is trained from scratch.
     float: Option<PathBuf>,
-    /// Network to train from scratch: vgg11, vgg13, vgg16 or vgg19, with batch norm and one dense layer.
+    /// Network to train from scratch: vgg11, vgg13, vgg16 or vgg19, with batch norm.
     #[arg(long, default_value = "vgg16", conflicts_with = "float")]
     model: String,
-    /// Factor on all channels, for example 1/8.
+    /// Factor on the convolutions' channels, for example 1/8.
     #[arg(long, default_value = "1", value_parser = fraction, conflicts_with = "float")]
     width: f64,
+    /// Outputs of the dense layers before the last one, for example 4096,4096.
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    hidden: Vec<usize>,
     /// Data set: a folder as `vgg2rtl eval` reads it, with a training and a test part.
     #[arg(long)]
     data: PathBuf,
@@ -182,7 +185,7 @@ impl Args {
         if classes < 2 {
             return Err(Error::bad_file(data.path(), "needs labels of two classes or more"));
         }
-        train::vgg(depth, self.width, header, classes, self.seed)
+        train::vgg(depth, self.width, &self.hidden, header, classes, self.seed)
     }
 
     fn options(&self) -> Options {

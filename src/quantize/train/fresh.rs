@@ -6,12 +6,19 @@ use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A VGG of `depth` 11, 13, 16 or 19 with batch norm, all channels times `width`, and one dense layer to
-/// `classes`; weights as He et al. 2015 (normal, variance 2 / inputs), from `seed`.
+/// A VGG of `depth` 11, 13, 16 or 19 with batch norm, the convolutions' channels times `width`, dense layers of `hidden`
+/// outputs and one to `classes`; weights as He et al. 2015 (normal, variance 2 / inputs), from `seed`.
 ///
 /// # Errors
 /// Another depth, a width that leaves no channels, or an input that the pools shrink to nothing.
-pub fn vgg(depth: usize, width: f64, header: Header, classes: usize, seed: u64) -> Result<FloatModel> {
+pub fn vgg(
+    depth: usize,
+    width: f64,
+    hidden: &[usize],
+    header: Header,
+    classes: usize,
+    seed: u64,
+) -> Result<FloatModel> {
     let convs = vgg_convs(depth)
         .ok_or_else(|| Error::usage("--model", format!("no vgg{depth}; there are vgg11, 13, 16, 19")))?;
     let scaled = |co: usize| (co as f64 * width) as usize;
@@ -19,26 +26,32 @@ pub fn vgg(depth: usize, width: f64, header: Header, classes: usize, seed: u64) 
         return Err(Error::usage("--width", format!("{width} leaves {} channels of 64", scaled(64))));
     }
     let mut ops: Vec<Op> = convs.into_iter().map(|(co, pool)| Op::Conv { co: scaled(co), pool }).collect();
-    ops.push(Op::Dense { co: classes });
+    if hidden.contains(&0) {
+        return Err(Error::usage("--hidden", "a layer needs outputs"));
+    }
+    ops.extend(hidden.iter().chain([&classes]).map(|&co| Op::Dense { co }));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let inputs = shapes(header.input, ops.iter().copied());
-    let layers = names(&ops).into_iter().zip(ops).zip(inputs).map(|((name, op), x)| {
+    let last = ops.len() - 1;
+    let layers = names(&ops).into_iter().zip(ops).zip(inputs).enumerate().map(|(index, ((name, op), x))| {
         let deviation = (2.0 / op.reduction(x) as f64).sqrt();
         let count = op.weight_shape(x).iter().product();
         let weight = (0..count).map(|_| (deviation * normal(&mut rng)) as f32).collect();
-        let conv = matches!(op, Op::Conv { .. });
-        FloatLayer { name, op, weight, bias: vec![0.0; op.co()], batch_norm: conv.then(|| unit(op.co())) }
+        let norm = index < last;
+        FloatLayer { name, op, weight, bias: vec![0.0; op.co()], batch_norm: norm.then(|| unit(op.co())) }
     });
     let model = FloatModel { layers: layers.collect(), header };
     model.validate()?;
     Ok(model)
 }
 
-/// `conv1_1` … by stages, then `fc`.
+/// `conv1_1` … by stages, then `fc`, or `fc6` … where there are several.
 fn names(ops: &[Op]) -> Vec<String> {
     let (mut stage, mut place) = (1, 0);
-    let name = |op: &Op| match *op {
-        Op::Dense { .. } => "fc".to_string(),
+    let convs = ops.iter().filter(|op| matches!(op, Op::Conv { .. })).count();
+    let name = |(i, op): (usize, &Op)| match *op {
+        Op::Dense { .. } if convs + 1 == ops.len() => "fc".to_string(),
+        Op::Dense { .. } => format!("fc{}", 6 + i - convs),
         Op::Conv { pool, .. } => {
             place += 1;
             let name = format!("conv{stage}_{place}");
@@ -48,7 +61,7 @@ fn names(ops: &[Op]) -> Vec<String> {
             name
         }
     };
-    ops.iter().map(name).collect()
+    ops.iter().enumerate().map(name).collect()
 }
 
 fn unit(co: usize) -> BatchNorm {
@@ -79,17 +92,20 @@ mod tests {
 
     #[test]
     fn an_eighth_of_vgg16() {
-        let model = vgg(16, 0.125, header(32), 10, 1).unwrap();
+        let model = vgg(16, 0.125, &[], header(32), 10, 1).unwrap();
         assert_eq!(model.layers.len(), 14);
         assert_eq!(model.layers[12].op.co(), 64);
         let names: Vec<&str> = model.layers.iter().map(|l| &l.name[..]).collect();
         assert_eq!([names[0], names[4], names[12], names[13]], ["conv1_1", "conv3_1", "conv5_3", "fc"]);
+        let model = vgg(16, 0.125, &[64, 32], header(32), 10, 1).unwrap();
+        let dense: Vec<_> = model.layers[13..].iter().map(|l| (&l.name[..], l.op.co())).collect();
+        assert_eq!(dense, [("fc6", 64), ("fc7", 32), ("fc8", 10)]);
     }
 
     #[test]
     fn what_cannot_be_built_is_refused() {
-        assert!(vgg(12, 1.0, header(32), 10, 1).is_err());
-        assert!(vgg(16, 0.01, header(32), 10, 1).is_err());
-        assert!(vgg(16, 0.125, header(28), 10, 1).unwrap_err().to_string().contains("conv5_3"));
+        assert!(vgg(12, 1.0, &[], header(32), 10, 1).is_err());
+        assert!(vgg(16, 0.01, &[], header(32), 10, 1).is_err());
+        assert!(vgg(16, 0.125, &[], header(28), 10, 1).unwrap_err().to_string().contains("conv5_3"));
     }
 }
