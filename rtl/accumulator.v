@@ -16,9 +16,9 @@ module accumulator (
     output wire [6:0] addr_o,
     input  wire drain_bank_i,
     input  wire [6:0] drain_addr_i,
-    output reg  signed [31:0] drain_o
+    output wire signed [31:0] drain_o
 );
-    reg signed [31:0] previous;
+    wire signed [31:0] sum;
     reg valid;
     reg first;
     reg bank;
@@ -27,8 +27,10 @@ module accumulator (
     reg write;
     reg write_bank;
     reg [6:0] write_addr;
-    reg signed [31:0] sum;
+    reg signed [31:0] previous;
+    reg signed [17:0] operand;
     reg drain_bank;
+    reg signed [31:0] drain;
     wire bank0_write_i;
     reg [6:0] bank0_addr_i;
     wire signed [31:0] bank0_word_o;
@@ -53,8 +55,10 @@ module accumulator (
         .word_o(bank1_word_o)
     );
 
+    assign sum = previous + {{14{operand[17]}}, operand};
     assign bank0_write_i = write && !write_bank;
     assign bank1_write_i = write && write_bank;
+    assign drain_o = drain;
     assign valid_o = valid;
     assign first_o = first;
     assign bank_o = bank;
@@ -74,34 +78,28 @@ module accumulator (
         end
     end
 
-    always @(*) begin
-        previous = bank0_word_o;
-        if (bank) begin
-            previous = bank1_word_o;
-        end
-        if (first) begin
-            previous = 32'd0;
-        end
-    end
-
-    always @(*) begin
-        drain_o = bank0_word_o;
-        if (drain_bank) begin
-            drain_o = bank1_word_o;
-        end
-    end
-
     always @(posedge clk_i) begin
         valid <= valid_i;
         first <= first_i;
         bank <= bank_i;
         addr <= addr_i;
         psum <= psum_i;
-        sum <= previous + {{14{psum[17]}}, psum};
+        previous <= bank0_word_o;
+        if (bank) begin
+            previous <= bank1_word_o;
+        end
+        if (first) begin
+            previous <= 32'd0;
+        end
+        operand <= psum;
         write <= valid;
         write_bank <= bank;
         write_addr <= addr;
         drain_bank <= drain_bank_i;
+        drain <= bank0_word_o;
+        if (drain_bank) begin
+            drain <= bank1_word_o;
+        end
     end
 endmodule
 

@@ -42,7 +42,7 @@ module drain (
     input  wire room_i,
     output wire done_o
 );
-    localparam [4:0] FLIGHT_CYCLES = 5'd13;
+    localparam [4:0] FLIGHT_CYCLES = 5'd14;
 
     wire go;
     wire take;
@@ -51,7 +51,6 @@ module drain (
     reg [31:0] run_addr;
     reg [4:0] flight;
     reg tile_end;
-    reg bank;
     wire walk_busy_o;
     wire walk_pending_o;
     wire [31:0] walk_y_addr_o;
@@ -70,6 +69,8 @@ module drain (
     wire read_row_end_o;
     wire read_tile_end_o;
     wire store_ready_o;
+    wire store_free_i;
+    wire store_bank_i;
     wire [63:0] store_bias_o;
     wire [43:0] store_scale_o;
     wire [63:0] select_acc_o;
@@ -82,7 +83,11 @@ module drain (
     wire packer_last_i;
     wire packer_valid_o;
     wire [63:0] packer_beat_o;
+    reg bank_value_i;
+    wire bank_value_o;
     wire group_value_o;
+    reg params_end_value_i;
+    wire params_end_value_o;
     wire lane_value_o;
     reg raw_valid_value_i;
     wire raw_valid_value_o;
@@ -156,8 +161,8 @@ module drain (
         .room_o(params_room_o),
         .ready_o(store_ready_o),
         .take_i(take),
-        .free_i(tile_end),
-        .bank_i(bank),
+        .free_i(store_free_i),
+        .bank_i(store_bank_i),
         .group_i(group_value_o),
         .bias_o(store_bias_o),
         .scale_o(store_scale_o)
@@ -194,17 +199,27 @@ module drain (
         .valid_o(packer_valid_o),
         .beat_o(packer_beat_o)
     );
+    delay_5 u_bank (
+        .clk_i(clk_i),
+        .value_i(bank_value_i),
+        .value_o(bank_value_o)
+    );
     delay_5 u_group (
         .clk_i(clk_i),
         .value_i(read_group_o),
         .value_o(group_value_o)
     );
-    delay_6 u_lane (
+    delay_5 u_params_end (
+        .clk_i(clk_i),
+        .value_i(params_end_value_i),
+        .value_o(params_end_value_o)
+    );
+    delay_4 u_lane (
         .clk_i(clk_i),
         .value_i(read_lane_o),
         .value_o(lane_value_o)
     );
-    delay_4 u_raw_valid (
+    delay_6 u_raw_valid (
         .clk_i(clk_i),
         .value_i(raw_valid_value_i),
         .value_o(raw_valid_value_o)
@@ -237,12 +252,28 @@ module drain (
     assign run_beats_o = y_row_beats_i;
     assign drain_bank_o = read_bank_o;
     assign bank_free_o = tile_end;
+    assign store_free_i = params_end_value_o;
+    assign store_bank_i = bank_value_o;
     assign requantizers_valid_i = code_valid_value_o;
     assign requantizers_first_i = code_first_value_o;
     assign packer_valid_i = item_valid_value_o;
     assign packer_last_i = item_last_value_o;
     assign beat_valid_o = packer_valid_o || raw_valid_value_o;
     assign done_o = ((!walk_busy_o && !read_busy_o) && !run_valid) && (flight == 5'd0);
+
+    always @(*) begin
+        bank_value_i = 1'd0;
+        if (read_bank_o) begin
+            bank_value_i = 1'd1;
+        end
+    end
+
+    always @(*) begin
+        params_end_value_i = 1'd0;
+        if (read_valid_o && read_tile_end_o) begin
+            params_end_value_i = 1'd1;
+        end
+    end
 
     always @(*) begin
         code_valid_value_i = 1'd0;
@@ -301,7 +332,6 @@ module drain (
             run_addr <= walk_y_addr_o;
         end
         tile_end <= read_valid_o && read_tile_end_o;
-        bank <= read_bank_o;
         if (flight != 5'd0) begin
             flight <= flight - 5'd1;
         end

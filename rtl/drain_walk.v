@@ -37,6 +37,8 @@ module drain_walk (
     wire [31:0] next_plane;
     wire [31:0] next_stripe;
     wire [31:0] next_image;
+    reg [15:0] last_plane;
+    reg [15:0] last_tile;
     reg pending;
     reg settled;
     reg stripe_settled;
@@ -63,7 +65,7 @@ module drain_walk (
 
     assign next_unit = {1'd0, unit} + {1'd0, stripe_i};
     assign is_last_row = ({1'd0, row} + 17'd1) == {1'd0, rows};
-    assign is_last_block = (block == LAST_BLOCK) || (({1'd0, plane} + 17'd1) == {1'd0, co_blocks_i});
+    assign is_last_block = (block == LAST_BLOCK) || (plane == last_plane);
     assign next_plane = y_plane + y_plane_pitch_i;
     assign next_stripe = y_stripe + y_stripe_pitch_i;
     assign next_image = y_image + y_image_pitch_i;
@@ -92,9 +94,11 @@ module drain_walk (
         end
         stripe_settled <= 1'd1;
         settled <= stripe_settled;
+        last_plane <= co_blocks_i - 16'd1;
+        last_tile <= co_tiles_i - 16'd1;
         last_row <= is_last_row;
         ends_tile <= is_last_row && is_last_block;
-        ends_stripe <= (is_last_row && is_last_block) && (({1'd0, tile} + 17'd1) == {1'd0, co_tiles_i});
+        ends_stripe <= (is_last_row && is_last_block) && (tile == last_tile);
         last_outer <= ({1'd0, outer} + 17'd1) == {1'd0, outer_i};
         if (go_i) begin
             settled <= 1'd0;

@@ -7,6 +7,8 @@ module field_check (
     input  wire clk_i,
     input  wire [7:0] opcode_i,
     input  wire [7:0] kernel_i,
+    input  wire pool_i,
+    input  wire raw_i,
     input  wire [15:0] in_h_i,
     input  wire [15:0] in_w_i,
     input  wire [15:0] units_i,
@@ -36,6 +38,7 @@ module field_check (
     reg kernel_zero;
     reg weights_zero;
     reg bad_kernel;
+    reg bad_pool;
     reg layer;
     reg end_mark;
     reg unknown;
@@ -53,11 +56,12 @@ module field_check (
         kernel_zero <= (((kernel_h_i == 16'd0) || (kernel_w_i == 16'd0)) || (x_row_beats_i == 16'd0)) || (y_row_beats_i == 16'd0);
         weights_zero <= weight_rows_i == 32'd0;
         bad_kernel <= (kernel_i > 8'd2) || ((kernel_i == 8'd1) && (in_w_i > FOLD_WIDTH));
+        bad_pool <= pool_i && ((raw_i || units_i[0]) || stripe_i[0]);
         layer <= opcode_i == 8'd1;
         end_mark <= opcode_i == 8'd255;
         unknown <= !layer && !end_mark;
         end_late <= end_mark;
-        bad <= ((((map_zero || units_zero) || tiles_zero) || kernel_zero) || weights_zero) || bad_kernel;
+        bad <= (((((map_zero || units_zero) || tiles_zero) || kernel_zero) || weights_zero) || bad_kernel) || bad_pool;
     end
 endmodule
 

@@ -92,6 +92,11 @@ module host (
     output wire [31:0] y_stripe_pitch_o,
     output wire [31:0] weight_rows_o
 );
+    reg weight_beat;
+    reg act_beat;
+    reg command_beat;
+    reg write_beat;
+    reg array_active;
     wire registers_start_o;
     wire registers_clear_o;
     wire [31:0] counters_cycles_lo_o;
@@ -114,6 +119,8 @@ module host (
     wire fetch_done_o;
     wire [7:0] fields_opcode_o;
     wire [7:0] fields_kernel_o;
+    wire fields_pool_o;
+    wire fields_raw_o;
     wire [15:0] fields_in_h_o;
     wire [15:0] fields_in_w_o;
     wire [15:0] fields_units_o;
@@ -178,10 +185,10 @@ module host (
         .rst_ni(rst_ni),
         .clear_i(controller_begin_o),
         .busy_i(controller_busy_o),
-        .weight_beat_i(weight_beat_i),
-        .act_beat_i(act_beat_i),
-        .write_beat_i(write_beat_i),
-        .array_active_i(array_active_i),
+        .weight_beat_i(weight_beat),
+        .act_beat_i(act_beat),
+        .write_beat_i(write_beat),
+        .array_active_i(array_active),
         .cycles_lo_o(counters_cycles_lo_o),
         .cycles_hi_o(counters_cycles_hi_o),
         .weight_beats_o(counters_weight_beats_o),
@@ -242,9 +249,9 @@ module host (
         .pad_o(pad_o),
         .folded_o(folded_o),
         .dense_o(dense_o),
-        .pool_o(pool_o),
+        .pool_o(fields_pool_o),
         .x_signed_o(x_signed_o),
-        .raw_o(raw_o),
+        .raw_o(fields_raw_o),
         .resident_o(resident_o),
         .aligned_o(aligned_o),
         .x_base_o(x_base_o),
@@ -285,6 +292,8 @@ module host (
         .clk_i(clk_i),
         .opcode_i(fields_opcode_o),
         .kernel_i(fields_kernel_o),
+        .pool_i(fields_pool_o),
+        .raw_i(fields_raw_o),
         .in_h_i(fields_in_h_o),
         .in_w_i(fields_in_w_o),
         .units_i(fields_units_o),
@@ -307,9 +316,11 @@ module host (
         .bad_o(check_bad_o)
     );
 
-    assign controller_active_i = (((weight_beat_i || act_beat_i) || command_beat_i) || write_beat_i) || array_active_i;
+    assign controller_active_i = (((weight_beat || act_beat) || command_beat) || write_beat) || array_active;
     assign flush_no = controller_flush_no;
     assign beat_take_o = fetch_beat_take_o;
+    assign pool_o = fields_pool_o;
+    assign raw_o = fields_raw_o;
     assign in_h_o = fields_in_h_o;
     assign in_w_o = fields_in_w_o;
     assign units_o = fields_units_o;
@@ -327,6 +338,14 @@ module host (
     assign x_row_beats_o = fields_x_row_beats_o;
     assign y_row_beats_o = fields_y_row_beats_o;
     assign weight_rows_o = fields_weight_rows_o;
+
+    always @(posedge clk_i) begin
+        weight_beat <= weight_beat_i;
+        act_beat <= act_beat_i;
+        command_beat <= command_beat_i;
+        write_beat <= write_beat_i;
+        array_active <= array_active_i;
+    end
 endmodule
 
 `default_nettype wire

@@ -21,11 +21,13 @@ module read_stream (
     input  wire take_i,
     output wire idle_o
 );
+    localparam [6:0] LONGEST = 7'd16;
     localparam [6:0] ALL = 7'd64;
 
     wire fits;
     wire issue;
     reg [6:0] free;
+    reg room;
     wire splitter_run_ready_o;
     wire splitter_burst_valid_o;
     wire [4:0] splitter_burst_beats_o;
@@ -55,13 +57,14 @@ module read_stream (
     );
 
     assign run_ready_o = splitter_run_ready_o;
-    assign fits = splitter_burst_valid_o && (free >= {2'd0, splitter_burst_beats_o});
+    assign fits = splitter_burst_valid_o && room;
     assign issue = fits && ar_ready_i;
     assign ar_valid_o = fits;
     assign ar_len_o = {3'd0, splitter_burst_beats_o} - 8'd1;
     assign idle_o = splitter_run_ready_o && (free == ALL);
 
     always @(posedge clk_i) begin
+        room <= free >= LONGEST;
         if (take_i) begin
             free <= free + 7'd1;
         end
@@ -73,6 +76,7 @@ module read_stream (
         end
         if (!rst_ni) begin
             free <= ALL;
+            room <= 1'd0;
         end
     end
 endmodule

@@ -37,7 +37,7 @@ module requantizer (
         sum_multiplier <= multiplier_i;
         sum_shift <= shift_i;
         positive <= sum[30:0];
-        if (sum < 32'sd0) begin
+        if ({sum[31], sum[31]} != 2'd0) begin
             positive <= 31'd0;
         end
         positive_multiplier <= sum_multiplier;

@@ -115,6 +115,9 @@ fn malformed_programs_are_refused() {
     setup.command("no output tiles", 2, 1, |c| c.co_tiles = 0);
     setup.command("no units", 2, 0, |c| c.units = 0);
     setup.command("row too long to fold", 2, 0, |c| c.in_w = 33);
+    setup.command("pooled stripes of one row", 2, 0, |c| c.stripe = 1);
+    setup.command("an odd number of pooled rows", 2, 0, |c| c.units = 5);
+    setup.command("pooled accumulators", 2, 0, |c| c.raw = true);
 }
 
 #[test]

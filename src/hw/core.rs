@@ -81,7 +81,7 @@ pub struct ComputeCore {
     pub drain_bank_i: Signal<In, Bit>,
     /// Accumulator to read.
     pub drain_addr_i: Sig<In>,
-    /// What it holds, a lane a column, one cycle later.
+    /// What it holds, a lane a column, [`Accumulators::DRAIN_LATENCY`] cycles later.
     pub drain_o: Lanes<Out>,
     /// Sweeps are left to start or to finish.
     pub busy_o: Signal<Out, Bit>,
@@ -510,13 +510,15 @@ mod tests {
             if complete > drained && asked.is_none() {
                 core.drain_bank_i.next = drained % 2 == 1;
                 core.drain_addr_i.next = position as i64;
-                asked = Some(position);
+                asked = Some((position, Accumulators::DRAIN_LATENCY));
             }
             bench.cycle();
             let core = &mut bench.block;
             complete += core.tile_done_o.val() as usize;
             free_slots += core.patch_free_o.val() as usize;
-            if let Some(p) = asked.take() {
+            asked = asked.map(|(p, cycles)| (p, cycles - 1));
+            if let Some((p, 0)) = asked {
+                asked = None;
                 let (units, co) = &tiles[drained];
                 for c in 0..config.cols {
                     let want = l.sum(units.start, p, co * config.cols + c);

@@ -6,8 +6,9 @@ use rust_hdl::prelude::*;
 
 /// Two banks of accumulators: one adds up partial sums, the other one is read.
 ///
-/// `acc[addr] ← (first ? 0 : acc[addr]) + psum`, one a cycle, read, added and written in three steps: two additions to one
-/// accumulator must be [`Accumulator::SPACING`] cycles apart. The control goes on to the next column one cycle later.
+/// `acc[addr] ← (first ? 0 : acc[addr]) + psum`, one a cycle, in three steps: read, select the word of the bank, add and
+/// write. Two additions to one accumulator must be [`Accumulator::SPACING`] cycles apart. The control goes on to the next
+/// column one cycle later.
 #[derive(LogicBlock)]
 pub struct Accumulator {
     /// Clock.
@@ -34,7 +35,7 @@ pub struct Accumulator {
     pub drain_bank_i: Signal<In, Bit>,
     /// Accumulator to read.
     pub drain_addr_i: Sig<In>,
-    /// What it holds, one cycle later.
+    /// What it holds, two cycles later.
     pub drain_o: Sig<Out>,
     bank0: Ram,
     bank1: Ram,
@@ -46,9 +47,11 @@ pub struct Accumulator {
     write: Flop<Bit>,
     write_bank: Flop<Bit>,
     write_addr: Reg,
-    sum: Reg,
+    previous: Reg,
+    operand: Reg,
     drain_bank: Flop<Bit>,
-    previous: Sig<Local>,
+    drain: Reg,
+    sum: Sig<Local>,
 }
 
 impl Accumulator {
@@ -57,7 +60,7 @@ impl Accumulator {
     /// Cycles from a partial sum to the first cycle whose `drain_addr_i` may read the accumulator.
     pub const LATENCY: usize = 3;
     /// Cycles from `drain_addr_i` to `drain_o`.
-    pub const DRAIN_LATENCY: usize = 1;
+    pub const DRAIN_LATENCY: usize = 2;
 
     /// Two banks of `depth` accumulators of `acc_bits` for partial sums of `psum_bits`.
     pub fn new(depth: usize, acc_bits: u32, psum_bits: u32) -> Self {
@@ -86,9 +89,11 @@ impl Accumulator {
             write: Default::default(),
             write_bank: Default::default(),
             write_addr: Reg::new(address),
-            sum: Reg::new(acc),
+            previous: Reg::new(acc),
+            operand: Reg::new(s(psum_bits)),
             drain_bank: Default::default(),
-            previous: Sig::new(acc),
+            drain: Reg::new(acc),
+            sum: Sig::new(acc),
         }
     }
 }
@@ -98,7 +103,8 @@ impl Logic for Accumulator {
     fn update(&mut self) {
         comment!("module accumulator: two banks of accumulators of one column, one adding, one drained");
         dff_setup!(
-            self, clk_i, valid, first, bank, addr, psum, write, write_bank, write_addr, sum, drain_bank
+            self, clk_i, valid, first, bank, addr, psum, write, write_bank, write_addr, previous, operand,
+            drain_bank, drain
         );
         // Read; the bank that adds goes before the drain.
         self.bank0.clk_i.next = self.clk_i.val();
@@ -116,31 +122,33 @@ impl Logic for Accumulator {
         self.bank.d.next = self.bank_i.val();
         self.addr.d.next = self.addr_i.val();
         self.psum.d.next = self.psum_i.val();
-        // Add.
-        self.previous.next = self.bank0.word_o.val();
+        // Select.
+        self.previous.d.next = self.bank0.word_o.val();
         if self.bank.q.val() {
-            self.previous.next = self.bank1.word_o.val();
+            self.previous.d.next = self.bank1.word_o.val();
         }
         if self.first.q.val() {
-            self.previous.next = 0;
+            self.previous.d.next = 0;
         }
-        self.sum.d.next = self.previous.val() + self.psum.q.val();
+        self.operand.d.next = self.psum.q.val();
         self.write.d.next = self.valid.q.val();
         self.write_bank.d.next = self.bank.q.val();
         self.write_addr.d.next = self.addr.q.val();
-        // Write.
+        // Add and write.
+        self.sum.next = self.previous.q.val() + self.operand.q.val();
         self.bank0.write_i.next = self.write.q.val() && !self.write_bank.q.val();
         self.bank1.write_i.next = self.write.q.val() && self.write_bank.q.val();
         self.bank0.write_addr_i.next = self.write_addr.q.val();
         self.bank1.write_addr_i.next = self.write_addr.q.val();
-        self.bank0.data_i.next = self.sum.q.val();
-        self.bank1.data_i.next = self.sum.q.val();
+        self.bank0.data_i.next = self.sum.val();
+        self.bank1.data_i.next = self.sum.val();
 
         self.drain_bank.d.next = self.drain_bank_i.val();
-        self.drain_o.next = self.bank0.word_o.val();
+        self.drain.d.next = self.bank0.word_o.val();
         if self.drain_bank.q.val() {
-            self.drain_o.next = self.bank1.word_o.val();
+            self.drain.d.next = self.bank1.word_o.val();
         }
+        self.drain_o.next = self.drain.q.val();
         self.valid_o.next = self.valid.q.val();
         self.first_o.next = self.first.q.val();
         self.bank_o.next = self.bank.q.val();

@@ -25,7 +25,7 @@ pub struct Accumulators {
     pub drain_bank_i: Signal<In, Bit>,
     /// Accumulator to read.
     pub drain_addr_i: Sig<In>,
-    /// What it holds, a lane a column, one cycle later.
+    /// What it holds, a lane a column, two cycles later.
     pub drain_o: Lanes<Out>,
     accumulator: Template<Accumulator>,
     _state: State,
@@ -77,28 +77,29 @@ struct Column {
     control: Control,
     psum: i64,
     write: Control,
-    sum: i64,
+    previous: i64,
+    operand: i64,
 }
 
 impl Column {
     fn new(depth: usize) -> Self {
         let banks = [vec![0; depth], vec![0; depth]];
         let control = Control::default();
-        Self { banks, word: [0; 2], control, psum: 0, write: control, sum: 0 }
+        Self { banks, word: [0; 2], control, psum: 0, write: control, previous: 0, operand: 0 }
     }
 
     /// One clock edge, the later stages first.
     fn step(&mut self, control: Control, psum: i64, drain_addr: usize, ty: Ty) {
-        let before = if self.control.first { 0 } else { self.word[self.control.bank] };
+        let previous = if self.control.first { 0 } else { self.word[self.control.bank] };
         for (bank, words) in self.banks.iter().enumerate() {
             let adds = control.valid && control.bank == bank;
             self.word[bank] = words[if adds { control.addr } else { drain_addr }];
         }
         if self.write.valid {
-            self.banks[self.write.bank][self.write.addr] = self.sum;
+            let sum = ty.wrap(self.previous.wrapping_add(self.operand));
+            self.banks[self.write.bank][self.write.addr] = sum;
         }
-        self.sum = ty.wrap(before.wrapping_add(self.psum));
-        self.write = self.control;
+        (self.previous, self.operand, self.write) = (previous, self.psum, self.control);
         (self.control, self.psum) = (control, psum);
     }
 }
@@ -128,9 +129,9 @@ impl Logic for Accumulators {
                 addr: self.addr_i.val() as usize,
             };
             let state = &mut self._state;
+            self.drain_o.drive(|c| state.columns[c].word[state.drain_bank]);
             state.step(entering, self.psum_i.lanes(), self.drain_addr_i.val() as usize);
             state.drain_bank = self.drain_bank_i.val() as usize;
-            self.drain_o.drive(|c| state.columns[c].word[state.drain_bank]);
         }
     }
     fn connect(&mut self) {
@@ -214,6 +215,8 @@ mod tests {
             x.drain_bank_i.next = now % 2 == 0;
             x.drain_addr_i.next = (at % depth) as i64;
             bench.cycle();
+            let asked = (t + 1).saturating_sub(Accumulators::DRAIN_LATENCY);
+            let (now, at) = (asked / tile, asked % tile);
             for c in (0..cols).filter(|_| now > 0) {
                 let what = (now - 1, at % depth, c);
                 assert_eq!(
@@ -223,7 +226,7 @@ mod tests {
                 );
             }
         }
-        bench.verilog("accumulators", tile + 1);
+        bench.verilog("accumulators", tile + Accumulators::DRAIN_LATENCY);
     }
 
     #[test]

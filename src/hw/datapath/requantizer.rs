@@ -2,7 +2,7 @@
 
 use super::RoundShift;
 use crate::arith::MULTIPLIER_BITS;
-use crate::hw::rt::{Reg, Sig, s, u};
+use crate::hw::rt::{K, Reg, Sig, s, u};
 use rust_hdl::prelude::*;
 
 /// `clip(rne((acc + bias) · m / 2^s), 0, b)`, one a cycle: [`crate::arith::requantize`] for levels that start at 0, as
@@ -34,6 +34,7 @@ pub struct Requantizer {
     product: Reg,
     product_shift: Reg,
     round_shift: RoundShift,
+    sign_at: K,
 }
 
 impl Requantizer {
@@ -64,6 +65,7 @@ impl Requantizer {
             product: Reg::new(product),
             product_shift: Reg::new(shift),
             round_shift: RoundShift::new(product.bits, code_bits),
+            sign_at: K::new(shift, (acc_bits - 1).into()),
         }
     }
 }
@@ -90,7 +92,8 @@ impl Logic for Requantizer {
         self.sum_o.next = self.sum.q.val();
 
         self.positive.d.next = self.sum.q.val();
-        if self.sum.q.val() < 0 {
+        // The sign: yosys makes a long comparison of `sum < 0`.
+        if (self.sum.q.val() >> self.sign_at.val()) != 0 {
             self.positive.d.next = 0;
         }
         self.positive_multiplier.d.next = self.sum_multiplier.q.val();

@@ -1,7 +1,7 @@
 //! One lane of requantization by powers of two.
 
 use super::RoundShift;
-use crate::hw::rt::{Reg, Sig, s, u};
+use crate::hw::rt::{K, Reg, Sig, s, u};
 use rust_hdl::prelude::*;
 
 /// `clip(rne((acc + bias) / 2^s), 0, b)`, one a cycle: [`crate::arith::requantize`] with m = 1 for levels that start
@@ -27,6 +27,7 @@ pub struct RequantizerPow2 {
     positive: Reg,
     positive_shift: Reg,
     round_shift: RoundShift,
+    sign_at: K,
 }
 
 impl RequantizerPow2 {
@@ -51,6 +52,7 @@ impl RequantizerPow2 {
             positive: Reg::new(u(acc_bits - 1)),
             positive_shift: Reg::new(shift),
             round_shift: RoundShift::new(acc_bits - 1, code_bits),
+            sign_at: K::new(shift, (acc_bits - 1).into()),
         }
     }
 }
@@ -65,7 +67,8 @@ impl Logic for RequantizerPow2 {
         self.sum_o.next = self.sum.q.val();
 
         self.positive.d.next = self.sum.q.val();
-        if self.sum.q.val() < 0 {
+        // The sign: yosys makes a long comparison of `sum < 0`.
+        if (self.sum.q.val() >> self.sign_at.val()) != 0 {
             self.positive.d.next = 0;
         }
         self.positive_shift.d.next = self.sum_shift.q.val();

@@ -62,7 +62,7 @@ pub struct Drain {
     pub drain_bank_o: Signal<Out, Bit>,
     /// Accumulator to read.
     pub drain_addr_o: Sig<Out>,
-    /// What it holds, a lane a column, one cycle later.
+    /// What it holds, a lane a column, [`Accumulators::DRAIN_LATENCY`] cycles later.
     pub drain_i: Lanes<In>,
     /// The record of the next column of the next tile is there; only with `params_room_o`.
     pub record_valid_i: Signal<In, Bit>,
@@ -105,8 +105,9 @@ pub struct Drain {
     flight: Reg,
     tile_end: Flop<Bit>,
     // Addresses on their way to beats.
-    bank: Flop<Bit>,
+    bank: Delay,
     group: Delay,
+    params_end: Delay,
     lane: Delay,
     raw_valid: Delay,
     code_valid: Delay,
@@ -121,9 +122,8 @@ pub struct Drain {
 impl Drain {
     /// Cycles from an address to its accumulators at the requantizers.
     const TO_REQUANTIZERS: usize = Accumulators::DRAIN_LATENCY + GroupSelect::LATENCY;
-    /// Parameters come with the accumulators; the bank's flag is one register.
-    const _ALIGNED: () =
-        assert!(ParamStore::LATENCY == GroupSelect::LATENCY && Accumulators::DRAIN_LATENCY == 1);
+    /// Parameters come with the accumulators.
+    const _ALIGNED: () = assert!(ParamStore::LATENCY == GroupSelect::LATENCY);
 
     /// Cycles from an address to the last beat that it completes, at most.
     pub const fn latency(mode: Requantize) -> usize {
@@ -190,8 +190,9 @@ impl Drain {
             run_addr: Reg::new(byte),
             flight: Reg::new(u(5)),
             tile_end: Default::default(),
-            bank: Default::default(),
+            bank: flag(Accumulators::DRAIN_LATENCY),
             group: Delay::new(read.group_o.ty(), Accumulators::DRAIN_LATENCY),
+            params_end: flag(Accumulators::DRAIN_LATENCY),
             lane: Delay::new(read.lane_o.ty(), to_sums),
             raw_valid: flag(to_sums + RawBeat::LATENCY),
             code_valid: flag(to_codes),
@@ -211,7 +212,7 @@ impl Logic for Drain {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module drain: from accumulators to rows of codes for memory");
-        dff_setup!(self, clk_i, tiles, run_valid, run_addr, flight, tile_end, bank);
+        dff_setup!(self, clk_i, tiles, run_valid, run_addr, flight, tile_end);
         self.walk.clk_i.next = self.clk_i.val();
         self.read.clk_i.next = self.clk_i.val();
         self.store.clk_i.next = self.clk_i.val();
@@ -219,7 +220,9 @@ impl Logic for Drain {
         self.requantizers.clk_i.next = self.clk_i.val();
         self.raw_beat.clk_i.next = self.clk_i.val();
         self.packer.clk_i.next = self.clk_i.val();
+        self.bank.clk_i.next = self.clk_i.val();
         self.group.clk_i.next = self.clk_i.val();
+        self.params_end.clk_i.next = self.clk_i.val();
         self.lane.clk_i.next = self.clk_i.val();
         self.raw_valid.clk_i.next = self.clk_i.val();
         self.code_valid.clk_i.next = self.clk_i.val();
@@ -282,7 +285,14 @@ impl Logic for Drain {
         self.drain_addr_o.next = self.read.addr_o.val();
         self.tile_end.d.next = self.read.valid_o.val() && self.read.tile_end_o.val();
         self.bank_free_o.next = self.tile_end.q.val();
-        self.bank.d.next = self.read.bank_o.val();
+        self.bank.value_i.next = 0;
+        if self.read.bank_o.val() {
+            self.bank.value_i.next = 1;
+        }
+        self.params_end.value_i.next = 0;
+        if self.read.valid_o.val() && self.read.tile_end_o.val() {
+            self.params_end.value_i.next = 1;
+        }
         self.group.value_i.next = self.read.group_o.val();
 
         // Accumulators and parameters.
@@ -293,8 +303,8 @@ impl Logic for Drain {
         self.store.multiplier_i.next = self.multiplier_i.val();
         self.store.shift_i.next = self.shift_i.val();
         self.store.take_i.next = self.take.val();
-        self.store.free_i.next = self.tile_end.q.val();
-        self.store.bank_i.next = self.bank.q.val();
+        self.store.free_i.next = self.params_end.value_o.val() == 1;
+        self.store.bank_i.next = self.bank.value_o.val() == 1;
         self.store.group_i.next = self.group.value_o.val();
         self.params_room_o.next = self.store.room_o.val();
         self.select.word_i.next = self.drain_i.val();
@@ -557,7 +567,7 @@ mod tests {
         let begin = bench.vectors();
         let words = 1 << bench.block.drain_addr_o.ty().bits;
         let mut banks = vec![vec![vec![0; config.cols]; words]; 2];
-        let mut word = vec![0; config.cols];
+        let mut read = VecDeque::from(vec![vec![0; config.cols]; Accumulators::DRAIN_LATENCY]);
         let (mut done, mut freed) = (0, 0);
         let mut records = l.tiles.iter().flat_map(|t| t.records.clone()).collect::<VecDeque<Record>>();
         let (mut runs, mut beats): (Vec<i64>, Vec<Vec<i64>>) = (vec![], vec![]);
@@ -574,8 +584,9 @@ mod tests {
                 banks[done % 2][..l.tiles[done].acc.len()].clone_from_slice(&l.tiles[done].acc);
                 done += 1;
             }
+            let word = read.pop_front().unwrap_or_default();
             x.drain_i.drive(|c| word[c]);
-            word.clone_from(&banks[x.drain_bank_o.val() as usize][x.drain_addr_o.val() as usize]);
+            read.push_back(banks[x.drain_bank_o.val() as usize][x.drain_addr_o.val() as usize].clone());
 
             x.record_valid_i.next = x.params_room_o.val() && !records.is_empty() && !rng.random_bool(stall);
             x.multiplier_i.next = rng.random_range(0..1 << 16);

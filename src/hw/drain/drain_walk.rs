@@ -54,6 +54,9 @@ pub struct DrainWalk {
     pub bank_o: Signal<Out, Bit>,
     /// It is the last of its output tile.
     pub ends_tile_o: Signal<Out, Bit>,
+    // Of the layer, a cycle after its fields.
+    last_plane: Reg,
+    last_tile: Reg,
     pending: Flop<Bit>,
     settled: Flop<Bit>,
     // Of the stripe, a cycle after `unit`.
@@ -120,6 +123,8 @@ impl DrainWalk {
             group_o: Sig::new(group),
             bank_o: Default::default(),
             ends_tile_o: Default::default(),
+            last_plane: Reg::new(field),
+            last_tile: Reg::new(field),
             pending: Default::default(),
             settled: Default::default(),
             stripe_settled: Default::default(),
@@ -163,6 +168,8 @@ impl Logic for DrainWalk {
         dff_setup!(
             self,
             clk_i,
+            last_plane,
+            last_tile,
             pending,
             settled,
             stripe_settled,
@@ -202,14 +209,16 @@ impl Logic for DrainWalk {
         self.stripe_settled.d.next = true;
         self.settled.d.next = self.stripe_settled.q.val();
 
+        self.last_plane.d.next = self.co_blocks_i.val() - 1;
+        self.last_tile.d.next = self.co_tiles_i.val() - 1;
         self.is_last_row.next = (self.row.q.val() + 1) == self.rows.q.val();
         self.is_last_block.next = (self.block.q.val() == self.last_block.val())
-            || ((self.plane.q.val() + 1) == self.co_blocks_i.val());
+            || (self.plane.q.val() == self.last_plane.q.val());
         self.last_row.d.next = self.is_last_row.val();
         self.ends_tile.d.next = self.is_last_row.val() && self.is_last_block.val();
         self.ends_stripe.d.next = self.is_last_row.val()
             && self.is_last_block.val()
-            && ((self.tile.q.val() + 1) == self.co_tiles_i.val());
+            && (self.tile.q.val() == self.last_tile.q.val());
         self.last_outer.d.next = (self.outer.q.val() + 1) == self.outer_i.val();
         self.next_plane.next = self.y_plane.q.val() + self.y_plane_pitch_i.val();
         self.next_stripe.next = self.y_stripe.q.val() + self.y_stripe_pitch_i.val();

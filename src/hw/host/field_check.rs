@@ -13,6 +13,10 @@ pub struct FieldCheck {
     pub opcode_i: Sig<In>,
     /// 0: conv, 1: folded, 2: dense.
     pub kernel_i: Sig<In>,
+    /// Written rows are pooled: an even number of units a stripe, and no raw accumulators.
+    pub pool_i: Signal<In, Bit>,
+    /// Accumulators go out as they are.
+    pub raw_i: Signal<In, Bit>,
     /// Rows of the input.
     pub in_h_i: Sig<In>,
     /// Columns of the input.
@@ -51,7 +55,7 @@ pub struct FieldCheck {
     pub end_o: Signal<Out, Bit>,
     /// Neither a layer nor the end mark.
     pub unknown_o: Signal<Out, Bit>,
-    /// Unknown kernel, a count of 0, or a row that the folding block does not hold.
+    /// Unknown kernel, a count of 0, a row that the folding block does not hold, or what cannot be pooled.
     pub bad_o: Signal<Out, Bit>,
     map_zero: Flop<Bit>,
     units_zero: Flop<Bit>,
@@ -59,6 +63,7 @@ pub struct FieldCheck {
     kernel_zero: Flop<Bit>,
     weights_zero: Flop<Bit>,
     bad_kernel: Flop<Bit>,
+    bad_pool: Flop<Bit>,
     layer: Flop<Bit>,
     end_mark: Flop<Bit>,
     unknown: Flop<Bit>,
@@ -77,6 +82,8 @@ impl FieldCheck {
             clk_i: Default::default(),
             opcode_i: Sig::new(u(8)),
             kernel_i: Sig::new(u(8)),
+            pool_i: Default::default(),
+            raw_i: Default::default(),
             in_h_i: Sig::new(u(16)),
             in_w_i: Sig::new(u(16)),
             units_i: Sig::new(u(16)),
@@ -103,6 +110,7 @@ impl FieldCheck {
             kernel_zero: Default::default(),
             weights_zero: Default::default(),
             bad_kernel: Default::default(),
+            bad_pool: Default::default(),
             layer: Default::default(),
             end_mark: Default::default(),
             unknown: Default::default(),
@@ -126,6 +134,7 @@ impl Logic for FieldCheck {
             kernel_zero,
             weights_zero,
             bad_kernel,
+            bad_pool,
             layer,
             end_mark,
             unknown,
@@ -151,6 +160,8 @@ impl Logic for FieldCheck {
         self.weights_zero.d.next = self.weight_rows_i.val() == 0;
         self.bad_kernel.d.next = (self.kernel_i.val() > 2)
             || ((self.kernel_i.val() == 1) && (self.in_w_i.val() > self.fold_width.val()));
+        self.bad_pool.d.next = self.pool_i.val()
+            && (self.raw_i.val() || ((self.units_i.val() & 1) != 0) || ((self.stripe_i.val() & 1) != 0));
         self.layer.d.next = self.opcode_i.val() == 0x01;
         self.end_mark.d.next = self.opcode_i.val() == 0xff;
 
@@ -161,7 +172,8 @@ impl Logic for FieldCheck {
             || self.tiles_zero.q.val()
             || self.kernel_zero.q.val()
             || self.weights_zero.q.val()
-            || self.bad_kernel.q.val();
+            || self.bad_kernel.q.val()
+            || self.bad_pool.q.val();
         self.end_o.next = self.end_late.q.val();
         self.unknown_o.next = self.unknown.q.val();
         self.bad_o.next = self.bad.q.val();
@@ -211,12 +223,16 @@ mod tests {
                 for (i, field) in counts(c).into_iter().enumerate() {
                     let most = field.ty().range().1;
                     let low = 1 << rng.random_range(0..field.ty().bits);
-                    field.next = if i == zero { 0 } else { [1, low, most][rng.random_range(0..3)] };
+                    field.next = if i == zero { 0 } else { [1, low, most - 1, most][rng.random_range(0..4)] };
                 }
                 (c.opcode_i.next, c.kernel_i.next, c.in_w_i.next) = (opcode, kernel, in_w);
+                (c.pool_i.next, c.raw_i.next) = (rng.random_bool(0.4), rng.random_bool(0.4));
+                let odd = (c.units_i.next | c.stripe_i.next) % 2 == 1;
+                let bad_pool = c.pool_i.next && (c.raw_i.next || odd);
                 (0..FieldCheck::LATENCY).for_each(|_| bench.cycle());
                 let c = &bench.block;
-                let bad = zero < 17 || kernel > 2 || (kernel == 1 && in_w > fold_width as i64);
+                let bad_kernel = kernel > 2 || (kernel == 1 && in_w > fold_width as i64);
+                let bad = zero < 17 || bad_kernel || bad_pool;
                 let want = (opcode == 0xff, ![1, 0xff].contains(&opcode), bad);
                 assert_eq!((c.end_o.val(), c.unknown_o.val(), c.bad_o.val()), want, "field {zero}");
             }

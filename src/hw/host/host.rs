@@ -3,7 +3,7 @@
 use super::{Command, Controller, Counters, Fetch, FieldCheck, Registers};
 use crate::config::ArrayConfig;
 use crate::hw::ComputeCore;
-use crate::hw::rt::{Lanes, Sig, u};
+use crate::hw::rt::{Flop, Lanes, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Registers, controller, counters and the command under way. Everything that it does not hold itself is reset by
@@ -185,6 +185,12 @@ pub struct Host {
     /// Rows of weights of an output tile.
     pub weight_rows_o: Sig<Out>,
     registers: Registers,
+    // What is counted, a cycle late to keep its paths short.
+    weight_beat: Flop<Bit>,
+    act_beat: Flop<Bit>,
+    command_beat: Flop<Bit>,
+    write_beat: Flop<Bit>,
+    array_active: Flop<Bit>,
     counters: Counters,
     controller: Controller,
     fetch: Fetch,
@@ -293,6 +299,11 @@ impl Host {
             y_stripe_pitch_o: Sig::new(u(32)),
             weight_rows_o: Sig::new(u(32)),
             registers: Registers::new(config),
+            weight_beat: Default::default(),
+            act_beat: Default::default(),
+            command_beat: Default::default(),
+            write_beat: Default::default(),
+            array_active: Default::default(),
             counters: Counters::new(),
             controller: Controller::new(Self::flush_cycles(config), patience),
             fetch: Fetch::new(config.bus_bits),
@@ -311,6 +322,7 @@ impl Logic for Host {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module host: registers, commands, errors");
+        dff_setup!(self, clk_i, weight_beat, act_beat, command_beat, write_beat, array_active);
         self.registers.clk_i.next = self.clk_i.val();
         self.counters.clk_i.next = self.clk_i.val();
         self.controller.clk_i.next = self.clk_i.val();
@@ -357,10 +369,15 @@ impl Logic for Host {
 
         self.counters.clear_i.next = self.controller.begin_o.val();
         self.counters.busy_i.next = self.controller.busy_o.val();
-        self.counters.weight_beat_i.next = self.weight_beat_i.val();
-        self.counters.act_beat_i.next = self.act_beat_i.val();
-        self.counters.write_beat_i.next = self.write_beat_i.val();
-        self.counters.array_active_i.next = self.array_active_i.val();
+        self.weight_beat.d.next = self.weight_beat_i.val();
+        self.act_beat.d.next = self.act_beat_i.val();
+        self.command_beat.d.next = self.command_beat_i.val();
+        self.write_beat.d.next = self.write_beat_i.val();
+        self.array_active.d.next = self.array_active_i.val();
+        self.counters.weight_beat_i.next = self.weight_beat.q.val();
+        self.counters.act_beat_i.next = self.act_beat.q.val();
+        self.counters.write_beat_i.next = self.write_beat.q.val();
+        self.counters.array_active_i.next = self.array_active.q.val();
 
         self.controller.start_i.next = self.registers.start_o.val();
         self.controller.clear_i.next = self.registers.clear_o.val();
@@ -372,11 +389,11 @@ impl Logic for Host {
         self.controller.write_response_i.next = self.write_response_i.val();
         self.controller.read_address_i.next = self.read_address_i.val();
         self.controller.write_address_i.next = self.write_address_i.val();
-        self.controller.active_i.next = self.weight_beat_i.val()
-            || self.act_beat_i.val()
-            || self.command_beat_i.val()
-            || self.write_beat_i.val()
-            || self.array_active_i.val();
+        self.controller.active_i.next = self.weight_beat.q.val()
+            || self.act_beat.q.val()
+            || self.command_beat.q.val()
+            || self.write_beat.q.val()
+            || self.array_active.q.val();
         self.controller.fetched_i.next = self.fetch.done_o.val();
         self.controller.end_i.next = self.check.end_o.val();
         self.controller.unknown_i.next = self.check.unknown_o.val();
@@ -399,6 +416,8 @@ impl Logic for Host {
 
         self.check.opcode_i.next = self.fields.opcode_o.val();
         self.check.kernel_i.next = self.fields.kernel_o.val();
+        self.check.pool_i.next = self.fields.pool_o.val();
+        self.check.raw_i.next = self.fields.raw_o.val();
         self.check.in_h_i.next = self.fields.in_h_o.val();
         self.check.in_w_i.next = self.fields.in_w_o.val();
         self.check.units_i.next = self.fields.units_o.val();
@@ -491,7 +510,15 @@ mod tests {
         if kernel == 1 {
             words[5] = words[5] & 0xffff | fold_width << 16;
         }
-        words[0] = 1 | kernel << 8 | rng.random_range(0..32) << 16;
+        let (pool, raw) = (1, 4);
+        let mut flags: i64 = rng.random_range(0..32);
+        if flags & pool != 0 {
+            flags &= !raw;
+            for word in [10, 17] {
+                words[word] = words[word] & !1 | 2; // units, stripe: even
+            }
+        }
+        words[0] = 1 | kernel << 8 | flags << 16;
         words
     }
 

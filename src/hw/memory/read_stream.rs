@@ -1,12 +1,12 @@
 //! A client of the read port.
 
-use super::{Fifo, Splitter, beat_lanes};
+use super::{BURST, Fifo, Splitter, beat_lanes};
 use crate::config::STREAM_WORDS;
-use crate::hw::rt::{K, Lanes, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, Lanes, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
-/// Reads runs of consecutive beats into a FIFO. A burst is requested only when the FIFO has room for it and for all
-/// that were requested before.
+/// Reads runs of consecutive beats into a FIFO. A burst is requested only when the FIFO has room for one of the longest
+/// beside all that were requested before.
 #[derive(LogicBlock)]
 pub struct ReadStream {
     /// Clock.
@@ -45,9 +45,12 @@ pub struct ReadStream {
     fifo: Fifo,
     /// Beats of the FIFO that neither hold a beat nor wait for one.
     free: Reg,
+    /// They hold the longest burst; a cycle after `free`, as is the splitter's next burst.
+    room: Flop<Bit>,
     fits: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
     all: K,
+    longest: K,
 }
 
 impl ReadStream {
@@ -79,9 +82,11 @@ impl ReadStream {
             splitter,
             fifo,
             free: Reg::new(held),
+            room: Default::default(),
             fits: Default::default(),
             issue: Default::default(),
             all: K::new(held, Self::DEPTH as i64),
+            longest: K::new(held, BURST as i64),
         }
     }
 }
@@ -90,7 +95,7 @@ impl Logic for ReadStream {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module read_stream: reads runs of consecutive words into a FIFO");
-        dff_setup!(self, clk_i, free);
+        dff_setup!(self, clk_i, free, room);
         self.splitter.clk_i.next = self.clk_i.val();
         self.splitter.rst_ni.next = self.rst_ni.val();
         self.splitter.run_valid_i.next = self.run_valid_i.val();
@@ -106,8 +111,8 @@ impl Logic for ReadStream {
         self.beat_o.next = self.fifo.data_o.val();
 
         // Once it fits it always will: room is only given back meanwhile.
-        self.fits.next =
-            self.splitter.burst_valid_o.val() && (self.free.q.val() >= self.splitter.burst_beats_o.val());
+        self.room.d.next = self.free.q.val() >= self.longest.val();
+        self.fits.next = self.splitter.burst_valid_o.val() && self.room.q.val();
         self.issue.next = self.fits.val() && self.ar_ready_i.val();
         self.splitter.burst_take_i.next = self.issue.val();
         self.ar_valid_o.next = self.fits.val();
@@ -124,6 +129,7 @@ impl Logic for ReadStream {
         }
         if !self.rst_ni.val() {
             self.free.d.next = self.all.val();
+            self.room.d.next = false;
         }
         self.idle_o.next = self.splitter.run_ready_o.val() && (self.free.q.val() == self.all.val());
     }
