@@ -1,9 +1,9 @@
 //! The accelerator in rust_hdl's own simulator: no tool is needed.
 
 use super::memory::{AxiMemory, Driven, MemoryOptions, Seen};
-use super::simulator::{Job, Mark, Simulator, Statistics, register};
+use super::simulator::{Job, Mark, Simulator, Statistics};
 use crate::config::ArrayConfig;
-use crate::hw::{self, Accelerator};
+use crate::hw::{self, Accelerator, register};
 use crate::schedule::Regions;
 use crate::schedule::program::COMMAND_BYTES;
 use crate::{Error, Result, store};

@@ -1,6 +1,7 @@
 //! One run of the accelerator in a simulator, from its memory image to its output.
 
 use super::memory::MemoryOptions;
+use crate::hw::{ERRORS, register};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -79,36 +80,6 @@ pub struct Traffic {
     /// Words written.
     pub write_beats: u64,
 }
-
-/// Addresses of registers; `docs/accelerator.md` lists all.
-pub mod register {
-    /// Start and clear.
-    pub const CONTROL: usize = 0x00;
-    /// Busy, done, error code, commands completed.
-    pub const STATUS: usize = 0x04;
-    /// End of the memory that may be read.
-    pub const READ_LIMIT: usize = 0x08;
-    /// First byte that may be written.
-    pub const WRITE_BASE: usize = 0x0c;
-    /// End of what may be written.
-    pub const WRITE_LIMIT: usize = 0x10;
-    /// Command that an error belongs to.
-    pub const ERROR_COMMAND: usize = 0x18;
-    /// Words read for weights, words read for activations, words written.
-    pub const TRAFFIC: [usize; 3] = [0x28, 0x2c, 0x30];
-}
-
-/// What the accelerator's error codes mean, from code 1.
-pub const ERRORS: [&str; 8] = [
-    "unknown opcode",
-    "a field of the command cannot work",
-    "memory answered a read with an error",
-    "memory answered a write with an error",
-    "a read beyond READ_LIMIT",
-    "a write outside WRITE_BASE … WRITE_LIMIT",
-    "no progress",
-    "the program has no end mark",
-];
 
 impl Statistics {
     /// The register at `address` after the run.

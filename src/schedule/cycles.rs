@@ -2,9 +2,10 @@
 //!
 //! A tile's sweep over M positions occupies the array for max(M, 2·rows) cycles, or M + rows − 1 where M ≤ rows
 //! (`docs/accelerator.md`). Draining the accumulators, and the traffic of the read and the write channel, run
-//! beside it; the slowest of the four sets the pace of an output tile. Before the first sweep a patch and a tile of
-//! weights are read, and after the last one the accumulators drain: that is not hidden.
+//! beside it; the slowest of the four sets the pace of an output tile. Before the first sweep the command, a patch and a
+//! tile of weights are read, and after the last one the accumulators drain: that is not hidden.
 
+use super::program::COMMAND_BYTES;
 use super::{LayerSchedule, Schedule};
 use crate::config::ArrayConfig;
 use serde::Serialize;
@@ -96,7 +97,8 @@ fn layer(layer: &LayerSchedule, config: &ArrayConfig, memory: MemoryTiming) -> C
     }
     let last = stripe_tile(layer, config, 0, t.stripe);
     let first_patch = last.act_beats / t.ci_tiles as u64;
-    sum.total += first_patch + config.rows as u64 + last.drain + 4 * memory.latency;
+    let fetch = (COMMAND_BYTES / config.bus_bytes()) as u64;
+    sum.total += fetch + first_patch + hand_over(config) + last.drain + 4 * memory.latency;
     sum
 }
 

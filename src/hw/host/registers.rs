@@ -5,30 +5,8 @@ use crate::hw::rt::{Flop, K, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// 32 words of 32 bits at byte addresses; the low two bits of an address do not matter. AW and W may come in any
-/// order. What is not in the table reads 0 and is written without effect; every response is OKAY.
-///
-/// | address | name | what it is |
-/// |---|---|---|
-/// | 0x00 | CONTROL | write only, byte 0: bit 0 starts a run, bit 1 clears done and refused |
-/// | 0x04 | STATUS | bit 0 busy; bit 1 done; bit 2 a start came while busy; 15:8 error code; 31:16 commands completed |
-/// | 0x08 | READ_LIMIT | first byte that may not be read |
-/// | 0x0c | WRITE_BASE | first byte that may be written |
-/// | 0x10 | WRITE_LIMIT | first byte after it that may not |
-/// | 0x14 | IRQ_ENABLE | bit 0: `irq_o` follows done; 1 after reset |
-/// | 0x18 | ERROR_COMMAND | index of the command under way, or that failed |
-/// | 0x20, 0x24 | CYCLES | of the run, low and high word |
-/// | 0x28 | WEIGHT_BEATS | words of weights and parameters read |
-/// | 0x2c | ACT_BEATS | words of activations read |
-/// | 0x30 | WRITE_BEATS | words written |
-/// | 0x34 | ARRAY_CYCLES | cycles in which a position entered the array |
-/// | 0x40 | ID | [`Registers::ID`] |
-/// | 0x44 | VERSION | [`Registers::VERSION`] |
-/// | 0x48 | ARRAY | rows; columns from bit 16 |
-/// | 0x4c | BITS | of a weight; of an activation from bit 8; of an accumulator from bit 16 |
-/// | 0x50 | DEPTHS | words less one of an activation lane; of a weight lane from bit 16 |
-/// | 0x54 | DRAIN | accumulators of a bank less one; requantizers from bit 16 |
-/// | 0x58 | BUS | bits of the bus; folded channels from bit 16; bit 24: powers of two only |
-/// | 0x5c | FOLD_WIDTH | longest row that can be folded |
+/// order. [`REGISTERS`](crate::hw::REGISTERS) lists them; what it does not list reads 0 and is written without effect;
+/// every response is OKAY.
 ///
 /// READ_LIMIT … IRQ_ENABLE read back; a write needs all four bytes, and none should come while busy.
 #[derive(LogicBlock)]
