@@ -212,8 +212,8 @@ impl Logic for DrainWalk {
         self.last_plane.d.next = self.co_blocks_i.val() - 1;
         self.last_tile.d.next = self.co_tiles_i.val() - 1;
         self.is_last_row.next = (self.row.q.val() + 1) == self.rows.q.val();
-        self.is_last_block.next = (self.block.q.val() == self.last_block.val())
-            || (self.plane.q.val() == self.last_plane.q.val());
+        self.is_last_block.next =
+            (self.block.q.val() == self.last_block.val()) || (self.plane.q.val() == self.last_plane.q.val());
         self.last_row.d.next = self.is_last_row.val();
         self.ends_tile.d.next = self.is_last_row.val() && self.is_last_block.val();
         self.ends_stripe.d.next = self.is_last_row.val()
