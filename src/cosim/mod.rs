@@ -28,5 +28,6 @@ pub use compare::{Comparison, Mismatch, compare};
 pub use in_process::{InProcess, Run};
 pub use memory::MemoryOptions;
 pub use network::{LayerReport, Network};
+pub use pool::in_parallel;
 pub use simulator::{Job, Statistics, Waveform};
 pub use verilator::{HARNESS, Simulator, build, build_quickly};

@@ -1,7 +1,32 @@
 //! What each bit costs and what it buys: many design points, their area, clock, cycles, traffic and accuracy.
 
+mod accuracy;
+mod coding;
 mod family;
+mod mixed;
+mod network;
+mod pareto;
+mod part;
+mod placeholder;
 mod resources;
+mod row;
+mod sweep;
+mod task;
+mod tune;
+use placeholder::{estimate, place, synthesize};
 
+pub use accuracy::{Evaluator, Images, Measured};
+pub use coding::{Assignment, Bits, Coding};
 pub use family::Family;
+pub use mixed::Search;
+pub use network::{NetworkCost, network_cost};
+pub use pareto::{Axis, mark};
+pub use part::{Budget, Lack, PARTS, Part, nearest};
 pub use resources::Resources;
+pub use row::{Row, Source};
+pub use sweep::{Axes, Fixed, MOST_POINTS, Point};
+pub use task::{Event, External, Listener, Mixed, Network, Outcome, Task};
+pub use tune::Tuning;
+
+#[cfg(test)]
+mod tests;
