@@ -1,17 +1,19 @@
 //! `vgg2rtl explore`: what each bit costs and what it buys.
 
 use super::{design, progress, table};
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vgg2rtl::arith::WIDTHS;
 use vgg2rtl::config::Requantize;
+use vgg2rtl::explore::report::{self, Report};
 use vgg2rtl::explore::{
-    Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Outcome, Part, Row, Task,
-    Tuning, nearest,
+    Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Network, Outcome, Slurm,
+    Row, Task, Tuning, nearest,
 };
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, store};
 
 /// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
 ///
@@ -20,8 +22,8 @@ use vgg2rtl::{Error, Result};
 #[derive(clap::Args)]
 pub struct Args {
     /// Float model file, or vgg11, vgg13, vgg16, vgg19: torchvision's shapes at 224×224, without accuracy.
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
+    #[arg(required_unless_present = "task")]
+    model: Option<PathBuf>,
     /// Labelled images; the first quarter calibrates, the rest measures.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
@@ -111,15 +113,62 @@ pub struct Args {
     /// Keep what fits this budget, as in lut=20000,dsp=64,bram=100.
     #[arg(long, value_name = "BUDGET")]
     budget: Option<String>,
+    /// Where points are run: here, or as an array of Slurm jobs.
+    #[arg(long, value_enum, default_value_t = Engine::Local)]
+    engine: Engine,
+    /// Folder that all of Slurm's machines see.
+    #[arg(long, value_name = "DIR", default_value = "out/explore")]
+    shared: PathBuf,
+    /// Jobs of the Slurm array.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    array_jobs: u16,
+    /// Argument for sbatch, as in --sbatch=--partition=short; may be repeated.
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    sbatch: Vec<String>,
+    /// A sweep in a file, as a Slurm job gets it.
+    #[arg(long, value_name = "FILE", hide = true, requires_all = ["slice", "outcome"])]
+    task: Option<PathBuf>,
+    /// Which of how many parts of the sweep to run.
+    #[arg(long, value_name = "I/N", hide = true, value_parser = slice)]
+    slice: Option<(usize, usize)>,
+    /// Where the part's results go.
+    #[arg(long, value_name = "FILE", hide = true)]
+    outcome: Option<PathBuf>,
     /// Folder of finished results [default: vgg2rtl in the user's cache folder].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Write a page that opens without a network: a table, the front, layers, widths.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Write one line a point.
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+    /// Write plots as SVG files.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     /// Print every point, not only the front.
     #[arg(long)]
     all: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Engine {
+    /// Processes and threads of this machine.
+    Local,
+    /// `sbatch`.
+    Slurm,
+}
+
+fn slice(text: &str) -> std::result::Result<(usize, usize), String> {
+    let (i, n) = text.split_once('/').ok_or("needs a part and a number of parts, as in 0/8")?;
+    let number = |t: &str| t.parse::<usize>().map_err(|e| format!("{t:?}: {e}"));
+    match (number(i)?, number(n)?) {
+        (i, n) if i < n => Ok((i, n)),
+        (i, n) => Err(format!("part {i} of {n} does not exist")),
+    }
 }
 
 /// Numbers of the design point that do not vary.
@@ -172,18 +221,71 @@ fn list(text: &str) -> std::result::Result<List, String> {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let mut task = args.task()?;
     let screen = Screen::default();
+    let hear = |event: Event| screen.hear(event);
     stop_on_interrupt();
-    task.search(&|event| screen.hear(event), &STOP)?;
-    let mut outcome = task.run((0, 1), &|event| screen.hear(event), &STOP)?;
+    if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
+        let text = std::fs::read_to_string(task).map_err(Error::io(task))?;
+        let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
+        let outcome = task.run(slice, &hear, &STOP)?;
+        let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;
+        return store::write_atomic(to, &json);
+    }
+    let mut task = args.task()?;
+    args.check_outputs(&task)?;
+    task.search(&hear, &STOP)?;
+    let mut outcome = match args.engine {
+        Engine::Local => task.run((0, 1), &hear, &STOP)?,
+        Engine::Slurm => args.slurm()?.run(&task)?,
+    };
     task.finish(&mut outcome);
     screen.end();
-    print(args, &task, &outcome);
+    let report = Report::new(&task, &Network::open(&task.model)?, &outcome);
+    args.write(&report)?;
+    match args.json {
+        true => println!("{}", report.json()),
+        false => print(args, &task, &outcome),
+    }
     Ok(())
 }
 
 impl Args {
+    fn slurm(&self) -> Result<Slurm> {
+        let program = std::env::current_exe().map_err(Error::io("vgg2rtl"))?;
+        let (folder, options) = (self.shared.clone(), self.sbatch.clone());
+        Ok(Slurm { folder, jobs: self.array_jobs.into(), program, options })
+    }
+
+    /// Refuses outputs that cannot be written, before the work.
+    fn check_outputs(&self, task: &Task) -> Result<()> {
+        let points = task.axes.count();
+        if self.report.is_some() && points > report::MOST_ROWS {
+            let reason = format!("{points} points, a page holds at most {}", report::MOST_ROWS);
+            return Err(Error::usage("--report", reason));
+        }
+        for path in self.report.iter().chain(&self.csv) {
+            let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|f| !f.is_dir()) {
+                return Err(Error::bad_file(path, format!("there is no folder {}", folder.display())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is asked for.
+    fn write(&self, report: &Report) -> Result<()> {
+        if let Some(path) = &self.report {
+            store::write_atomic(path, report::page(report).as_bytes())?;
+        }
+        if let Some(path) = &self.csv {
+            store::write_atomic(path, report::csv(report).as_bytes())?;
+        }
+        if let Some(folder) = &self.plots {
+            report::plots(report, folder)?;
+        }
+        Ok(())
+    }
+
     fn task(&self) -> Result<Task> {
         let part = self.fit.as_deref().map(Part::named).transpose()?;
         let mut families = self.family.iter().map(|name| Family::named(name)).collect::<Result<Vec<_>>>()?;
@@ -208,7 +310,7 @@ impl Args {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let f = &self.fixed;
         Ok(Task {
-            model: self.model.clone(),
+            model: self.model.clone().unwrap_or_default(),
             images: self.data.clone().map(|data| Images {
                 data,
                 calibration: self.calib.clone(),

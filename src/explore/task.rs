@@ -252,6 +252,19 @@ impl Task {
         Ok(Outcome { rows, float, notes, stopped: stop.load(Ordering::Relaxed) })
     }
 
+    /// The rows of a slice of which nothing is known because of `reason`.
+    pub(super) fn unknown(&self, slice: (usize, usize), reason: &str) -> Result<Vec<Row>> {
+        let network = Network::open(&self.model)?;
+        let points = self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0);
+        let rows = points.map(|p| {
+            let mut row = self.blank(&p);
+            row.layer_bits = p.coding.bits(&network.model).map_or(vec![], |b| b.weights);
+            row.fail(reason);
+            row
+        });
+        Ok(rows.collect())
+    }
+
     /// Marks what fits and what nothing beats: the last step, over all slices.
     pub fn finish(&self, outcome: &mut Outcome) {
         outcome.rows.sort_by_key(|r| r.point);
@@ -303,8 +316,29 @@ impl Task {
         network: &Network,
         measured: &HashMap<Coding, std::result::Result<Measured, String>>,
     ) -> Row {
+        let mut row = self.blank(point);
+        let accumulators = match measured.get(&point.coding) {
+            Some(Ok(m)) => {
+                row.accuracy = (m.labelled > 0).then(|| m.correct as f64 / m.labelled as f64);
+                row.correct = Some(m.correct);
+                Some(&m.accumulator_bits[..])
+            }
+            Some(Err(reason)) => {
+                row.fail(format!("accuracy: {reason}"));
+                None
+            }
+            None => None,
+        };
+        if let Err(error) = self.fill(&mut row, point, network, accumulators) {
+            row.refused = Some(error.to_string());
+        }
+        row
+    }
+
+    /// The row of `point`, nothing known.
+    fn blank(&self, point: &Point) -> Row {
         let Coding { weights, acts, requantize, ref assignment, .. } = point.coding;
-        let mut row = Row {
+        Row {
             point: point.index,
             family: point.family,
             weights,
@@ -330,23 +364,7 @@ impl Task {
             lacks: vec![],
             refused: None,
             failed: None,
-        };
-        let accumulators = match measured.get(&point.coding) {
-            Some(Ok(m)) => {
-                row.accuracy = (m.labelled > 0).then(|| m.correct as f64 / m.labelled as f64);
-                row.correct = Some(m.correct);
-                Some(&m.accumulator_bits[..])
-            }
-            Some(Err(reason)) => {
-                row.fail(format!("accuracy: {reason}"));
-                None
-            }
-            None => None,
-        };
-        if let Err(error) = self.fill(&mut row, point, network, accumulators) {
-            row.refused = Some(error.to_string());
         }
-        row
     }
 
     fn fill(
