@@ -6,7 +6,8 @@ use crate::cosim::Cache;
 use crate::float::{DataSet, FloatModel};
 use crate::int::{Golden, IntModel};
 use crate::quantize::{
-    Between, Observed, Score, calibrate, correct_biases, equalise, golden_logits, input_codes, lower, observe,
+    Between, Observed, Plan, Score, calibrate, correct_biases, equalise, golden_logits, input_codes, lower,
+    observe,
 };
 use crate::{Error, Result, store};
 use ndarray::{Array2, Array4};
@@ -122,18 +123,26 @@ impl Evaluator {
         Ok(self.float.forward(&self.calibration)?.mapv(f64::from))
     }
 
+    /// The steps of `coding`.
+    pub(super) fn plan(&self, coding: &Coding) -> Result<Plan> {
+        calibrate(&self.float, &coding.recipe(), &self.observed)
+    }
+
+    /// The integer network of `plan`, after training.
+    fn lower(&self, plan: &Plan) -> Result<IntModel> {
+        let mut float = self.float.clone();
+        correct_biases(&mut float, plan, &self.observed);
+        lower(&float, plan)
+    }
+
     /// The integer network of `coding`, after training.
     pub fn quantize(&self, coding: &Coding) -> Result<IntModel> {
-        let recipe = coding.recipe();
-        let plan = calibrate(&self.float, &recipe, &self.observed)?;
-        let mut float = self.float.clone();
-        correct_biases(&mut float, &plan, &self.observed);
-        lower(&float, &plan)
+        self.lower(&self.plan(coding)?)
     }
 
     /// Logits of the calibration images in the float network's units.
-    pub(super) fn logits(&self, coding: &Coding) -> Result<Array2<f64>> {
-        let model = self.quantize(coding)?;
+    pub(super) fn logits(&self, plan: &Plan) -> Result<Array2<f64>> {
+        let model = self.lower(plan)?;
         let logits = Golden::new(&model)?.logits(input_codes(&model, &self.calibration).view())?;
         let last = model.layers.last().expect("a network has layers");
         let read = model.input_quantizers().last().map_or(1.0, |q| f64::from(q.step.get()));

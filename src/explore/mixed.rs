@@ -13,6 +13,7 @@ use super::coding::{Assignment, Coding};
 use super::task::{Event, Listener};
 use crate::config::Requantize;
 use crate::cosim::Cache;
+use crate::quantize::Plan;
 use crate::{Error, Result, store};
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
@@ -31,6 +32,8 @@ pub struct Search {
     pub acts: u32,
     /// Requantization.
     pub requantize: Requantize,
+    /// Least bits of the image, and of what the last layer reads.
+    pub ends: u32,
     /// Fewest weight bits of a layer.
     pub least: u32,
     /// Most weight bits of a layer: the W of the build that it runs on.
@@ -62,7 +65,9 @@ impl Search {
         if let Some(known) = cache.value(&key) {
             return Ok(known);
         }
-        let found = Searcher::new(*self, network, evaluator)?.run(hear, stop)?;
+        let searcher = Searcher::new(*self, network, evaluator)?;
+        let sensitivities = searcher.known_sensitivities(cache, hear, stop)?;
+        let found = searcher.run(&sensitivities, hear, stop)?;
         cache.keep_value(&key, &found)?;
         Ok(found)
     }
@@ -73,19 +78,40 @@ struct Searcher<'a> {
     network: &'a Network,
     evaluator: &'a Evaluator,
     float: Array2<f64>,
+    /// Plans of uniform weight bits, from the least to the most.
+    uniform: Vec<Plan>,
 }
 
 impl<'a> Searcher<'a> {
     fn new(search: Search, network: &'a Network, evaluator: &'a Evaluator) -> Result<Self> {
-        Ok(Self { search, network, evaluator, float: evaluator.float_logits()? })
+        let Search { acts, requantize, ends, least, most, .. } = search;
+        let of = |weights| Coding { weights, acts, ends, assignment: None, requantize };
+        let uniform =
+            (least..=most).into_par_iter().map(|w| evaluator.plan(&of(w))).collect::<Result<_>>()?;
+        Ok(Self { search, network, evaluator, float: evaluator.float_logits()?, uniform })
     }
 
-    fn run(&self, hear: Listener, stop: &AtomicBool) -> Result<Assignment> {
+    /// Sensitivities are the same for every size.
+    fn known_sensitivities(&self, cache: &Cache, hear: Listener, stop: &AtomicBool) -> Result<Vec<Vec<f64>>> {
+        let Search { acts, requantize, ends, least, most, .. } = self.search;
+        let text = format!("{acts} {requantize:?} {ends} {least} {most}");
+        let key = format!("sensitivities-{}", store::digest([METHOD, self.evaluator.key(), &text]));
+        let whole = |s: &Vec<Vec<f64>>| {
+            s.len() == self.network.sizes.len() && s.iter().all(|l| l.len() == self.uniform.len())
+        };
+        if let Some(known) = cache.value(&key).filter(whole) {
+            return Ok(known);
+        }
+        let found = self.sensitivities(hear, stop)?;
+        cache.keep_value(&key, &found)?;
+        Ok(found)
+    }
+
+    fn run(&self, sensitivity: &[Vec<f64>], hear: Listener, stop: &AtomicBool) -> Result<Assignment> {
         let Search { most, as_small_as, .. } = self.search;
         let layers = self.network.sizes.len();
-        let sensitivity = self.sensitivities(hear, stop)?;
         let budget = u64::from(as_small_as) * self.network.sizes.iter().sum::<u64>();
-        let greedy = narrow(&self.network.sizes, &sensitivity, self.search.least, most, budget);
+        let greedy = narrow(&self.network.sizes, sensitivity, self.search.least, most, budget);
         let mut bits = greedy.ok_or_else(|| Error::usage("--mixed", "no assignment is as small"))?;
         let mut best = self.divergence(&bits)?;
         // The uniform widths of this size are an assignment too.
@@ -163,14 +189,23 @@ impl<'a> Searcher<'a> {
         moves
     }
 
-    /// How far the network with these weight bits is from the float network.
-    fn divergence(&self, bits: &[u32]) -> Result<f64> {
+    /// The plan of these weight bits. With any steps, what a layer passes on does not depend on its weights' bits:
+    /// layers of uniform plans are put together. With powers of two it does.
+    fn plan(&self, bits: &[u32]) -> Result<Plan> {
+        let Search { acts, requantize, ends, least, most, .. } = self.search;
+        if requantize == Requantize::Scale {
+            let layers = bits.iter().enumerate().map(|(i, b)| &self.uniform[(b - least) as usize].layers[i]);
+            return Ok(Plan { layers: layers.cloned().collect(), ..self.uniform[0].clone() });
+        }
         let names = self.network.model.layers.iter().map(|l| l.name.clone());
         let layers = names.zip(bits.iter().copied()).collect();
-        let Search { acts, requantize, most, .. } = self.search;
         let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        let coding = Coding { weights: most, acts, ends: 2, assignment, requantize };
-        let logits = self.evaluator.logits(&coding)?;
+        self.evaluator.plan(&Coding { weights: most, acts, ends, assignment, requantize })
+    }
+
+    /// How far the network with these weight bits is from the float network.
+    fn divergence(&self, bits: &[u32]) -> Result<f64> {
+        let logits = self.evaluator.logits(&self.plan(bits)?)?;
         let images = self.float.outer_iter().zip(logits.outer_iter());
         Ok(images.map(|(float, int)| kl_divergence(float, int)).sum::<f64>()
             / self.float.nrows().max(1) as f64)
@@ -217,7 +252,30 @@ fn narrow(sizes: &[u64], sensitivity: &[Vec<f64>], least: u32, most: u32, budget
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explore::Images;
     use ndarray::arr1;
+    use std::path::Path;
+
+    /// Plans put together from uniform ones are those that calibration gives.
+    #[test]
+    fn plans_are_put_together_as_they_are_calibrated() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let network = Network::open(&models.join("vgg16-small-fashion.safetensors")).unwrap();
+        let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path())).unwrap();
+        let images = Images { data, calibration: None, most: Some(4) };
+        let evaluator = Evaluator::new(&network.model, &images, &cache).unwrap();
+        let requantize = Requantize::Scale;
+        let search = Search { acts: 5, requantize, ends: 2, least: 3, most: 5, as_small_as: 4 };
+        let searcher = Searcher::new(search, &network, &evaluator).unwrap();
+        let bits: Vec<u32> = (0..network.sizes.len() as u32).map(|i| 3 + i % 3).collect();
+        let names = network.model.layers.iter().map(|l| l.name.clone());
+        let layers = names.zip(bits.iter().copied()).collect();
+        let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
+        let coding = Coding { weights: 5, acts: 5, ends: 2, assignment, requantize };
+        assert_eq!(searcher.plan(&bits).unwrap(), evaluator.plan(&coding).unwrap());
+    }
 
     #[test]
     fn the_insensitive_layer_gives_its_bits() {
