@@ -130,5 +130,8 @@ fn an_interrupted_sweep_says_so_and_keeps_its_points() {
     let outcome = run(&task, true);
     assert!(outcome.stopped && outcome.rows.len() == 8);
     let said = outcome.rows[0].failed.clone().unwrap();
-    assert!(said.contains("accuracy: stopped before") && said.contains("stopped before its synthesis"), "{said}");
+    assert!(
+        said.contains("accuracy: stopped before") && said.contains("stopped before its synthesis"),
+        "{said}"
+    );
 }

@@ -16,7 +16,7 @@ const LISTEN: &str = "<script>
 </script>";
 
 /// After everything else: what a user would do, and what there is then to see.
-const USE: &str = "<script>
+const USE: &str = "<script>{
   const found = { rows: document.querySelectorAll('#points tbody tr').length };
   const column = (key) => {
     const buttons = [...document.querySelectorAll('#points th button')];
@@ -53,11 +53,12 @@ const USE: &str = "<script>
   pre.id = 'found';
   pre.textContent = JSON.stringify(found);
   document.body.append(pre);
-</script>";
+}</script>";
 
 /// What the browser finds on `page`, and what it says on its console.
 fn visit(folder: &TempDir, page: &str) -> (Value, String) {
-    let page = page.replacen("<head>", &format!("<head>{LISTEN}"), 1).replace("</body>", &format!("{USE}</body>"));
+    let (page, end) = page.split_at(page.rfind("</body>").unwrap()); // the charts' script speaks of one too
+    let page = page.replacen("<head>", &format!("<head>{LISTEN}"), 1) + USE + end;
     let path = folder.path().join("visited.html");
     std::fs::write(&path, page).unwrap();
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
@@ -98,5 +99,8 @@ fn the_page_sorts_draws_and_reads_nothing_else() {
     };
     let (up, down) = (values("up"), values("down"));
     assert!(up.is_sorted() && down.iter().rev().is_sorted() && up.first() < up.last(), "{found}");
-    assert_eq!((number("loaded"), &found["problems"], console.as_str()), (0, &Value::from(Vec::<Value>::new()), ""));
+    assert_eq!(
+        (number("loaded"), &found["problems"], console.as_str()),
+        (0, &Value::from(Vec::<Value>::new()), "")
+    );
 }

@@ -56,14 +56,24 @@ impl Cluster {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(at.join("slurm.conf"), configuration(&at)).unwrap();
         let file = |option: &str, name: &str| format!("--{option}={}", at.join(name).display());
-        let munge = ["--force".into(), "--foreground".into(), file("key-file", "munge.key"), file("socket", "munge.socket"),
-            file("pid-file", "munged.pid"), file("log-file", "munged.log"), file("seed-file", "munged.seed")];
+        let munge = [
+            "--force".into(),
+            "--foreground".into(),
+            file("key-file", "munge.key"),
+            file("socket", "munge.socket"),
+            file("pid-file", "munged.pid"),
+            file("log-file", "munged.log"),
+            file("seed-file", "munged.seed"),
+        ];
         cluster.daemon("munged", &munge)?;
         cluster.wait_for("munge's socket", || at.join("munge.socket").exists())?;
         cluster.daemon("slurmctld", &["-D".into()])?;
         cluster.daemon("slurmd", &["-D".into(), "-N".into(), "localhost".into()])?;
         let idle = || {
-            let sinfo = Command::new("sinfo").args(["-h", "-o", "%T"]).env("SLURM_CONF", at.join("slurm.conf")).output();
+            let sinfo = Command::new("sinfo")
+                .args(["-h", "-o", "%T"])
+                .env("SLURM_CONF", at.join("slurm.conf"))
+                .output();
             sinfo.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).trim() == "idle")
         };
         cluster.wait_for("the node to be idle", idle)?;
@@ -83,7 +93,9 @@ impl Cluster {
         let start = Instant::now();
         while !ready() {
             if start.elapsed() > Duration::from_secs(60) {
-                let said = |p: &str| fs::read_to_string(self.folder.path().join(format!("{p}.out"))).unwrap_or_default();
+                let said = |p: &str| {
+                    fs::read_to_string(self.folder.path().join(format!("{p}.out"))).unwrap_or_default()
+                };
                 let said = ["munged", "slurmctld", "slurmd"].map(said).join("");
                 return Err(format!("waited a minute for {what}: {said}"));
             }
@@ -111,8 +123,16 @@ fn slurm_finds_what_this_machine_does() {
     let here = json(&folder, &sweep);
     let slurm = |shared: &Path| -> Value {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
-        command.arg("explore").args(sweep).args(["--engine", "slurm", "--array-jobs", "3", "--json", "--shared"]);
-        let output = command.arg(shared).env("SLURM_CONF", cluster.folder.path().join("slurm.conf")).output().unwrap();
+        command.arg("explore").args(sweep).args([
+            "--engine",
+            "slurm",
+            "--array-jobs",
+            "3",
+            "--json",
+            "--shared",
+        ]);
+        let output =
+            command.arg(shared).env("SLURM_CONF", cluster.folder.path().join("slurm.conf")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
@@ -120,6 +140,9 @@ fn slurm_finds_what_this_machine_does() {
     let there = slurm(&shared);
     assert_eq!(points(&there), points(&here));
     for job in 0..3 {
-        assert!(shared.join(format!("slice-{job}.json")).is_file() && shared.join(format!("job-{job}.log")).is_file());
+        assert!(
+            shared.join(format!("slice-{job}.json")).is_file()
+                && shared.join(format!("job-{job}.log")).is_file()
+        );
     }
 }
