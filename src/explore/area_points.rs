@@ -5,6 +5,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// Bits of weights and of activations.
+const WIDTHS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
 /// Points of the fit.
 const FITTED: usize = 64;
 /// Points that the fit does not see.
@@ -25,7 +27,6 @@ pub fn points() -> (Vec<ArrayConfig>, Vec<ArrayConfig>) {
 }
 
 fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
-    const WIDTHS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
     let mut one_of = |values: &[usize]| *values.choose(rng).expect("there are values");
     let sides = [4, 8, 16, 4, 8, 16, 6, 12];
     let widths = WIDTHS.map(|w| w as usize);
@@ -48,4 +49,17 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
         config.requantize = Requantize::Pow2;
     }
     config
+}
+
+/// Design points for the kinds whose logic follows no line: every pair of widths in the array.
+pub fn grid() -> Vec<(ArrayConfig, &'static [&'static str])> {
+    let pairs = WIDTHS.into_iter().flat_map(|w| WIDTHS.into_iter().map(move |a| (w, a)));
+    let config = |(weight_bits, act_bits)| ArrayConfig {
+        weight_bits,
+        act_bits,
+        acc_bits: 48,
+        requantizers: 1,
+        ..Default::default()
+    };
+    pairs.map(|pair| (config(pair), &["pe", "max_pool"][..])).collect()
 }
