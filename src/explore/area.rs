@@ -91,3 +91,66 @@ fn spread(errors: impl Iterator<Item = f64>) -> (f64, f64) {
     };
     (median, errors.last().copied().unwrap_or(0.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Requantize;
+    use crate::cosim::Cache;
+    use crate::explore::synthesize;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Instant;
+
+    #[test]
+    fn the_model_holds_its_stated_error_on_points_it_has_not_seen() {
+        for family in Family::ALL {
+            let error = model_error(family);
+            println!("{}: {error:?}", family.name());
+            if held_out(family).is_empty() {
+                continue;
+            }
+            assert!(error.lut_median <= 2.0 && error.lut_worst <= 5.0, "{}: {error:?}", family.name());
+            assert!(error.ff_median <= 2.0 && error.ff_worst <= 5.0, "{}: {error:?}", family.name());
+            assert_eq!(error.inexact, 0, "{}: {error:?}", family.name());
+        }
+    }
+
+    #[test]
+    fn estimates_take_microseconds() {
+        let begin = Instant::now();
+        let mut luts = 0;
+        for i in 0..1000u32 {
+            let (weight_bits, act_bits) = (2 + i % 15, 2 + i / 15 % 15);
+            let config = ArrayConfig { weight_bits, act_bits, acc_bits: 48, ..ArrayConfig::default() };
+            luts += estimate(&config, Family::Ecp5).lut;
+        }
+        assert!(luts > 1_000_000 && begin.elapsed().as_millis() < 2000, "{luts}, {:?}", begin.elapsed());
+        assert_eq!(
+            estimate(&ArrayConfig { rows: 0, ..Default::default() }, Family::Ecp5),
+            Resources::default()
+        );
+    }
+
+    /// Two points that are in no data file.
+    #[test]
+    fn live_synthesis_agrees() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path())).unwrap();
+        let tiny = ArrayConfig::preset("tiny").unwrap();
+        let other = ArrayConfig { weight_bits: 5, act_bits: 7, requantize: Requantize::Pow2, ..tiny.clone() };
+        let found: crate::Result<Vec<Resources>> = [&tiny, &other]
+            .into_iter()
+            .map(|config| synthesize(config, Family::Ecp5, &cache, &AtomicBool::new(false)))
+            .collect();
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none(), "{error}");
+                return println!("skipped: {error}");
+            }
+        };
+        let points: Vec<_> = [tiny, other].into_iter().zip(found).collect();
+        let error = error(&points, |config| estimate(config, Family::Ecp5));
+        assert!(error.lut_worst <= 5.0 && error.ff_worst <= 5.0 && error.inexact == 0, "{error:?}");
+    }
+}

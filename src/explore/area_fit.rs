@@ -5,7 +5,7 @@ use super::area_features::features;
 use super::area_model::{DATA, File, Kind, Model, RESOURCES};
 use super::area_parts::{Part, parts};
 use super::area_points::{grid, points};
-use super::synth::{Cells, cells, synthesize};
+use super::synth::{cells, own, synthesize};
 use super::synth_cells::resources;
 use super::synth_source::{Source, sources};
 use super::{Family, Resources};
@@ -73,12 +73,7 @@ fn samples(family: Family, cache: &Cache) -> Result<BTreeMap<&'static str, Vec<S
         }
         let cells = cells(&sources, family, cache, &NEVER, |module, _| chosen.contains_key(&module))?;
         for (module, part) in chosen {
-            let own: Cells = cells[module]
-                .iter()
-                .flatten()
-                .filter(|c| !c.0.starts_with('#'))
-                .map(|(k, v)| (k.clone(), *v))
-                .collect();
+            let own = cells[module].as_ref().map(own).unwrap_or_default();
             found.entry(part.kind).or_default().push((part.args, numbers(resources(family, &own))));
         }
         println!("{}: point {i}, {:.0} s", family.name(), started.elapsed().as_secs_f64());

@@ -9,6 +9,7 @@ mod area_parts;
 #[cfg(test)]
 mod area_points;
 mod family;
+mod place;
 mod resources;
 mod synth;
 mod synth_cells;
@@ -16,5 +17,6 @@ mod synth_source;
 
 pub use area::{ModelError, estimate, held_out, model_error};
 pub use family::Family;
+pub use place::place;
 pub use resources::Resources;
 pub use synth::synthesize;
