@@ -7,7 +7,7 @@ use super::network::network_cost;
 use super::part::Budget;
 use super::row::{Row, Source};
 use super::sweep::{Axes, Point, geometry};
-use super::{Axis, Family, pareto};
+use super::{Axis, Family, ModelError, Resources, model_error, pareto};
 use crate::arith::WIDTHS;
 use crate::config::ArrayConfig;
 use crate::cosim::{Cache, in_parallel};
@@ -242,10 +242,10 @@ impl Task {
         if self.synth {
             self.synthesize(&mut rows, &cache, &mut notes, hear, stop)?;
         } else {
-            notes.push("lut, ff, carry, dsp, bram: by the analytical model; --synth runs yosys".into());
+            notes.extend(self.axes.families.iter().map(|&f| of_the_model(f)));
         }
         if self.place {
-            self.place(&mut rows, &cache, &mut notes, hear)?;
+            self.place(&mut rows, &network, &cache, &mut notes, hear, stop)?;
         } else {
             notes.push("fmax_mhz: needs --place, which runs nextpnr".into());
         }
@@ -382,8 +382,10 @@ impl Task {
         let memory = self.timing(&config, self.clock_mhz)?;
         row.network = Some(network_cost(&network.geometry, &config, self.batch, memory)?);
         row.memory_bits = Some(config.memory_bits() as u64);
-        row.resources = Some(super::estimate(&config, point.family));
-        row.source = Some(Source::Model);
+        let area = super::estimate(&config, point.family);
+        if area != Resources::default() {
+            (row.resources, row.source) = (Some(area), Some(Source::Model));
+        }
         row.config = Some(config);
         row.set_clock(self.clock_mhz);
         Ok(())
@@ -444,32 +446,64 @@ impl Task {
         Ok(())
     }
 
-    fn place(&self, rows: &mut [Row], cache: &Cache, notes: &mut Vec<String>, hear: Listener) -> Result<()> {
+    fn place(
+        &self,
+        rows: &mut [Row],
+        network: &Network,
+        cache: &Cache,
+        notes: &mut Vec<String>,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<()> {
         let designs = designs(rows);
         hear(Event::Begin(designs.len(), "placements"));
         let results = in_parallel(self.jobs, designs.len(), |i| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let result = super::place(&designs[i].0, designs[i].1, cache);
             hear(Event::Done);
-            Ok(result)
+            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
         })?;
         let results: HashMap<_, _> = designs.iter().zip(results).collect();
         for row in rows {
             let Some(config) = row.config.clone() else { continue };
             match &results[&(config.clone(), row.family)] {
-                Ok(mhz) => {
+                Some(Ok(mhz)) => {
+                    // The memory's rate does not grow with the clock: its share of stalls does.
+                    let memory = self.timing(&config, *mhz);
+                    match memory.and_then(|m| network_cost(&network.geometry, &config, self.batch, m)) {
+                        Ok(cost) => row.network = Some(cost),
+                        Err(error) => row.fail(error),
+                    }
                     row.fmax_mhz = Some(*mhz);
                     row.set_clock(*mhz);
                 }
-                Err(error @ Error::ToolMissing { .. }) => {
+                // A missing tool, or a family without place and route: a matter of the column, not of the point.
+                Some(Err(error @ (Error::ToolMissing { .. } | Error::Usage { .. }))) => {
                     let note = format!("fmax_mhz of {}: {error}", row.family.name());
                     if !notes.contains(&note) {
                         notes.push(note);
                     }
                 }
-                Err(error) => row.fail(error),
+                Some(Err(error)) => row.fail(error),
+                None => row.fail("stopped before its place and route"),
             }
         }
         Ok(())
+    }
+}
+
+/// How good the analytical model of a family is.
+fn of_the_model(family: Family) -> String {
+    let ModelError { lut_median, lut_worst, ff_median, ff_worst, inexact, points } = model_error(family);
+    let what = format!("lut, ff, carry, dsp, bram of {}: by the analytical model", family.name());
+    match points {
+        0 => format!("{what}, never compared with synthesis; --synth runs yosys"),
+        _ => format!(
+            "{what}; against yosys on {points} designs it was not fitted to, LUT are {lut_median:.1} % off (median; worst \
+             {lut_worst:.1} %), FF {ff_median:.1} % ({ff_worst:.1} %), DSP or block RAM of {inexact} differ; --synth runs yosys"
+        ),
     }
 }
 

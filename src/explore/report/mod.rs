@@ -9,9 +9,10 @@ pub use page::{MOST_ROWS, page};
 pub use plots::plots;
 
 use super::task::{Network, Outcome, Task};
-use super::{Axis, Row};
+use super::{Axis, ModelError, Row, model_error};
 use crate::net::{Op, Shape};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A sweep and everything about it; its JSON form is documented in `docs/reports.md`.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,8 @@ pub struct Report<'a> {
     pub images: Option<usize>,
     /// Share of them that the float network gets right.
     pub float_accuracy: Option<f64>,
+    /// Error of the analytical area model of each family, in percent of synthesis.
+    pub area_error: BTreeMap<&'static str, ModelError>,
     /// One a point.
     pub points: &'a [Row],
     /// Places in `points` of the Pareto front.
@@ -73,6 +76,7 @@ impl<'a> Report<'a> {
             layers: network.geometry.layers.iter().enumerate().map(layer).collect(),
             images: outcome.float.map(|f| f.0),
             float_accuracy: outcome.float.filter(|f| f.0 > 0).map(|f| f.1 as f64 / f.0 as f64),
+            area_error: task.axes.families.iter().map(|&f| (f.name(), model_error(f))).collect(),
             front: (0..points.len()).filter(|&i| points[i].pareto).collect(),
             points,
             notes: &outcome.notes,

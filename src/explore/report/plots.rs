@@ -19,6 +19,7 @@ const COLOURS: [RGBColor; 5] = [
 ];
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+type Draw = fn(&Report, &mut String) -> Drawn;
 
 /// Writes the plots into `folder`, which is made where needed; their files:
 ///
@@ -28,8 +29,7 @@ type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 /// * `widths.svg`: the best accuracy (or the least area) at each W and A, of uniform widths.
 pub fn plots(report: &Report, folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let plots: [(&str, fn(&Report, &mut String) -> Drawn); 3] =
-        [("front.svg", front), ("layers.svg", layers), ("widths.svg", widths)];
+    let plots: [(&str, Draw); 3] = [("front.svg", front), ("layers.svg", layers), ("widths.svg", widths)];
     let mut files = vec![];
     for (name, draw) in plots {
         let (path, mut svg) = (folder.join(name), String::new());
