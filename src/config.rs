@@ -110,6 +110,31 @@ impl ArrayConfig {
         found.ok_or_else(|| Error::usage("--preset", format!("no preset {name}; known: {}", names())))
     }
 
+    /// The preset that is nearest in size to an array of `rows` × `cols`, with this array.
+    pub fn near(rows: usize, cols: usize) -> Self {
+        let nearest = match rows.saturating_mul(cols) {
+            0..=31 => "tiny",
+            32..=127 => "ecp5-85k",
+            128..=511 => "16x16",
+            _ => "zcu102",
+        };
+        let base = Self::preset(nearest).expect("the preset is in the list");
+        base.with_array(rows, cols)
+    }
+
+    /// This configuration with an array of `rows` × `cols`, and weight lanes deep enough for it.
+    pub fn with_array(self, rows: usize, cols: usize) -> Self {
+        let mut config = Self { rows, cols, ..self };
+        config.weight_depth = config.weight_depth.max(config.least_weight_depth().next_power_of_two());
+        config
+    }
+
+    /// As many requantizers as the configuration has, or the most below that which block and bus allow.
+    pub fn most_requantizers(&self) -> usize {
+        let fits = |n: &usize| self.block().is_multiple_of(*n) && n * self.act_bits as usize <= self.bus_bits;
+        (1..=self.requantizers).rev().find(fits).unwrap_or(1)
+    }
+
     /// Channels of a block: the unit in which feature maps are stored, so that both the array's rows
     /// (reading) and its columns (writing) are whole blocks.
     pub fn block(&self) -> usize {

@@ -54,13 +54,13 @@ pub struct Design {
     fold_width: Option<usize>,
 }
 
-fn array(text: &str) -> std::result::Result<(usize, usize), String> {
+pub fn array(text: &str) -> std::result::Result<(usize, usize), String> {
     let (rows, cols) = text.split_once(['x', '×']).ok_or("needs rows and columns, as in 16x16")?;
     let number = |t: &str| t.parse::<usize>().map_err(|e| format!("{t:?}: {e}"));
     Ok((number(rows)?, number(cols)?))
 }
 
-fn requantize(text: &str) -> std::result::Result<Requantize, String> {
+pub fn requantize(text: &str) -> std::result::Result<Requantize, String> {
     match text {
         "scale" => Ok(Requantize::Scale),
         "pow2" => Ok(Requantize::Pow2),
@@ -77,7 +77,7 @@ impl Design {
         };
         self.replace(&mut config);
         if self.requantizers.is_none() && self.config.is_none() {
-            config.requantizers = most_requantizers(&config);
+            config.requantizers = config.most_requantizers();
         }
         let needed = config.psum_bits();
         if self.acc_bits.is_none() && self.config.is_none() {
@@ -89,18 +89,13 @@ impl Design {
 
     /// The preset, or the one that is nearest in size to --array.
     fn base(&self) -> Result<ArrayConfig> {
-        let nearest = match self.array.map_or(256, |(rows, cols)| rows * cols) {
-            0..=31 => "tiny",
-            32..=127 => "ecp5-85k",
-            128..=511 => "16x16",
-            _ => "zcu102",
-        };
-        let mut base = ArrayConfig::preset(self.preset.as_deref().unwrap_or(nearest))?;
-        if let Some((rows, cols)) = self.array {
-            (base.rows, base.cols) = (rows, cols);
-            base.weight_depth = base.weight_depth.max(base.least_weight_depth().next_power_of_two());
+        match (self.preset.as_deref(), self.array) {
+            (None, Some((rows, cols))) => Ok(ArrayConfig::near(rows, cols)),
+            (preset, array) => {
+                let base = ArrayConfig::preset(preset.unwrap_or("16x16"))?;
+                Ok(array.map_or(base.clone(), |(rows, cols)| base.with_array(rows, cols)))
+            }
         }
-        Ok(base)
     }
 
     fn replace(&self, config: &mut ArrayConfig) {
@@ -121,13 +116,6 @@ impl Design {
         set(&mut config.fold_channels, self.fold);
         set(&mut config.fold_width, self.fold_width);
     }
-}
-
-/// As many requantizers as the configuration has, or the most below that which block and bus allow.
-fn most_requantizers(config: &ArrayConfig) -> usize {
-    let fits =
-        |n: &usize| config.block().is_multiple_of(*n) && n * config.act_bits as usize <= config.bus_bits;
-    (1..=config.requantizers).rev().find(fits).unwrap_or(1)
 }
 
 fn read(path: &Path) -> Result<ArrayConfig> {

@@ -9,6 +9,7 @@ mod demo;
 mod design;
 mod doctor;
 mod eval;
+mod explore;
 mod export;
 mod generate;
 mod images;
@@ -35,6 +36,7 @@ enum Verb {
     Demo(demo::Args),
     Doctor(doctor::Args),
     Eval(Box<eval::Args>),
+    Explore(Box<explore::Args>),
     Export(export::Args),
     Generate(Box<generate::Args>),
     Import(Box<import::Args>),
@@ -51,6 +53,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Eval(args) => eval::run(&args),
+        Verb::Explore(args) => explore::run(&args),
         Verb::Export(args) => export::run(&args),
         Verb::Generate(args) => generate::run(&args),
         Verb::Quantize(args) => quantize::run(&args),

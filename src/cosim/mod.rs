@@ -31,5 +31,6 @@ pub use icarus::Icarus;
 pub use in_process::{Device, InProcess};
 pub use memory::MemoryOptions;
 pub use network::{LayerReport, Network};
+pub use pool::in_parallel;
 pub use simulator::{Job, Simulator, Statistics, Waveform};
 pub use verilator::{HARNESS, Verilated, build, build_quickly};

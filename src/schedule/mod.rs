@@ -7,20 +7,21 @@ pub mod interpret;
 mod layout;
 mod memory;
 mod part;
+mod plan;
 pub mod program;
 mod tiling;
 
 pub use fit::fit;
 pub use layout::Layout;
 pub use memory::{Memory, Region};
+pub use plan::{Geometry, LayerGeometry, Plan, plan};
 pub use tiling::Tiling;
 
 use crate::config::{ArrayConfig, Requantize};
-use crate::int::{IntLayer, IntModel, Output, Trace};
-use crate::net::{Op, Shape};
+use crate::int::{IntModel, Output, Trace};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis};
-use program::{Command, Kernel, Map};
+use program::Command;
 
 /// One layer's place in the program and in memory.
 #[derive(Clone, Debug)]
@@ -71,138 +72,17 @@ pub struct Schedule {
 pub fn schedule(model: &IntModel, config: &ArrayConfig, images: usize) -> Result<Schedule> {
     config.validate()?;
     model.validate()?;
-    if !(1..=1 << 12).contains(&images) {
-        return Err(Error::usage("--batch", format!("{images} images a run, 1 … 4096 are possible")));
-    }
     check_widths(model, config)?;
-    let shapes = model.shapes();
-    let mut memory = Memory::new(config);
-    memory.reserve("program", (model.layers.len() + 1) * program::COMMAND_BYTES)?;
-    let mut constants = vec![];
-    for (i, (layer, &x)) in model.layers.iter().zip(&shapes).enumerate() {
-        // Only the host writes maps in the layout of a folded layer.
-        let folds =
-            ArrayConfig { fold_channels: if i == 0 { config.fold_channels } else { 0 }, ..config.clone() };
-        let tiling = Tiling::new(&layer.name, layer.op, x, images, &folds)?;
-        constants.push(Constants::new(layer, x, tiling, &mut memory)?);
-    }
-    let input = match constants[0].tiling.kernel {
-        Kernel::Folded => Layout::folded(shapes[0], config),
-        _ => Layout::new(shapes[0], config),
-    };
-    // From here on, regions that change from run to run: the accelerator writes after the input only.
-    let mut x = memory.reserve("input", images * input.image_pitch).map(|base| place(&input, base))?;
-    let mut layers: Vec<LayerSchedule> = vec![];
-    for (i, (layer, constants)) in model.layers.iter().zip(constants).enumerate() {
-        let signed = if i == 0 { model.input.levels.is_signed() } else { false };
-        let scheduled = schedule_layer(layer, constants, shapes[i], signed, x, images, &mut memory)?;
-        if let Some(layout) = &scheduled.output {
-            x = place(layout, scheduled.command.y.base);
-        }
-        layers.push(scheduled);
+    let Plan { input, layers, regions } = plan(&Geometry::of(model), config, images)?;
+    let mut memory = Memory::of(config, regions);
+    for ((layer, scheduled), x) in model.layers.iter().zip(&layers).zip(model.shapes()) {
+        let (name, tiling) = (&layer.name, &scheduled.tiling);
+        memory.write(&format!("{name}.weights"), &memory::weight_tiles(layer, x, tiling, config).concat());
+        memory.write(&format!("{name}.params"), &memory::param_tiles(layer, tiling, config).concat());
     }
     let commands: Vec<Command> = layers.iter().map(|l| l.command).collect();
     memory.write("program", &program::encode(&commands));
     Ok(Schedule { config: config.clone(), images, input, layers, memory })
-}
-
-/// What a layer reads besides its input.
-struct Constants {
-    tiling: Tiling,
-    weights: memory::Tiles,
-    params: memory::Tiles,
-}
-
-impl Constants {
-    fn new(layer: &IntLayer, x: Shape, tiling: Tiling, memory: &mut Memory) -> Result<Self> {
-        let config = memory.config().clone();
-        let weights = memory::weight_tiles(layer, x, &tiling, &config);
-        let params = memory::param_tiles(layer, &tiling, &config);
-        Ok(Self {
-            tiling,
-            weights: memory.put_tiles(&format!("{}.weights", layer.name), &weights)?,
-            params: memory.put_tiles(&format!("{}.params", layer.name), &params)?,
-        })
-    }
-}
-
-fn place(layout: &Layout, base: u32) -> Map {
-    Map {
-        base,
-        row_pitch: layout.row_pitch as u32,
-        plane_pitch: layout.plane_pitch as u32,
-        image_pitch: layout.image_pitch as u32,
-    }
-}
-
-fn schedule_layer(
-    layer: &IntLayer,
-    constants: Constants,
-    shape: Shape,
-    x_signed: bool,
-    x: Map,
-    images: usize,
-    memory: &mut Memory,
-) -> Result<LayerSchedule> {
-    let config = memory.config().clone();
-    let Constants { tiling, weights, params } = constants;
-    let out = layer.op.output(shape);
-    let co_blocks = out.c.div_ceil(config.block());
-    let bus = config.bus_bytes();
-    let logit_maps = [bus, bus * config.block(), bus * config.block() * co_blocks]; // pitches
-    let (output, clip, [row_pitch, plane_pitch, image_pitch]) = match &layer.output {
-        Output::Requantized { quantizer, .. } => {
-            let l = Layout::new(out, &config);
-            (Some(l), quantizer.levels.b as u16, [l.row_pitch, l.plane_pitch, l.image_pitch])
-        }
-        Output::Logits => (None, 0, logit_maps),
-    };
-    let base = memory.reserve(&layer.name, images * image_pitch)?;
-    let dense = tiling.kernel == Kernel::Dense;
-    let pool = matches!(layer.op, Op::Conv { pool: true, .. });
-    let y = Map {
-        base,
-        row_pitch: if dense { image_pitch } else { row_pitch } as u32,
-        plane_pitch: plane_pitch as u32,
-        image_pitch: image_pitch as u32,
-    };
-    let command = Command {
-        kernel: tiling.kernel,
-        pool,
-        x_signed,
-        raw: output.is_none(),
-        resident: tiling.resident,
-        aligned: tiling.stripe * tiling.unit_positions <= config.rows,
-        x,
-        in_h: shape.h as u16,
-        in_w: shape.w as u16,
-        y,
-        units: tiling.units as u16,
-        outer: tiling.outer as u16,
-        weights: weights.base,
-        weights_pitch: weights.pitch,
-        weight_rows: (tiling.ci_tiles * tiling.passes() * config.rows) as u32,
-        params: params.base,
-        params_pitch: params.pitch,
-        ci_tiles: tiling.ci_tiles as u16,
-        co_tiles: tiling.co_tiles as u16,
-        co_blocks: co_blocks as u16,
-        out_w: out.w as u16,
-        stripe: tiling.stripe as u16,
-        patch: tiling.patch as u16,
-        slots: tiling.slots as u16,
-        clip,
-        kernel_h: tiling.window.0 as u16,
-        kernel_w: tiling.window.1 as u16,
-        unit_positions: tiling.unit_positions as u16,
-        step: if dense { shape.h * shape.w } else { 1 } as u16,
-        x_row_beats: (x.row_pitch as usize / bus) as u16,
-        y_row_beats: if output.is_some() { row_pitch / bus } else { config.block() } as u16,
-        x_stripe_pitch: tiling.stripe as u32 * if dense { x.image_pitch } else { x.row_pitch },
-        y_stripe_pitch: (tiling.stripe / (1 + pool as usize)) as u32 * y.row_pitch,
-    };
-    let macs = layer.op.macs(shape) * images as u64;
-    Ok(LayerSchedule { name: layer.name.clone(), macs, tiling, command, output, co: out.c })
 }
 
 impl Schedule {
@@ -285,6 +165,7 @@ fn check_widths(model: &IntModel, config: &ArrayConfig) -> Result<()> {
 mod tests {
     use super::*;
     use crate::int::{Golden, random};
+    use crate::net::{Op, Shape};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -1,7 +1,8 @@
 //! A layer of a scheduled network, or some of its output tiles, as a network of its own: what is simulated alone.
 
+use super::plan::place;
 use super::program::{self, Kernel};
-use super::{LayerSchedule, Layout, Memory, Schedule, place};
+use super::{LayerSchedule, Layout, Memory, Schedule};
 use crate::Result;
 use crate::int::Trace;
 use crate::net::Shape;

@@ -1,0 +1,532 @@
+//! `vgg2rtl explore`: what each bit costs and what it buys.
+
+use super::{design, progress, table};
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use vgg2rtl::arith::WIDTHS;
+use vgg2rtl::config::Requantize;
+use vgg2rtl::explore::report::{self, Report};
+use vgg2rtl::explore::{
+    Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Network, Outcome, Part,
+    Row, Slurm, Task, Tuning, nearest,
+};
+use vgg2rtl::{Error, Result, store};
+
+/// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
+///
+/// LISTS are numbers and inclusive ranges: 2..8, or 4,8,12..16. Areas come from an analytical model unless --synth says
+/// otherwise; accuracy needs --data.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Float model file, or vgg11, vgg13, vgg16, vgg19: torchvision's shapes at 224×224, without accuracy.
+    #[arg(required_unless_present = "task")]
+    model: Option<PathBuf>,
+    /// Labelled images; the first quarter calibrates, the rest measures.
+    #[arg(long, value_name = "DATA")]
+    data: Option<PathBuf>,
+    /// Images to calibrate with; then all of --data measure.
+    #[arg(long, value_name = "DATA", requires = "data")]
+    calib: Option<PathBuf>,
+    /// Most images to measure with, the first ones.
+    #[arg(long, value_name = "N", requires = "data")]
+    images: Option<usize>,
+    /// Weight bits.
+    #[arg(long, value_name = "LIST", default_value = "8", value_parser = list)]
+    weights: List,
+    /// Activation bits.
+    #[arg(long, value_name = "LIST", default_value = "8", value_parser = list)]
+    acts: List,
+    /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads. Above the
+    /// widths that are swept, it is what the hardware must have.
+    #[arg(long, value_name = "BITS", default_value_t = 2)]
+    ends: u32,
+    /// Weight bits of single layers, beside the uniform widths; may be repeated.
+    #[arg(long, value_name = "NAME=W,…")]
+    assign: Vec<String>,
+    /// Search for weight bits of single layers: at the size of each of --weights, the assignment that is nearest to the
+    /// float network on the calibration images.
+    #[arg(long, requires = "data")]
+    mixed: bool,
+    /// Most weight bits of a layer in --mixed: the W of the build.
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    mixed_most: u32,
+    /// Say which codings of least weight size reach this accuracy.
+    #[arg(long, value_name = "PERCENT", requires = "data")]
+    floor: Option<f64>,
+    /// Arrays.
+    #[arg(long, value_name = "ROWSxCOLS,…", default_value = "8x8", value_delimiter = ',', value_parser = design::array)]
+    array: Vec<(usize, usize)>,
+    /// Bits of the bus: 64, 128, 256, 512 [default: the preset's that is nearest in size to the array].
+    #[arg(long, value_name = "LIST", value_parser = list)]
+    bus: Option<List>,
+    /// Requantization: scale, pow2.
+    #[arg(long, value_name = "MODES", default_value = "scale", value_delimiter = ',', value_parser = design::requantize)]
+    requantize: Vec<Requantize>,
+    /// FPGA families [default: that of --fit, or ecp5].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    family: Vec<String>,
+    #[command(flatten)]
+    fixed: FixedArgs,
+    /// Clock where none is known from place and route, in MHz.
+    #[arg(long, value_name = "MHZ", default_value_t = 100.0)]
+    clock: f64,
+    /// Images of a run.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: usize,
+    /// Cycles from an address to its first word.
+    #[arg(long, value_name = "CYCLES", default_value_t = 20)]
+    latency: u64,
+    /// Share of cycles in which a channel of the memory stalls.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10)]
+    stall_percent: u64,
+    /// Rate of the memory each way, in millions of bytes a second [default: a word of the bus a cycle].
+    #[arg(long, value_name = "MB/S")]
+    bandwidth: Option<f64>,
+    /// Areas by yosys instead of the model.
+    #[arg(long)]
+    synth: bool,
+    /// Clocks by nextpnr, where there is one for the family.
+    #[arg(long)]
+    place: bool,
+    /// Tools that run at a time; one a core by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Fine-tune each coding for so many epochs before its accuracy is measured.
+    #[arg(long, value_name = "EPOCHS", requires_all = ["train", "data"], value_parser = clap::value_parser!(u16).range(1..))]
+    qat: Option<u16>,
+    /// Labelled pictures to fine-tune with: the training part of a data set.
+    #[arg(long, value_name = "DATA")]
+    train: Option<PathBuf>,
+    /// Pictures to fine-tune with, the first ones.
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    train_limit: usize,
+    /// Axes of the Pareto front: names of columns.
+    #[arg(long, value_name = "AXES", default_value = "lut,accuracy,images_per_s", value_delimiter = ',')]
+    pareto: Vec<String>,
+    /// Keep what fits this part: ecp5-25k, ecp5-45k, ecp5-85k, up5k, hx8k, xc7a35t, xc7a100t, xc7z020, xc7k325t, zu9eg,
+    /// gw2a-18.
+    #[arg(long, value_name = "PART", conflicts_with = "budget")]
+    fit: Option<String>,
+    /// Keep what fits this budget, as in lut=20000,dsp=64,bram=100.
+    #[arg(long, value_name = "BUDGET")]
+    budget: Option<String>,
+    /// Where points are run: here, or as an array of Slurm jobs.
+    #[arg(long, value_enum, default_value_t = Engine::Local)]
+    engine: Engine,
+    /// Folder that all of Slurm's machines see.
+    #[arg(long, value_name = "DIR", default_value = "out/explore")]
+    shared: PathBuf,
+    /// Jobs of the Slurm array.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    array_jobs: u16,
+    /// Argument for sbatch, as in --sbatch=--partition=short; may be repeated.
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    sbatch: Vec<String>,
+    /// A sweep in a file, as a Slurm job gets it.
+    #[arg(long, value_name = "FILE", hide = true, requires_all = ["slice", "outcome"])]
+    task: Option<PathBuf>,
+    /// Which of how many parts of the sweep to run.
+    #[arg(long, value_name = "I/N", hide = true, value_parser = slice)]
+    slice: Option<(usize, usize)>,
+    /// Where the part's results go.
+    #[arg(long, value_name = "FILE", hide = true)]
+    outcome: Option<PathBuf>,
+    /// Folder of finished results [default: vgg2rtl in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Write a page that opens without a network: a table, the front, layers, widths.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Write one line a point.
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+    /// Write plots as SVG files.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Print every point, not only the front.
+    #[arg(long)]
+    all: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Engine {
+    /// Processes and threads of this machine.
+    Local,
+    /// `sbatch`.
+    Slurm,
+}
+
+fn slice(text: &str) -> std::result::Result<(usize, usize), String> {
+    let (i, n) = text.split_once('/').ok_or("needs a part and a number of parts, as in 0/8")?;
+    let number = |t: &str| t.parse::<usize>().map_err(|e| format!("{t:?}: {e}"));
+    match (number(i)?, number(n)?) {
+        (i, n) if i < n => Ok((i, n)),
+        (i, n) => Err(format!("part {i} of {n} does not exist")),
+    }
+}
+
+/// Numbers of the design point that do not vary.
+#[derive(clap::Args)]
+struct FixedArgs {
+    /// Words of each activation lane.
+    #[arg(long, value_name = "WORDS")]
+    act_depth: Option<usize>,
+    /// Words of each weight lane.
+    #[arg(long, value_name = "WORDS")]
+    weight_depth: Option<usize>,
+    /// Positions of an accumulator bank.
+    #[arg(long, value_name = "WORDS")]
+    acc_depth: Option<usize>,
+    /// Accumulators requantized per cycle.
+    #[arg(long, value_name = "LANES")]
+    requantizers: Option<usize>,
+    /// Bits of an accumulator [default: proven from the network's integers; without --data, what its widths can need].
+    #[arg(long, value_name = "BITS")]
+    acc_bits: Option<u32>,
+    /// Longest row that the folding block holds.
+    #[arg(long, value_name = "PIXELS")]
+    fold_width: Option<usize>,
+}
+
+/// Numbers of a list option.
+#[derive(Clone, Debug)]
+struct List(Vec<usize>);
+
+/// Most numbers of a list.
+const LONGEST_LIST: usize = 1000;
+
+fn list(text: &str) -> std::result::Result<List, String> {
+    let number = |t: &str| t.trim().parse::<usize>().map_err(|e| format!("{t:?}: {e}"));
+    let mut numbers = vec![];
+    for part in text.split(',') {
+        let (first, last) = match part.split_once("..") {
+            Some((first, last)) => (number(first)?, number(last.trim_start_matches('='))?),
+            None => (number(part)?, number(part)?),
+        };
+        if first > last || last - first >= LONGEST_LIST {
+            return Err(format!("{part:?} is no range of up to {LONGEST_LIST} numbers"));
+        }
+        numbers.extend(first..=last);
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(List(numbers))
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> Result<()> {
+    let screen = Screen::default();
+    let hear = |event: Event| screen.hear(event);
+    stop_on_interrupt();
+    if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
+        let text = std::fs::read_to_string(task).map_err(Error::io(task))?;
+        let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
+        let outcome = task.run(slice, &hear, &STOP)?;
+        let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;
+        return store::write_atomic(to, &json);
+    }
+    let mut task = args.task()?;
+    args.check_outputs(&task)?;
+    task.search(&hear, &STOP)?;
+    let mut outcome = match args.engine {
+        Engine::Local => task.run((0, 1), &hear, &STOP)?,
+        Engine::Slurm => args.slurm()?.run(&task)?,
+    };
+    task.finish(&mut outcome);
+    screen.end();
+    let report = Report::new(&task, &Network::open(&task.model)?, &outcome);
+    args.write(&report)?;
+    match args.json {
+        true => println!("{}", report.json()),
+        false => print(args, &task, &outcome),
+    }
+    Ok(())
+}
+
+impl Args {
+    fn slurm(&self) -> Result<Slurm> {
+        let program = std::env::current_exe().map_err(Error::io("vgg2rtl"))?;
+        let (folder, options) = (self.shared.clone(), self.sbatch.clone());
+        Ok(Slurm { folder, jobs: self.array_jobs.into(), program, options })
+    }
+
+    /// Refuses outputs that cannot be written, before the work.
+    fn check_outputs(&self, task: &Task) -> Result<()> {
+        let points = task.axes.count();
+        if self.report.is_some() && points > report::MOST_ROWS {
+            let reason = format!("{points} points, a page holds at most {}", report::MOST_ROWS);
+            return Err(Error::usage("--report", reason));
+        }
+        for path in self.report.iter().chain(&self.csv) {
+            let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|f| !f.is_dir()) {
+                return Err(Error::bad_file(path, format!("there is no folder {}", folder.display())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is asked for.
+    fn write(&self, report: &Report) -> Result<()> {
+        if let Some(path) = &self.report {
+            store::write_atomic(path, report::page(report).as_bytes())?;
+        }
+        if let Some(path) = &self.csv {
+            store::write_atomic(path, report::csv(report).as_bytes())?;
+        }
+        if let Some(folder) = &self.plots {
+            report::plots(report, folder)?;
+        }
+        Ok(())
+    }
+
+    fn task(&self) -> Result<Task> {
+        let part = self.fit.as_deref().map(Part::named).transpose()?;
+        let mut families = self.family.iter().map(|name| Family::named(name)).collect::<Result<Vec<_>>>()?;
+        if families.is_empty() {
+            families.push(part.map_or(Family::Ecp5, |p| p.family));
+        }
+        if let Some(part) = part
+            && families.iter().any(|&f| f != part.family)
+        {
+            let reason = format!("{} is of family {}", part.name, part.family.name());
+            return Err(Error::usage("--family", reason));
+        }
+        let budget = match (part, &self.budget) {
+            (Some(part), _) => Some(part.budget()),
+            (None, Some(text)) => Some(Budget::parse(text)?),
+            (None, None) => None,
+        };
+        let bits = |option: &str, list: &List| {
+            let narrow = |&n: &usize| u32::try_from(n).map_err(|e| Error::usage(option, e.to_string()));
+            list.0.iter().map(narrow).collect::<Result<Vec<_>>>()
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let f = &self.fixed;
+        Ok(Task {
+            model: self.model.clone().unwrap_or_default(),
+            images: self.data.clone().map(|data| Images {
+                data,
+                calibration: self.calib.clone(),
+                most: self.images,
+            }),
+            qat: self.qat.zip(self.train.clone()).map(|(epochs, train)| Tuning {
+                train,
+                epochs: epochs.into(),
+                limit: self.train_limit,
+            }),
+            axes: Axes {
+                weights: bits("--weights", &self.weights)?,
+                acts: bits("--acts", &self.acts)?,
+                ends: self.ends,
+                assignments: self.assign.iter().map(|a| Assignment::parse(a)).collect::<Result<_>>()?,
+                requantize: distinct(&self.requantize),
+                arrays: distinct(&self.array),
+                buses: match &self.bus {
+                    Some(list) => list.0.iter().map(|&b| Some(b)).collect(),
+                    None => vec![None],
+                },
+                families: distinct(&families),
+                fixed: Fixed {
+                    act_depth: f.act_depth,
+                    weight_depth: f.weight_depth,
+                    acc_depth: f.acc_depth,
+                    requantizers: f.requantizers,
+                    acc_bits: f.acc_bits,
+                    fold_width: f.fold_width,
+                },
+            },
+            mixed: self.mixed.then_some(Mixed { least: *WIDTHS.start(), most: self.mixed_most }),
+            external: External {
+                latency: self.latency,
+                stall_percent: self.stall_percent,
+                megabytes_per_s: self.bandwidth,
+            },
+            batch: self.batch,
+            clock_mhz: self.clock,
+            synth: self.synth,
+            place: self.place,
+            budget,
+            pareto: self.pareto.iter().map(|name| Axis::named(name)).collect::<Result<_>>()?,
+            jobs: self.jobs.map_or(cores, usize::from),
+            cache: self.cache.clone(),
+        })
+    }
+}
+
+/// `values` without repetitions, in their order.
+fn distinct<T: PartialEq + Clone>(values: &[T]) -> Vec<T> {
+    values.iter().fold(vec![], |mut seen, v| {
+        if !seen.contains(v) {
+            seen.push(v.clone());
+        }
+        seen
+    })
+}
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The first Ctrl-C stops after what runs now, and keeps what is finished; the second one ends the program at once.
+fn stop_on_interrupt() {
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+}
+
+/// Progress on the terminal.
+#[derive(Default)]
+struct Screen(Mutex<Option<ProgressBar>>);
+
+impl Screen {
+    fn hear(&self, event: Event) {
+        let Ok(mut bar) = self.0.lock() else { return };
+        match event {
+            Event::Begin(count, unit) => {
+                if let Some(before) = bar.replace(progress::bar(count, unit)) {
+                    before.finish_and_clear();
+                }
+            }
+            Event::Done => bar.iter().for_each(|b| b.inc(1)),
+            Event::Note(text) => eprintln!("{text}"),
+        }
+    }
+
+    fn end(&self) {
+        if let Ok(mut bar) = self.0.lock()
+            && let Some(bar) = bar.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Rows that are printed without --all.
+const SHORT: usize = 40;
+
+fn print(args: &Args, task: &Task, outcome: &Outcome) {
+    let fits = |r: &&Row| r.refused.is_none() && r.lacks.is_empty();
+    let fitting: Vec<&Row> = outcome.rows.iter().filter(fits).collect();
+    let front: Vec<&Row> = fitting.iter().copied().filter(|r| r.pareto).collect();
+    let shown = if args.all || fitting.len() <= SHORT { &fitting } else { &front };
+    rows(shown);
+    let refused: Vec<&Row> = outcome.rows.iter().filter(|r| r.refused.is_some()).collect();
+    println!("\n{} points: {} shown, {} on the front", outcome.rows.len(), shown.len(), front.len());
+    if let Some((images, correct)) = outcome.float {
+        println!("float: {correct} of {images} images right");
+    }
+    if let Some(floor) = args.floor {
+        smallest(&fitting, floor);
+    }
+    if task.budget.is_some() {
+        println!("{} fit", fitting.len());
+        if fitting.is_empty() {
+            println!("nothing fits; the nearest points lack:");
+            for row in nearest(&outcome.rows, 5) {
+                let lacks: Vec<String> = row.lacks.iter().map(ToString::to_string).collect();
+                println!("  {} {}×{}: {}", row.coding(), row.rows, row.cols, lacks.join(", "));
+            }
+        }
+    }
+    for (reason, count) in reasons(&refused) {
+        println!("refused, {count} points: {reason}");
+    }
+    for row in outcome.rows.iter().filter(|r| r.failed.is_some()) {
+        println!("point {}: {}", row.point, row.failed.as_deref().unwrap_or_default());
+    }
+    outcome.notes.iter().for_each(|note| println!("{note}"));
+    if outcome.stopped {
+        println!("stopped; the same command goes on from here");
+    }
+}
+
+/// Prints the coding of least weight size that is at least `floor` percent right, with and without an assignment.
+fn smallest(rows: &[&Row], floor: f64) {
+    for (what, mixed) in [("uniform", false), ("mixed", true)] {
+        let good = rows.iter().filter(|r| r.assignment.is_some() == mixed);
+        let good = good.filter(|r| r.accuracy.is_some_and(|a| 100.0 * a >= floor));
+        match good.min_by_key(|r| (r.weight_bits_total, r.point)) {
+            Some(r) => println!(
+                "least weights at {floor} %, {what}: {} bits, {} ({:.2} %)",
+                r.weight_bits_total,
+                r.coding(),
+                100.0 * r.accuracy.unwrap_or_default()
+            ),
+            None => println!("least weights at {floor} %, {what}: no point reaches it"),
+        }
+    }
+}
+
+/// Reasons of refusal with their numbers of points.
+fn reasons<'a>(refused: &[&'a Row]) -> Vec<(&'a str, usize)> {
+    let mut counts: Vec<(&str, usize)> = vec![];
+    for row in refused {
+        let reason = row.refused.as_deref().unwrap_or_default();
+        match counts.iter_mut().find(|c| c.0 == reason) {
+            Some(count) => count.1 += 1,
+            None => counts.push((reason, 1)),
+        }
+    }
+    counts
+}
+
+fn rows(rows: &[&Row]) {
+    let head = [
+        "point",
+        "coding",
+        "array",
+        "bus",
+        "family",
+        "mode",
+        "LUT",
+        "FF",
+        "carry",
+        "DSP",
+        "BRAM",
+        "kbit",
+        "MHz",
+        "cycles",
+        "images/s",
+        "weights MB",
+        "acts MB",
+        "accuracy",
+        "front",
+    ];
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let cells = rows.iter().map(|r| {
+        let area = |get: fn(&vgg2rtl::explore::Resources) -> u64| {
+            or_none(r.resources.as_ref().map(|a| get(a).to_string()))
+        };
+        let n = r.network.as_ref();
+        let megabytes = |bytes: u64| format!("{:.3}", bytes as f64 / 1e6);
+        vec![
+            r.point.to_string(),
+            r.coding(),
+            format!("{}×{}", r.rows, r.cols),
+            r.bus_bits.to_string(),
+            r.family.name().into(),
+            format!("{:?}", r.requantize).to_lowercase(),
+            area(|a| a.lut),
+            area(|a| a.ff),
+            area(|a| a.carry),
+            area(|a| a.dsp),
+            area(|a| a.bram),
+            or_none(r.memory_bits.map(|b| (b / 1000).to_string())),
+            format!("{:.0}{}", r.clock_mhz, if r.fmax_mhz.is_some() { "" } else { "*" }),
+            or_none(n.map(|n| n.cycles.to_string())),
+            or_none(r.images_per_s.map(|v| format!("{v:.1}"))),
+            or_none(n.map(|n| megabytes(n.weight_bytes))),
+            or_none(n.map(|n| megabytes(n.act_bytes))),
+            or_none(r.accuracy.map(|a| format!("{:.2} %", 100.0 * a))),
+            if r.pareto { "yes".into() } else { String::new() },
+        ]
+    });
+    table::print(&head, &cells.collect::<Vec<_>>());
+}

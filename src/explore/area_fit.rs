@@ -1,0 +1,204 @@
+//! Fits the area model: `cargo test --release fit_area -- --ignored`, or `fit_area_ecp5` for one family.
+
+use super::area::error;
+use super::area_features::features;
+use super::area_model::{DATA, File, Kind, Model, RESOURCES};
+use super::area_parts::{Part, parts};
+use super::area_points::{grid, points};
+use super::synth::{cells, own, synthesize};
+use super::synth_cells::resources;
+use super::synth_source::{Source, sources};
+use super::{Family, Resources};
+use crate::config::ArrayConfig;
+use crate::cosim::Cache;
+use crate::{Result, store};
+use nalgebra::{DMatrix, DVector};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Different modules of a kind that are synthesised for the fit.
+const FEW: usize = 12;
+/// The same for kinds whose logic varies much.
+const MANY: usize = 48;
+const VARIED: [&str; 14] = [
+    "unpacker",
+    "packer",
+    "fold",
+    "group_select",
+    "requantizer",
+    "requantizer_pow2",
+    "round_shift",
+    "max_pool",
+    "pe",
+    "accumulator",
+    "act_unpack",
+    "raw_beat",
+    "ram",
+    "lanes_ram",
+];
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// A synthesised module.
+type Sample = (Vec<u32>, [u32; RESOURCES]);
+
+/// The indices of the modules at the places of the design.
+fn places(sources: &[Source], at: usize, path: &str, found: &mut BTreeMap<String, usize>) {
+    found.insert(path.into(), at);
+    for (name, child) in &sources[at].children {
+        places(sources, *child, &format!("{path}.{name}"), found);
+    }
+}
+
+/// Modules of each kind, of the points of the fit and of the grid.
+fn samples(family: Family, cache: &Cache) -> Result<BTreeMap<&'static str, Vec<Sample>>> {
+    let started = Instant::now();
+    let mut seen: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
+    let points = points().0.into_iter().map(|config| (config, None));
+    for (i, (config, kinds)) in points.chain(grid().into_iter().map(|(c, k)| (c, Some(k)))).enumerate() {
+        let sources = sources(&config)?;
+        let mut at = BTreeMap::new();
+        places(&sources, sources.len() - 1, "top", &mut at);
+        let mut chosen: BTreeMap<usize, Part> = BTreeMap::new();
+        for part in parts(&config) {
+            let seen = seen.entry(part.kind).or_default();
+            let most = if VARIED.contains(&part.kind) { MANY } else { FEW };
+            let room = kinds.map_or(seen.len() < most, |kinds| kinds.contains(&part.kind));
+            if room && seen.insert(part.args.clone()) || always(part.kind, seen.len()) {
+                chosen.insert(at[part.path], part);
+            }
+        }
+        let cells = cells(&sources, family, cache, &NEVER, |module, _| chosen.contains_key(&module))?;
+        for (module, part) in chosen {
+            let own = cells[module].as_ref().map(own).unwrap_or_default();
+            found.entry(part.kind).or_default().push((part.args, numbers(resources(family, &own))));
+        }
+        println!("{}: point {i}, {:.0} s", family.name(), started.elapsed().as_secs_f64());
+    }
+    Ok(found)
+}
+
+/// Kinds whose arguments do not tell all: several modules are looked at.
+fn always(kind: &str, seen: usize) -> bool {
+    matches!(kind, "registers") && seen < FEW
+}
+
+fn numbers(r: Resources) -> [u32; RESOURCES] {
+    [r.lut, r.ff, r.carry, r.dsp, r.bram].map(|x| x as u32)
+}
+
+/// What is measured, where it is the same for the same arguments, and a linear model by least squares.
+fn fit(family: Family, kind: &str, samples: &[Sample]) -> Kind {
+    let mut measured: BTreeMap<&Vec<u32>, BTreeSet<[u32; RESOURCES]>> = BTreeMap::new();
+    samples.iter().for_each(|(args, found)| {
+        measured.entry(args).or_default().insert(*found);
+    });
+    let terms: Vec<Vec<f64>> = samples.iter().map(|(args, _)| features(family, kind, args)).collect();
+    let matrix = DMatrix::from_fn(terms.len(), terms[0].len(), |r, c| terms[r][c]);
+    let svd = matrix.svd(true, true);
+    let solve = |resource: usize| {
+        let values = DVector::from_iterator(samples.len(), samples.iter().map(|s| f64::from(s.1[resource])));
+        let solution = svd.solve(&values, 1e-6).expect("both sides were computed");
+        solution.iter().map(|c| ((c * 1e6) as i64) as f64 / 1e6).collect()
+    };
+    let alone = |(args, found): (&Vec<u32>, BTreeSet<_>)| {
+        (found.len() == 1).then(|| (args.clone(), found.into_iter().next().expect("there is one")))
+    };
+    Kind { fitted: std::array::from_fn(solve), measured: measured.into_iter().filter_map(alone).collect() }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn held_out_path() -> PathBuf {
+    root().join("tests/data/area_held_out.json")
+}
+
+/// Refits one family, measures it, and writes both data files.
+fn fit_area(family: Family) {
+    let cache = Cache::open(None).unwrap();
+    let held_out: Vec<(ArrayConfig, Resources)> = points()
+        .1
+        .into_iter()
+        .enumerate()
+        .map(|(i, config)| {
+            let found = synthesize(&config, family, &cache, &NEVER).unwrap();
+            println!("{}: held out {i}: {found:?}", family.name());
+            (config, found)
+        })
+        .collect();
+    let kinds: BTreeMap<String, Kind> = samples(family, &cache)
+        .unwrap()
+        .into_iter()
+        .map(|(kind, samples)| (kind.into(), fit(family, kind, &samples)))
+        .collect();
+    let model = Model::new(family, &kinds);
+    for (config, found) in &held_out {
+        println!("{:?}\n    {found:?}\n    {:?}", config, model.total(&parts(config)));
+    }
+    println!("{}: {:?}", family.name(), error(&held_out, |config| model.total(&parts(config))));
+    let linear: BTreeMap<String, Kind> =
+        kinds.iter().map(|(name, k)| (name.clone(), Kind { measured: vec![], ..k.clone() })).collect();
+    let linear = Model::new(family, &linear);
+    println!("linear models alone: {:?}", error(&held_out, |config| linear.total(&parts(config))));
+    write_model(family, kinds);
+    write_held_out(family, held_out);
+}
+
+fn write_model(family: Family, kinds: BTreeMap<String, Kind>) {
+    let path = root().join("src/explore/area_model.json");
+    let mut file: File = serde_json::from_slice(&std::fs::read(&path).unwrap_or(DATA.into())).unwrap();
+    file.insert(family.name().into(), kinds);
+    let kind = |(name, k): (&String, &Kind)| format!("\"{name}\":{}", serde_json::to_string(k).unwrap());
+    let family = |(name, kinds): (&String, &BTreeMap<String, Kind>)| {
+        format!("\"{name}\":{{\n{}}}", kinds.iter().map(kind).collect::<Vec<_>>().join(",\n"))
+    };
+    let text = format!("{{\n{}}}\n", file.iter().map(family).collect::<Vec<_>>().join(",\n"));
+    store::write_atomic(&path, text.as_bytes()).unwrap();
+}
+
+fn write_held_out(family: Family, points: Vec<(ArrayConfig, Resources)>) {
+    let old = std::fs::read(held_out_path()).unwrap_or_else(|_| b"{}".to_vec());
+    let mut file: BTreeMap<String, Vec<(ArrayConfig, Resources)>> = serde_json::from_slice(&old).unwrap();
+    file.insert(family.name().into(), points);
+    let point = |p: &(ArrayConfig, Resources)| serde_json::to_string(p).unwrap();
+    let family = |(name, points): (&String, &Vec<_>)| {
+        format!("\"{name}\":[\n{}]", points.iter().map(point).collect::<Vec<_>>().join(",\n"))
+    };
+    let text = format!("{{\n{}}}\n", file.iter().map(family).collect::<Vec<_>>().join(",\n"));
+    store::write_atomic(&held_out_path(), text.as_bytes()).unwrap();
+}
+
+#[test]
+#[ignore = "synthesises hundreds of modules and writes the model's data files"]
+fn fit_area_ecp5() {
+    fit_area(Family::Ecp5);
+}
+
+#[test]
+#[ignore = "synthesises hundreds of modules and writes the model's data files"]
+fn fit_area_xc7() {
+    fit_area(Family::Xc7);
+}
+
+#[test]
+#[ignore = "synthesises hundreds of modules and writes the model's data files"]
+fn fit_area_ice40() {
+    fit_area(Family::Ice40);
+}
+
+#[test]
+#[ignore = "synthesises hundreds of modules and writes the model's data files"]
+fn fit_area_gowin() {
+    fit_area(Family::Gowin);
+}
+
+#[test]
+#[ignore = "synthesises hundreds of modules and writes the model's data files"]
+fn fit_area_xcup() {
+    fit_area(Family::Xcup);
+}

@@ -1,0 +1,99 @@
+//! The fitted model: per family and kind of module, what was measured, and a linear model for the rest.
+
+use super::area_features::{blocks, features};
+use super::area_parts::Part;
+use super::{Family, Resources};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+
+/// LUT, FF, carry cells, DSPs, block RAMs.
+pub const RESOURCES: usize = 5;
+
+/// What is known of a kind of module.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// Modules that were synthesised: arguments and what they take.
+    pub measured: Vec<(Vec<u32>, [u32; RESOURCES])>,
+    /// Coefficients of the [`features`], per resource.
+    pub fitted: [Vec<f64>; RESOURCES],
+}
+
+/// The kinds of each family.
+pub type File = BTreeMap<String, BTreeMap<String, Kind>>;
+
+/// The data file, written by the fit.
+pub const DATA: &str = include_str!("area_model.json");
+
+/// Kinds in whose measured neighbours, which differ in the last argument only, the linear model corrects the rest.
+const SMOOTH: [&str; 2] = ["pe", "accumulator"];
+
+/// A model of one family.
+pub struct Model {
+    family: Family,
+    kinds: HashMap<String, (HashMap<Vec<u32>, [u32; RESOURCES]>, Kind)>,
+}
+
+impl Model {
+    /// From what the data file says of `family`.
+    pub fn new(family: Family, kinds: &BTreeMap<String, Kind>) -> Self {
+        let kind = |k: &Kind| (k.measured.iter().cloned().collect(), k.clone());
+        Self { family, kinds: kinds.iter().map(|(name, k)| (name.clone(), kind(k))).collect() }
+    }
+
+    /// The model of `family` in this program.
+    pub fn of(family: Family) -> &'static Self {
+        static MODELS: OnceLock<Vec<Model>> = OnceLock::new();
+        let models = MODELS.get_or_init(|| {
+            let file: File = serde_json::from_str(DATA).expect("a test reads the data file");
+            let empty = BTreeMap::new();
+            let model = |f: Family| Self::new(f, file.get(f.name()).unwrap_or(&empty));
+            Family::ALL.into_iter().map(model).collect()
+        });
+        models.iter().find(|m| m.family == family).expect("there is one for every family")
+    }
+
+    /// What `parts` take.
+    pub fn total(&self, parts: &[Part]) -> Resources {
+        let mut total = [0.0; RESOURCES];
+        for part in parts {
+            let one = self.part(part.kind, &part.args);
+            total.iter_mut().zip(one).for_each(|(sum, x)| *sum += x * part.count as f64);
+        }
+        let [lut, ff, carry, dsp, bram] = total.map(|x| (x + 0.5) as u64);
+        Resources { lut, ff, carry, dsp, bram }
+    }
+
+    /// What one module of `kind` takes: what was measured, or else what the linear model says.
+    pub fn part(&self, kind: &str, args: &[u32]) -> [f64; RESOURCES] {
+        let Some((measured, known)) = self.kinds.get(kind) else { return [0.0; RESOURCES] };
+        if let Some(exact) = measured.get(args) {
+            return exact.map(f64::from);
+        }
+        let linear = |args: &[u32]| {
+            let terms = features(self.family, kind, args);
+            let value = |c: &Vec<f64>| c.iter().zip(&terms).map(|(c, t)| c * t).sum::<f64>();
+            known.fitted.each_ref().map(value)
+        };
+        let mut found = linear(args);
+        if SMOOTH.contains(&kind)
+            && let Some((near, exact)) = nearest(known, args)
+        {
+            let there = linear(near);
+            found = std::array::from_fn(|i| f64::from(exact[i]) + found[i] - there[i]);
+        }
+        if matches!(kind, "ram" | "lanes_ram") {
+            found[4] = blocks(self.family, args[0], args[1] as usize) as f64;
+        }
+        found.map(|x| x.max(0.0))
+    }
+}
+
+/// The measured module that differs from `args` in the last one only, and least.
+fn nearest<'a>(known: &'a Kind, args: &[u32]) -> Option<(&'a [u32], &'a [u32; RESOURCES])> {
+    let (last, rest) = args.split_last()?;
+    let alike = known.measured.iter().filter(|(a, _)| a.split_last().is_some_and(|(_, r)| r == rest));
+    let distance = |a: &[u32]| a[rest.len()].abs_diff(*last);
+    alike.min_by_key(|(a, _)| distance(a)).map(|(a, r)| (&a[..], r))
+}

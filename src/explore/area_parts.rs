@@ -1,0 +1,227 @@
+//! The modules of a design point by their place: how many there are, and the numbers that each depends on.
+//!
+//! This mirrors the constructors of `hw`; a test compares the places with those of the emitted Verilog.
+
+use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
+use crate::config::{ArrayConfig, Requantize};
+use crate::hw::ComputeCore;
+use crate::hw::datapath::{Accumulators, Array, LaneBuffer, address_bits};
+use crate::hw::drain::{GroupSelect, RawBeat, Requantizers};
+
+/// All instances of a module at one place of the design.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Names of the instances from the top; a generate loop's is named once.
+    pub path: &'static str,
+    /// The module: parts of one kind with the same arguments are the same.
+    pub kind: &'static str,
+    /// Instances.
+    pub count: u64,
+    /// What shapes the module: widths and sizes.
+    pub args: Vec<u32>,
+}
+
+/// The parts of `config`, which is valid.
+pub fn parts(config: &ArrayConfig) -> Vec<Part> {
+    let mut list = List(vec![]);
+    host(&mut list, config);
+    act_loader(&mut list, config);
+    weight_loader(&mut list, config);
+    core(&mut list, config);
+    drain(&mut list, config);
+    ports(&mut list, config);
+    list.0
+}
+
+struct List(Vec<Part>);
+
+impl List {
+    fn add(&mut self, path: &'static str, kind: &'static str, count: usize, args: &[usize]) {
+        let args = args.iter().map(|&a| a as u32).collect();
+        self.0.push(Part { path, kind, count: count as u64, args });
+    }
+
+    fn ram(&mut self, path: &'static str, count: usize, depth: usize, bits: usize) {
+        self.add(path, "ram", count, &[bits_of(depth), bits]);
+    }
+
+    fn fifo(&mut self, paths: [&'static str; 2], bus: usize) {
+        self.add(paths[0], "fifo", 1, &[bus]);
+        self.add(paths[1], "lanes_ram", 1, &[6, bus]);
+    }
+
+    fn stream(&mut self, paths: [&'static str; 4], bus: usize) {
+        self.add(paths[0], "read_stream", 1, &[bus]);
+        self.add(paths[1], "splitter", 1, &[bus, 24]);
+        self.fifo([paths[2], paths[3]], bus);
+    }
+}
+
+fn bits_of(depth: usize) -> usize {
+    address_bits(depth) as usize
+}
+
+fn host(list: &mut List, config: &ArrayConfig) {
+    let bus = config.bus_bits;
+    list.add("top", "accelerator", 1, &[]);
+    list.add("top.host", "host", 1, &[]);
+    // Its constants are the design point's.
+    list.add("top.host.registers", "registers", 1, &[]);
+    list.add("top.host.counters", "counters", 1, &[]);
+    list.add("top.host.controller", "controller", 1, &[ComputeCore::latency(config.rows, config.cols)]);
+    list.add("top.host.fetch", "fetch", 1, &[bus]);
+    list.add("top.host.fields", "command", 1, &[bus]);
+    list.add("top.host.check", "field_check", 1, &[config.fold_width]);
+    let paths = ["top.commands", "top.commands.splitter", "top.commands.fifo", "top.commands.fifo.ram"];
+    list.stream(paths, bus);
+}
+
+fn act_loader(list: &mut List, config: &ArrayConfig) {
+    let ArrayConfig { rows, act_bits, bus_bits: bus, fold_channels: channels, fold_width, .. } = *config;
+    let (a, block, folds) = (act_bits as usize, config.block(), (channels > 0) as usize);
+    let groups = rows / block;
+    let blocks = (9 * channels).div_ceil(rows).max(1) * groups;
+    let (group, lane_block) = (bits_of(groups), bits_of(blocks));
+    let held = blocks.max((9 * channels).div_ceil(block));
+    list.add("top.acts", "act_loader", 1, &[folds, groups, block * a]);
+    list.add("top.acts.walk", "act_walk", 1, &[groups, lane_block]);
+    list.add("top.acts.rows", "queue", 1, &[4, 5 + group + lane_block]);
+    let paths =
+        ["top.acts.stream", "top.acts.stream.splitter", "top.acts.stream.fifo", "top.acts.stream.fifo.ram"];
+    list.stream(paths, bus);
+    list.add("top.acts.pixels", "unpacker", 1, &[bus, block * a]);
+    if folds > 0 {
+        list.add("top.acts.fold_pixels_0", "unpacker", 1, &[bus, channels * a]);
+        list.add("top.acts.fold_0", "fold", 1, &[channels, a, bits_of(fold_width), block, bits_of(held)]);
+    }
+    let unpack = [group, lane_block, bits_of(config.act_depth), bits_of(fold_width)];
+    list.add("top.acts.unpack", "act_unpack", 1, &unpack);
+    list.add("top.acts.group", "one_hot", 1, &[groups]);
+}
+
+fn weight_loader(list: &mut List, config: &ArrayConfig) {
+    let (bus, cols, acc) = (config.bus_bits, config.cols, config.acc_bits as usize);
+    let record = acc + (MULTIPLIER_BITS + SHIFT_BITS) as usize;
+    list.add("top.weights", "weight_loader", 1, &[bits_of(cols), config.weight_depth, cols]);
+    list.add("top.weights.walk", "weight_walk", 1, &[bus]);
+    let paths = [
+        "top.weights.stream",
+        "top.weights.stream.splitter",
+        "top.weights.stream.fifo",
+        "top.weights.stream.fifo.ram",
+    ];
+    list.stream(paths, bus);
+    list.add("top.weights.rows", "unpacker", 1, &[bus, cols * config.weight_bits as usize]);
+    list.add("top.weights.records", "unpacker", 1, &[bus, record.div_ceil(64) * 64]);
+    list.add("top.weights.record", "record", 1, &[acc]);
+    list.add("top.weights.write", "one_hot", 1, &[1]);
+}
+
+fn core(list: &mut List, config: &ArrayConfig) {
+    let ArrayConfig { rows, cols, act_depth, weight_depth, acc_depth, .. } = *config;
+    let (w, a, acc) = (config.weight_bits as usize, config.act_bits as usize, config.acc_bits as usize);
+    let (psum, act, position) = (config.psum_bits() as usize, bits_of(act_depth), bits_of(acc_depth));
+    let weight = bits_of(weight_depth);
+    list.add("top.core", "compute_core", 1, &[]);
+    list.add("top.core.sequencer", "sequencer", 1, &[act, position, rows]);
+    list.add("top.core.sequencer.walk", "walk", 1, &[act]);
+    list.add("top.core.sequencer.sweep", "sweep", 1, &[act, position]);
+    list.add("top.core.shifter", "weight_shifter", 1, &[weight, rows, cols, weight_depth]);
+    list.add("top.core.acts", "lane_buffer", 1, &[rows]);
+    list.add("top.core.acts.lane", "lane", rows, &[act, a]);
+    list.ram("top.core.acts.lane.ram", rows, act_depth, a);
+    list.add("top.core.weights", "lane_buffer", 1, &[cols]);
+    list.add("top.core.weights.lane", "lane", cols, &[weight, w]);
+    list.ram("top.core.weights.lane.ram", cols, weight_depth, w);
+    list.add("top.core.extend", "extend", 1, &[rows, a]);
+    list.add("top.core.array", "array", 1, &[]);
+    list.add("top.core.array.pe", "pe", rows * cols, &[w, a, psum]);
+    list.add("top.core.accumulators", "accumulators", 1, &[]);
+    list.add("top.core.accumulators.accumulator", "accumulator", cols, &[position, acc, psum]);
+    list.ram("top.core.accumulators.accumulator.bank0", cols, acc_depth, acc);
+    list.ram("top.core.accumulators.accumulator.bank1", cols, acc_depth, acc);
+    let late = LaneBuffer::LATENCY + Array::latency(rows);
+    list.add("top.core.valid", "delay", 1, &[1, late]);
+    list.add("top.core.first", "delay", 1, &[1, late]);
+    list.add("top.core.bank", "delay", 1, &[1, late]);
+    list.add("top.core.addr", "delay", 1, &[position, late]);
+    list.add("top.core.tile_end", "delay", 1, &[1, ComputeCore::latency(rows, cols)]);
+    list.add("top.core.patch_end", "delay", 1, &[1, rows]);
+}
+
+fn drain(list: &mut List, config: &ArrayConfig) {
+    let ArrayConfig { cols, requantizers: lanes, bus_bits: bus, requantize: mode, .. } = *config;
+    let (a, acc, block) = (config.act_bits as usize, config.acc_bits as usize, config.block());
+    let (groups, block_groups, position) = (cols / lanes, block / lanes, bits_of(config.acc_depth));
+    let pow2 = (mode == Requantize::Pow2) as usize;
+    list.add("top.drain", "drain", 1, &[bus, pow2]);
+    list.add("top.drain.walk", "drain_walk", 1, &[position, cols / block, block_groups]);
+    list.add("top.drain.read", "row_read", 1, &[position, lanes, block_groups, groups]);
+    list.add("top.drain.store", "param_store", 1, &[lanes, groups]);
+    list.add("top.drain.store.ram", "record_ram", 1, &[lanes]);
+    let (depth, scale) = (2 << bits_of(groups), SHIFT_BITS + MULTIPLIER_BITS * (1 - pow2 as u32));
+    list.ram("top.drain.store.ram.bias", lanes, depth, acc);
+    list.ram("top.drain.store.ram.scale", lanes, depth, scale as usize);
+    list.add("top.drain.select", "group_select", 1, &[groups, lanes, acc]);
+    list.add("top.drain.requantizers", "requantizers", 1, &[]);
+    let product = acc - 1 + (1 - pow2) * MULTIPLIER_BITS as usize;
+    let requantizer = ["requantizer", "requantizer_pow2"][pow2];
+    list.add("top.drain.requantizers.requantizer", requantizer, lanes, &[a, acc]);
+    list.add("top.drain.requantizers.requantizer.round_shift", "round_shift", lanes, &[a, product]);
+    list.add("top.drain.requantizers.max_pool", "max_pool", lanes, &[a]);
+    list.add("top.drain.raw_beat", "raw_beat", 1, &[bus, lanes, acc]);
+    list.add("top.drain.packer", "packer", 1, &[bus, lanes * a]);
+    let to_requantizers = Accumulators::DRAIN_LATENCY + GroupSelect::LATENCY;
+    let to_sums = to_requantizers + Requantizers::SUM_LATENCY;
+    list.add("top.drain.group", "delay", 1, &[bits_of(groups), Accumulators::DRAIN_LATENCY]);
+    list.add("top.drain.lane", "delay", 1, &[bits_of(lanes), to_sums]);
+    list.add("top.drain.raw_valid", "delay", 1, &[1, to_sums + RawBeat::LATENCY]);
+    for path in ["top.drain.code_valid", "top.drain.code_first"] {
+        list.add(path, "delay", 1, &[1, to_requantizers + Requantizers::code_latency(mode)]);
+    }
+    for path in ["top.drain.item_valid", "top.drain.item_last"] {
+        list.add(path, "delay", 1, &[1, to_requantizers + Requantizers::latency(mode)]);
+    }
+}
+
+fn ports(list: &mut List, config: &ArrayConfig) {
+    let bus = config.bus_bits;
+    list.add("top.read", "read_port", 1, &[bus]);
+    list.add("top.read.order", "queue", 1, &[5, 2]);
+    list.add("top.write", "write_port", 1, &[bus]);
+    list.add("top.write.runs", "queue", 1, &[3, 48]);
+    list.add("top.write.splitter", "splitter", 1, &[bus, 16]);
+    list.fifo(["top.write.fifo", "top.write.fifo.ram"], bus);
+    list.add("top.write.bursts", "queue", 1, &[4, 4]);
+    list.add("top.strobe", "strobe", 1, &[]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::presets;
+    use crate::explore::synth_source::{Source, sources};
+    use std::collections::BTreeSet;
+
+    fn places(sources: &[Source], at: usize, path: &str, found: &mut BTreeSet<(String, String)>) {
+        let name = sources[at].name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+        found.insert((path.into(), if name == "requantizer_pow" { &*sources[at].name } else { name }.into()));
+        for (name, child) in &sources[at].children {
+            places(sources, *child, &format!("{path}.{name}"), found);
+        }
+    }
+
+    #[test]
+    fn parts_are_those_of_the_verilog() {
+        let pow2 = ArrayConfig { requantize: Requantize::Pow2, rows: 12, ..ArrayConfig::default() };
+        let flat = ArrayConfig { fold_channels: 0, cols: 16, ..ArrayConfig::default() };
+        for config in presets().into_iter().map(|p| p.2).chain([pow2, flat]).filter(|c| c.rows <= 16) {
+            let sources = sources(&config).unwrap();
+            let mut emitted = BTreeSet::new();
+            places(&sources, sources.len() - 1, "top", &mut emitted);
+            let listed: BTreeSet<_> =
+                parts(&config).iter().map(|p| (p.path.to_string(), p.kind.to_string())).collect();
+            assert_eq!(listed, emitted);
+        }
+    }
+}

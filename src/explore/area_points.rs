@@ -1,0 +1,65 @@
+//! Design points that the area model is fitted to, and others that it is measured on.
+
+use crate::config::{ArrayConfig, Requantize};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Bits of weights and of activations.
+const WIDTHS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
+/// Points of the fit.
+const FITTED: usize = 64;
+/// Points that the fit does not see.
+const HELD_OUT: usize = 22;
+
+/// Points of the fit, then those that are held out: random valid ones, the same on every machine.
+pub fn points() -> (Vec<ArrayConfig>, Vec<ArrayConfig>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut points: Vec<ArrayConfig> = vec![];
+    while points.len() < FITTED + HELD_OUT {
+        let point = point(&mut rng);
+        if point.validate().is_ok() && !points.contains(&point) {
+            points.push(point);
+        }
+    }
+    let held_out = points.split_off(FITTED);
+    (points, held_out)
+}
+
+fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
+    let mut one_of = |values: &[usize]| *values.choose(rng).expect("there are values");
+    let sides = [4, 8, 16, 4, 8, 16, 6, 12];
+    let widths = WIDTHS.map(|w| w as usize);
+    let mut config = ArrayConfig {
+        rows: one_of(&sides),
+        cols: one_of(&sides),
+        weight_bits: one_of(&widths) as u32,
+        act_bits: one_of(&widths) as u32,
+        acc_bits: one_of(&[24, 32, 32, 40, 48]) as u32,
+        act_depth: one_of(&[512, 1024, 2048, 2048, 4096]),
+        weight_depth: one_of(&[32, 64, 64, 128, 256]),
+        acc_depth: one_of(&[128, 256, 512, 512, 1024]),
+        requantizers: one_of(&[1, 2, 4, 8]),
+        requantize: Requantize::Scale,
+        bus_bits: one_of(&[64, 128, 128, 256]),
+        fold_channels: one_of(&[0, 1, 3, 3, 3, 3]),
+        fold_width: one_of(&[32, 64, 256, 256]),
+    };
+    if rng.random() {
+        config.requantize = Requantize::Pow2;
+    }
+    config
+}
+
+/// Design points for the kinds whose logic follows no line: every pair of widths in the array.
+pub fn grid() -> Vec<(ArrayConfig, &'static [&'static str])> {
+    let pairs = WIDTHS.into_iter().flat_map(|w| WIDTHS.into_iter().map(move |a| (w, a)));
+    let config = |(weight_bits, act_bits)| ArrayConfig {
+        weight_bits,
+        act_bits,
+        acc_bits: 48,
+        requantizers: 1,
+        ..Default::default()
+    };
+    pairs.map(|pair| (config(pair), &["pe", "max_pool"][..])).collect()
+}

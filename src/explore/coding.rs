@@ -1,0 +1,115 @@
+//! How a network's numbers are coded: what of a design point decides its accuracy.
+
+use crate::arith::Levels;
+use crate::config::Requantize;
+use crate::float::FloatModel;
+use crate::quantize::{Exception, Method, Mode, Recipe, Widths};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Weight bits of single layers; the others have the point's W.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Assignment {
+    /// What it is called in tables.
+    pub name: String,
+    /// Layer and its weight bits.
+    pub layers: Vec<(String, u32)>,
+    /// The only activation bits and requantization that it was found for; `None`: any.
+    #[serde(default)]
+    pub found_for: Option<(u32, Requantize)>,
+}
+
+impl Assignment {
+    /// `NAME=W,NAME=W,…`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let layer = |part: &str| {
+            let (name, bits) = part.split_once('=')?;
+            Some((name.trim().to_string(), bits.trim().parse().ok()?))
+        };
+        let layers: Option<Vec<_>> = text.split(',').map(layer).collect();
+        let bad = || Error::usage("--assign", format!("{text:?} is not of the form NAME=W,NAME=W"));
+        Ok(Self { name: text.into(), layers: layers.ok_or_else(bad)?, found_for: None })
+    }
+}
+
+/// Widths and requantization of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Coding {
+    /// Weight bits W of all layers that have none of their own, 2 … 16.
+    pub weights: u32,
+    /// Activation bits A, 2 … 16.
+    pub acts: u32,
+    /// Least bits of the image, of the weights of the first and the last layer, and of what the last layer reads.
+    pub ends: u32,
+    /// Layers with weight bits of their own.
+    pub assignment: Option<Assignment>,
+    /// Requantization: powers of two only, or any steps.
+    pub requantize: Requantize,
+}
+
+/// Bits of the codes of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// Of each layer's weights.
+    pub weights: Vec<u32>,
+    /// Of the image, then of what each layer but the last passes on.
+    pub acts: Vec<u32>,
+}
+
+impl Coding {
+    /// Levels as `vgg2rtl quantize` is told them.
+    pub fn widths(&self) -> Widths {
+        let exceptions = self.assignment.iter().flat_map(|a| &a.layers);
+        let exception = |(layer, bits): &(String, u32)| Exception {
+            layer: layer.clone(),
+            weights: Levels::signed((*bits).clamp(1, 31)),
+            output: None,
+        };
+        let layers = exceptions.map(exception).collect();
+        Widths { ends: self.ends, layers, ..Widths::bits(self.weights.clamp(1, 31), self.acts.clamp(1, 31)) }
+    }
+
+    /// The recipe of post-training quantization: the defaults of `vgg2rtl quantize`.
+    pub fn recipe(&self) -> Recipe {
+        Recipe {
+            mode: match self.requantize {
+                Requantize::Scale => Mode::Free,
+                Requantize::Pow2 => Mode::Pow2,
+            },
+            per_channel: true,
+            method: Method::Mse,
+            widths: self.widths(),
+            equalise: true,
+            correct_biases: true,
+        }
+    }
+
+    /// Bits of each layer of `model`.
+    ///
+    /// # Errors
+    /// Widths outside 2 … 16, and assignments to layers that the model does not have.
+    pub fn bits(&self, model: &FloatModel) -> Result<Bits> {
+        let widths = self.widths();
+        let levels = widths.resolve(model)?;
+        let (last, input) = (levels.len() - 1, widths.input(true).bits());
+        let outputs = levels[..last].iter().map(|l| l.output.bits());
+        Ok(Bits {
+            weights: levels.iter().map(|l| l.weights.bits()).collect(),
+            acts: std::iter::once(input).chain(outputs).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_are_read() {
+        let a = Assignment::parse("conv1_1=8, fc8=6").unwrap();
+        assert_eq!(a.layers, [("conv1_1".to_string(), 8), ("fc8".to_string(), 6)]);
+        for bad in ["", "conv1_1", "conv1_1=x", "a=8;b=4"] {
+            assert!(Assignment::parse(bad).unwrap_err().to_string().contains("--assign"), "{bad}");
+        }
+    }
+}

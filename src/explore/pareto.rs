@@ -1,0 +1,202 @@
+//! The points that no other point beats.
+
+use super::Row;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What points are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// Look-up tables; less is better.
+    Lut,
+    /// Flip-flops; less is better.
+    Ff,
+    /// Carry cells; less is better.
+    Carry,
+    /// Multipliers; less is better.
+    Dsp,
+    /// Block RAMs; less is better.
+    Bram,
+    /// Bits of on-chip memory; less is better.
+    MemoryBits,
+    /// Bits of all weights; less is better.
+    WeightBitsTotal,
+    /// Bytes of weights read an image; less is better.
+    WeightBytes,
+    /// Bytes of activations read and written an image; less is better.
+    ActBytes,
+    /// Cycles an image; less is better.
+    Cycles,
+    /// Images a second; more is better.
+    ImagesPerS,
+    /// Clock after place and route; more is better.
+    FmaxMhz,
+    /// Achieved share of the array's peak; more is better.
+    Utilization,
+    /// Accuracy; more is better.
+    Accuracy,
+}
+
+impl Axis {
+    /// Every axis.
+    pub const ALL: [Self; 14] = [
+        Self::Lut,
+        Self::Ff,
+        Self::Carry,
+        Self::Dsp,
+        Self::Bram,
+        Self::MemoryBits,
+        Self::WeightBitsTotal,
+        Self::WeightBytes,
+        Self::ActBytes,
+        Self::Cycles,
+        Self::ImagesPerS,
+        Self::FmaxMhz,
+        Self::Utilization,
+        Self::Accuracy,
+    ];
+
+    /// The name that users type, and the column's key in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lut => "lut",
+            Self::Ff => "ff",
+            Self::Carry => "carry",
+            Self::Dsp => "dsp",
+            Self::Bram => "bram",
+            Self::MemoryBits => "memory_bits",
+            Self::WeightBitsTotal => "weight_bits_total",
+            Self::WeightBytes => "weight_bytes",
+            Self::ActBytes => "act_bytes",
+            Self::Cycles => "cycles",
+            Self::ImagesPerS => "images_per_s",
+            Self::FmaxMhz => "fmax_mhz",
+            Self::Utilization => "utilization",
+            Self::Accuracy => "accuracy",
+        }
+    }
+
+    /// The axis called `name`.
+    pub fn named(name: &str) -> Result<Self> {
+        let known = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|a| a.name() == name);
+        found.ok_or_else(|| Error::usage("--pareto", format!("no axis {name:?}; known: {}", known())))
+    }
+
+    /// Whether more of it is better.
+    pub fn more_is_better(self) -> bool {
+        matches!(self, Self::ImagesPerS | Self::FmaxMhz | Self::Utilization | Self::Accuracy)
+    }
+
+    /// Its value in `row`.
+    pub fn value(self, row: &Row) -> Option<f64> {
+        let (r, n) = (row.resources.as_ref(), row.network.as_ref());
+        match self {
+            Self::Lut => r.map(|r| r.lut as f64),
+            Self::Ff => r.map(|r| r.ff as f64),
+            Self::Carry => r.map(|r| r.carry as f64),
+            Self::Dsp => r.map(|r| r.dsp as f64),
+            Self::Bram => r.map(|r| r.bram as f64),
+            Self::MemoryBits => row.memory_bits.map(|b| b as f64),
+            Self::WeightBitsTotal => Some(row.weight_bits_total as f64),
+            Self::WeightBytes => n.map(|n| n.weight_bytes as f64),
+            Self::ActBytes => n.map(|n| n.act_bytes as f64),
+            Self::Cycles => n.map(|n| n.cycles as f64),
+            Self::ImagesPerS => row.images_per_s,
+            Self::FmaxMhz => row.fmax_mhz,
+            Self::Utilization => n.map(|n| n.utilization),
+            Self::Accuracy => row.accuracy,
+        }
+    }
+}
+
+/// Marks the rows that no other row of their family beats: is nowhere worse and somewhere better, over `axes`.
+///
+/// Rows that are refused, do not fit, or lack a value are no candidates. Areas of different families are different
+/// units, so each family has its own front.
+pub fn mark(rows: &mut [Row], axes: &[Axis]) {
+    let cost = |row: &Row| -> Option<Vec<f64>> {
+        let candidate = row.refused.is_none() && row.lacks.is_empty();
+        let signed = |a: &Axis| a.value(row).map(|v| if a.more_is_better() { -v } else { v });
+        axes.iter().map(signed).collect::<Option<_>>().filter(|_| candidate)
+    };
+    let mut candidates: Vec<_> =
+        rows.iter().enumerate().filter_map(|(i, row)| Some((cost(row)?, row.family, i))).collect();
+    rows.iter_mut().for_each(|row| row.pareto = false);
+    // Whoever beats a row comes before it in this order, so that a row is compared with the front so far only.
+    candidates.sort_by(|a, b| a.0.iter().map(Total).cmp(b.0.iter().map(Total)));
+    let mut front: Vec<&(Vec<f64>, super::Family, usize)> = vec![];
+    for candidate in &candidates {
+        let beats =
+            |other: &Vec<f64>| other.iter().zip(&candidate.0).all(|(o, c)| o <= c) && *other != candidate.0;
+        if !front.iter().any(|(other, family, _)| *family == candidate.1 && beats(other)) {
+            front.push(candidate);
+            rows[candidate.2].pareto = true;
+        }
+    }
+}
+
+/// Numbers in their total order.
+#[derive(PartialEq)]
+struct Total<'a>(&'a f64);
+
+impl Eq for Total<'_> {}
+
+impl PartialOrd for Total<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Total<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::tests::row;
+    use crate::explore::{Family, Resources};
+    use rand::{Rng, SeedableRng};
+
+    /// Against the definition, pair by pair.
+    #[test]
+    fn the_front_is_what_no_point_beats() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut rows: Vec<Row> = (0..200).map(row).collect();
+        for row in &mut rows {
+            row.family = if rng.random() { Family::Ecp5 } else { Family::Xc7 };
+            let lut = rng.random_range(0..30);
+            row.resources = Some(Resources { lut, ..Resources::default() });
+            row.accuracy = Some(f64::from(rng.random_range(0..30)) / 30.0);
+            row.images_per_s = rng.random_bool(0.9).then(|| f64::from(rng.random_range(0..30)));
+        }
+        let axes = [Axis::Lut, Axis::Accuracy, Axis::ImagesPerS];
+        mark(&mut rows, &axes);
+        let beats = |a: &Row, b: &Row| {
+            let sign = |x: Axis| if x.more_is_better() { -1.0 } else { 1.0 };
+            let pairs: Option<Vec<_>> =
+                axes.iter().map(|&x| Some((x.value(a)? * sign(x), x.value(b)? * sign(x)))).collect();
+            a.family == b.family
+                && pairs.is_some_and(|p| p.iter().all(|(a, b)| a <= b) && p.iter().any(|(a, b)| a < b))
+        };
+        for r in &rows {
+            let beaten = r.images_per_s.is_none() || rows.iter().any(|other| beats(other, r));
+            assert_eq!(r.pareto, !beaten, "{r:?}");
+        }
+        assert!(rows.iter().any(|r| r.pareto));
+    }
+
+    #[test]
+    fn refused_and_misfits_are_no_candidates() {
+        let mut rows: Vec<Row> = (0..3).map(row).collect();
+        rows[0].refused = Some("no".into());
+        rows[1].lacks = vec![super::super::part::Lack { resource: "lut".into(), needs: 2, has: 1 }];
+        mark(&mut rows, &[Axis::WeightBitsTotal]);
+        assert_eq!(rows.iter().map(|r| r.pareto).collect::<Vec<_>>(), [false, false, true]);
+        assert!(Axis::named("speed").unwrap_err().to_string().contains("images_per_s"));
+    }
+}

@@ -1,0 +1,92 @@
+//! What is known of one point of a sweep: a row of the report.
+
+use super::network::NetworkCost;
+use super::part::Lack;
+use super::{Family, Resources};
+use crate::config::{ArrayConfig, Requantize};
+use serde::{Deserialize, Serialize};
+
+/// Where an area comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The analytical model.
+    Model,
+    /// Synthesis by yosys.
+    Synthesis,
+}
+
+/// One point and all that is known of it. What is not known is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Place in the sweep, from 0.
+    pub point: usize,
+    /// FPGA family.
+    pub family: Family,
+    /// Weight bits of layers without bits of their own.
+    pub weights: u32,
+    /// Activation bits.
+    pub acts: u32,
+    /// Name of the bit assignment, where layers have weight bits of their own.
+    pub assignment: Option<String>,
+    /// Requantization.
+    pub requantize: Requantize,
+    /// Rows of the array.
+    pub rows: usize,
+    /// Columns of the array.
+    pub cols: usize,
+    /// Bits of the bus.
+    pub bus_bits: usize,
+    /// Weight bits of each layer.
+    pub layer_bits: Vec<u32>,
+    /// Bits of all weights together, each layer at its own width.
+    pub weight_bits_total: u64,
+    /// The design point.
+    pub config: Option<ArrayConfig>,
+    /// Look-up tables, flip-flops, carry cells, multipliers, block RAMs.
+    pub resources: Option<Resources>,
+    /// Where `resources` come from.
+    pub source: Option<Source>,
+    /// Bits of on-chip memory.
+    pub memory_bits: Option<u64>,
+    /// Clock after place and route, MHz.
+    pub fmax_mhz: Option<f64>,
+    /// The clock that `images_per_s` is for, MHz: `fmax_mhz`, or else the one that the user gave.
+    pub clock_mhz: f64,
+    /// Cycles, utilization and traffic.
+    pub network: Option<NetworkCost>,
+    /// Images a second.
+    pub images_per_s: Option<f64>,
+    /// Share of labelled images that the integer network gets right.
+    pub accuracy: Option<f64>,
+    /// How many that are.
+    pub correct: Option<usize>,
+    /// On the Pareto front of its family over the report's axes.
+    pub pareto: bool,
+    /// What the point lacks on the chosen part or budget; empty: it fits.
+    pub lacks: Vec<Lack>,
+    /// Why the point cannot be built, or what failed: a refused point has no numbers.
+    pub refused: Option<String>,
+    /// A tool or a measurement that failed; the other numbers hold.
+    pub failed: Option<String>,
+}
+
+impl Row {
+    /// `W4A8`, with the assignment's name where there is one.
+    pub fn coding(&self) -> String {
+        let name = self.assignment.iter().map(|name| format!(" {name}")).collect::<String>();
+        format!("W{}A{}{name}", self.weights, self.acts)
+    }
+
+    /// Sets the clock after place and route, and what follows from it.
+    pub fn set_clock(&mut self, mhz: f64) {
+        self.clock_mhz = mhz;
+        self.images_per_s = self.network.as_ref().map(|n| mhz * 1e6 / n.cycles.max(1) as f64);
+    }
+
+    /// Notes a failure, after those before it.
+    pub fn fail(&mut self, reason: impl std::fmt::Display) {
+        let before = self.failed.take().map_or(String::new(), |before| format!("{before}; "));
+        self.failed = Some(format!("{before}{reason}"));
+    }
+}

@@ -1,0 +1,153 @@
+//! More than one machine: the points of a sweep as an array of Slurm jobs.
+//!
+//! A job is a call of this program on every n-th point of the sweep. Everything goes through one folder that all machines
+//! see:
+//!
+//! | file | what |
+//! |---|---|
+//! | `task.json` | the sweep |
+//! | `job.sh` | what `sbatch` is given |
+//! | `slice-I.json` | what job I found |
+//! | `job-I.log` | what job I said |
+//! | `cache/` | finished accuracies and syntheses, unless the task has a cache of its own |
+
+use super::task::{Network, Outcome, Task};
+use crate::cosim::tools;
+use crate::{Error, Result, store};
+use std::path::{Path, PathBuf};
+
+/// How jobs are submitted.
+#[derive(Clone, Debug)]
+pub struct Slurm {
+    /// A folder that all machines see under the same name.
+    pub folder: PathBuf,
+    /// Jobs of the array.
+    pub jobs: usize,
+    /// This program, as all machines find it.
+    pub program: PathBuf,
+    /// Arguments of `sbatch`, such as `--partition=short`.
+    pub options: Vec<String>,
+}
+
+/// The name of job `job`'s results in the shared folder.
+pub fn slice_file(job: usize) -> String {
+    format!("slice-{job}.json")
+}
+
+impl Slurm {
+    /// Submits the points of `task`, waits for all jobs, and gathers their rows.
+    ///
+    /// A job that leaves no results fails its own points only; submitted again, it finds in the cache what it finished.
+    ///
+    /// # Errors
+    /// Without `sbatch`, or when it refuses the array.
+    pub fn run(&self, task: &Task) -> Result<Outcome> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
+        let folder = self.folder.canonicalize().map_err(Error::io(&self.folder))?;
+        let task = absolute(task, &folder)?;
+        task.validate(&Network::open(&task.model)?)?;
+        for job in 0..self.jobs {
+            let stale = folder.join(slice_file(job));
+            if stale.exists() {
+                std::fs::remove_file(&stale).map_err(Error::io(&stale))?;
+            }
+        }
+        let path = folder.join("task.json");
+        let json = serde_json::to_vec_pretty(&task).map_err(|e| Error::bad_file(&path, e.to_string()))?;
+        store::write_atomic(&path, &json)?;
+        let script = folder.join("job.sh");
+        store::write_atomic(&script, self.script(&folder)?.as_bytes())?;
+        let mut arguments = vec![
+            "--wait".to_string(),
+            format!("--array=0-{}", self.jobs - 1),
+            "--job-name=vgg2rtl-explore".into(),
+            format!("--output={}/job-%a.log", folder.display()),
+        ];
+        arguments.extend(self.options.iter().cloned());
+        arguments.push(script.display().to_string());
+        let output = tools::call("sbatch", &arguments, Some(&folder))?;
+        let gathered = self.gather(&task, &folder)?;
+        let nothing = gathered.rows.iter().all(|r| r.config.is_none() && r.refused.is_none());
+        if !output.status.success() && nothing {
+            let said = [&output.stderr[..], &output.stdout[..]].concat();
+            let reason = format!("{}; logs are in {}", tools::first_error(&said), folder.display());
+            return Err(Error::ToolFailed { tool: "sbatch".into(), reason });
+        }
+        Ok(gathered)
+    }
+
+    fn script(&self, folder: &Path) -> Result<String> {
+        let program = self.program.canonicalize().map_err(Error::io(&self.program))?;
+        let (program, folder) = (quoted(&program)?, quoted(folder)?);
+        let jobs = self.jobs;
+        Ok(format!(
+            "#!/bin/sh\n\
+             # Written by vgg2rtl explore: job i of {jobs} runs every {jobs}th point of the sweep.\n\
+             i=$SLURM_ARRAY_TASK_ID\n\
+             exec {program} explore --task {folder}/task.json --slice \"$i/{jobs}\" \
+             --outcome {folder}/slice-\"$i\".json\n"
+        ))
+    }
+
+    /// The rows of all jobs; those of jobs that left no results say so.
+    fn gather(&self, task: &Task, folder: &Path) -> Result<Outcome> {
+        let mut all = Outcome::default();
+        for job in 0..self.jobs {
+            let path = folder.join(slice_file(job));
+            let found =
+                std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Outcome>(&bytes).ok());
+            let Some(mut slice) = found else {
+                let log = folder.join(format!("job-{job}.log"));
+                let reason = format!("job {job} left no results; its log is {}", log.display());
+                all.rows.extend(task.unknown((job, self.jobs), &reason)?);
+                continue;
+            };
+            all.rows.append(&mut slice.rows);
+            all.float = all.float.or(slice.float);
+            all.stopped |= slice.stopped;
+            for note in slice.notes {
+                if !all.notes.contains(&note) {
+                    all.notes.push(note);
+                }
+            }
+        }
+        all.rows.sort_by_key(|r| r.point);
+        Ok(all)
+    }
+}
+
+/// `task` with paths that hold wherever a job runs.
+fn absolute(task: &Task, folder: &Path) -> Result<Task> {
+    let whole = |path: &Path| path.canonicalize().map_err(Error::io(path));
+    let mut task = task.clone();
+    if task.model.exists() {
+        task.model = whole(&task.model)?;
+    }
+    if let Some(images) = &mut task.images {
+        images.data = whole(&images.data)?;
+        images.calibration = images.calibration.as_deref().map(whole).transpose()?;
+    }
+    if let Some(tuning) = &mut task.qat {
+        tuning.train = whole(&tuning.train)?;
+    }
+    let cache = task.cache.clone().unwrap_or_else(|| folder.join("cache"));
+    std::fs::create_dir_all(&cache).map_err(Error::io(&cache))?;
+    task.cache = Some(whole(&cache)?);
+    Ok(task)
+}
+
+/// `path` as one word of a shell script.
+fn quoted(path: &Path) -> Result<String> {
+    let text = path.to_str().ok_or_else(|| Error::bad_file(path, "its name is not UTF-8"))?;
+    Ok(format!("'{}'", text.replace('\'', "'\\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_one_word_of_the_shell() {
+        assert_eq!(quoted(Path::new("/a b/it's")).unwrap(), "'/a b/it'\\''s'");
+    }
+}

@@ -1,0 +1,515 @@
+//! A sweep as it is asked for, and its execution: points, accuracies, areas, tools, one after the other.
+
+use super::accuracy::{Evaluator, Images, Measured};
+use super::coding::Coding;
+use super::mixed::Search;
+use super::network::network_cost;
+use super::part::Budget;
+use super::row::{Row, Source};
+use super::sweep::{Axes, Point, geometry};
+use super::{Axis, Family, ModelError, Resources, model_error, pareto};
+use crate::arith::WIDTHS;
+use crate::config::ArrayConfig;
+use crate::cosim::{Cache, in_parallel};
+use crate::float::{FloatLayer, FloatModel};
+use crate::net::{Header, Op, Preprocessing, Shape, vgg_convs};
+use crate::schedule::Geometry;
+use crate::schedule::cycles::MemoryTiming;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The external memory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct External {
+    /// Cycles from an address to its first word.
+    pub latency: u64,
+    /// Share of cycles in which a channel stalls, in percent, 0 … 90.
+    pub stall_percent: u64,
+    /// Bytes a second each way, in millions; `None`: a word of the bus a cycle.
+    pub megabytes_per_s: Option<f64>,
+}
+
+/// A sweep, ready to be run here or elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// A float model file, or `vgg11` … `vgg19`: torchvision's geometry at 224×224, without weights.
+    pub model: PathBuf,
+    /// What accuracy is measured with; `None`: it is not.
+    pub images: Option<Images>,
+    /// Fine-tuning before accuracy is measured; `None`: post-training quantization.
+    pub qat: Option<super::tune::Tuning>,
+    /// What varies.
+    pub axes: Axes,
+    /// Search for mixed precision, at the size of each of the axes' weight bits; needs `images`.
+    pub mixed: Option<Mixed>,
+    /// External memory.
+    pub external: External,
+    /// Images of a run.
+    pub batch: usize,
+    /// Clock where none is known from place and route, MHz.
+    pub clock_mhz: f64,
+    /// Areas by yosys rather than by the model.
+    pub synth: bool,
+    /// Clocks by nextpnr.
+    pub place: bool,
+    /// What a design may take.
+    pub budget: Option<Budget>,
+    /// Axes of the Pareto front.
+    pub pareto: Vec<Axis>,
+    /// Tools that run at a time.
+    pub jobs: usize,
+    /// Folder of results.
+    pub cache: Option<PathBuf>,
+}
+
+/// How assignments are searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mixed {
+    /// Fewest weight bits of a layer.
+    pub least: u32,
+    /// Most weight bits of a layer.
+    pub most: u32,
+}
+
+/// What happens while a task runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// So many of something are begun.
+    Begin(usize, &'static str),
+    /// One of them is done.
+    Done,
+    /// Something that the user should know.
+    Note(&'a str),
+}
+
+/// Hears events, from any thread.
+pub type Listener<'a> = &'a (dyn Fn(Event) + Sync);
+
+/// The network of a task.
+pub struct Network {
+    /// Its layers; without weights where only the geometry is known.
+    pub model: FloatModel,
+    /// Its shapes.
+    pub geometry: Geometry,
+    /// Weights of each layer.
+    pub sizes: Vec<u64>,
+}
+
+impl Network {
+    /// Reads a model file, or makes the geometry that the name stands for.
+    pub fn open(path: &Path) -> Result<Self> {
+        let named = path.to_str().and_then(|name| name.strip_prefix("vgg")?.parse().ok()).and_then(vgg_convs);
+        let model = match named {
+            Some(convs) if !path.exists() => vgg(path, convs),
+            _ => FloatModel::load(path)?,
+        };
+        let shapes = model.shapes();
+        let size = |(l, &x): (&FloatLayer, &Shape)| l.op.weight_shape(x).iter().product::<usize>() as u64;
+        let sizes = model.layers.iter().zip(&shapes).map(size).collect();
+        Ok(Self { geometry: geometry(&model), model, sizes })
+    }
+
+    /// Whether there are weights.
+    pub fn is_trained(&self) -> bool {
+        self.model.layers.iter().all(|l| !l.weight.is_empty())
+    }
+}
+
+/// torchvision's VGG of these convolutions at 224×224, without weights.
+fn vgg(name: &Path, convs: Vec<(usize, bool)>) -> FloatModel {
+    let mut stage = (1, 0);
+    let conv = |(co, pool): (usize, bool)| {
+        stage.1 += 1;
+        let name = format!("conv{}_{}", stage.0, stage.1);
+        stage = if pool { (stage.0 + 1, 0) } else { stage };
+        (name, Op::Conv { co, pool })
+    };
+    let dense = [("fc6", 4096), ("fc7", 4096), ("fc8", 1000)].map(|(n, co)| (n.into(), Op::Dense { co }));
+    let layers: Vec<_> = convs.into_iter().map(conv).chain(dense).collect();
+    let empty =
+        |(name, op): (String, Op)| FloatLayer { name, op, weight: vec![], bias: vec![], batch_norm: None };
+    let header = Header {
+        name: name.display().to_string(),
+        input: Shape { c: 3, h: 224, w: 224 },
+        preprocessing: Preprocessing::imagenet(),
+        classes: vec![],
+    };
+    FloatModel { header, layers: layers.into_iter().map(empty).collect() }
+}
+
+/// What a task gave.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// One a point, in the order of the sweep.
+    pub rows: Vec<Row>,
+    /// Labelled images, and how many of them the float network gets right.
+    pub float: Option<(usize, usize)>,
+    /// What columns lack, and why.
+    pub notes: Vec<String>,
+    /// Stopped before the end: rows may lack numbers, and the same command goes on from here.
+    pub stopped: bool,
+}
+
+impl Task {
+    /// Checks every limit.
+    pub fn validate(&self, network: &Network) -> Result<()> {
+        self.axes.validate(&network.model)?;
+        if !(self.clock_mhz > 0.0 && self.clock_mhz.is_finite()) {
+            return Err(Error::usage("--clock", format!("{} is no clock in MHz", self.clock_mhz)));
+        }
+        if let Some(rate) = self.external.megabytes_per_s
+            && !(rate > 0.0 && rate.is_finite())
+        {
+            return Err(Error::usage("--bandwidth", format!("{rate} is no rate in MB/s")));
+        }
+        if self.external.stall_percent > 90 {
+            let reason = format!("{} where 0 … 90 are possible", self.external.stall_percent);
+            return Err(Error::usage("--stall-percent", reason));
+        }
+        if !(1..=1 << 12).contains(&self.batch) {
+            return Err(Error::usage(
+                "--batch",
+                format!("{} images a run, 1 … 4096 are possible", self.batch),
+            ));
+        }
+        if self.images.is_some() && !network.is_trained() {
+            let reason = format!("{} has no weights to measure the accuracy of", self.model.display());
+            return Err(Error::usage("--data", reason));
+        }
+        if self.qat.is_some() && (self.mixed.is_some() || !self.axes.assignments.is_empty()) {
+            return Err(Error::usage("--qat", "fine-tunes uniform widths only, no --assign and no --mixed"));
+        }
+        Ok(())
+    }
+
+    /// The evaluator of the task, if accuracy is measured.
+    pub fn evaluator(&self, network: &Network, cache: &Cache) -> Result<Option<Evaluator>> {
+        self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache)).transpose()
+    }
+
+    /// Finds the assignments of [`Task::mixed`] and adds them to the axes: the first step.
+    ///
+    /// # Errors
+    /// Those of [`Search::run`], and options outside their limits.
+    pub fn search(&mut self, hear: Listener, stop: &AtomicBool) -> Result<()> {
+        let Some(Mixed { least, most }) = self.mixed.take() else { return Ok(()) };
+        if !(WIDTHS.contains(&least) && WIDTHS.contains(&most) && least < most) {
+            return Err(Error::usage("--mixed", format!("no widths from {least} to {most} bits")));
+        }
+        let network = Network::open(&self.model)?;
+        self.validate(&network)?;
+        let cache = Cache::open(self.cache.as_deref())?;
+        let Some(evaluator) = self.evaluator(&network, &cache)? else {
+            return Err(Error::usage("--mixed", "needs --data, images to measure sensitivities with"));
+        };
+        for &requantize in &self.axes.requantize {
+            for &acts in &self.axes.acts {
+                for &as_small_as in self.axes.weights.iter().filter(|w| (least + 1..most).contains(w)) {
+                    let ends = self.axes.ends;
+                    let search = Search { acts, requantize, ends, least, most, as_small_as };
+                    let found = search.run(&network, &evaluator, &cache, hear, stop)?;
+                    self.axes.assignments.push(found);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs slice `slice` of the task's points, `(i, n)` being every n-th from the i-th on.
+    ///
+    /// A point that cannot be built, or whose tool fails, says so in its row and does not stop the others.
+    ///
+    /// # Errors
+    /// Options outside their limits, and files that cannot be read.
+    pub fn run(&self, slice: (usize, usize), hear: Listener, stop: &AtomicBool) -> Result<Outcome> {
+        let network = Network::open(&self.model)?;
+        self.validate(&network)?;
+        let cache = Cache::open(self.cache.as_deref())?;
+        let evaluator = self.evaluator(&network, &cache)?;
+        let points: Vec<Point> =
+            self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0).collect();
+        let measured = self.measure(&points, &network, evaluator.as_ref(), hear, stop)?;
+        let mut rows: Vec<Row> = points.par_iter().map(|p| self.row(p, &network, &measured)).collect();
+        let mut notes = vec![];
+        if self.images.is_none() {
+            notes.push("accuracy: needs --data, labelled images".into());
+            notes.push("accumulator bits: what the widths can need; with --data they are proven".into());
+        }
+        if self.synth {
+            self.synthesize(&mut rows, &cache, &mut notes, hear, stop)?;
+        } else {
+            notes.extend(self.axes.families.iter().map(|&f| of_the_model(f)));
+        }
+        if self.place {
+            self.place(&mut rows, &network, &cache, &mut notes, hear, stop)?;
+        } else {
+            notes.push("fmax_mhz: needs --place, which runs nextpnr".into());
+        }
+        let float = evaluator.map(|e| e.float_accuracy());
+        Ok(Outcome { rows, float, notes, stopped: stop.load(Ordering::Relaxed) })
+    }
+
+    /// The rows of a slice of which nothing is known because of `reason`.
+    pub(super) fn unknown(&self, slice: (usize, usize), reason: &str) -> Result<Vec<Row>> {
+        let network = Network::open(&self.model)?;
+        let points = self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0);
+        let rows = points.map(|p| {
+            let mut row = self.blank(&p);
+            row.layer_bits = p.coding.bits(&network.model).map_or(vec![], |b| b.weights);
+            row.fail(reason);
+            row
+        });
+        Ok(rows.collect())
+    }
+
+    /// Marks what fits and what nothing beats: the last step, over all slices.
+    pub fn finish(&self, outcome: &mut Outcome) {
+        outcome.rows.sort_by_key(|r| r.point);
+        for row in &mut outcome.rows {
+            let lacks = |b: &Budget| row.resources.map_or(vec![], |design| b.lacks(&design));
+            row.lacks = self.budget.as_ref().map_or(vec![], lacks);
+        }
+        let known = |axis: &Axis| outcome.rows.iter().any(|r| axis.value(r).is_some());
+        let axes: Vec<Axis> = self.pareto.iter().copied().filter(known).collect();
+        for missing in self.pareto.iter().filter(|a| !axes.contains(a)) {
+            outcome.notes.push(format!("Pareto front: without {}, which no point has", missing.name()));
+        }
+        pareto::mark(&mut outcome.rows, &axes);
+    }
+
+    fn measure(
+        &self,
+        points: &[Point],
+        network: &Network,
+        evaluator: Option<&Evaluator>,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<HashMap<Coding, std::result::Result<Measured, String>>> {
+        let Some(evaluator) = evaluator else { return Ok(HashMap::new()) };
+        let mut codings: Vec<&Coding> = points.iter().map(|p| &p.coding).collect();
+        let mut seen = std::collections::HashSet::new();
+        codings.retain(|c| seen.insert(*c));
+        hear(Event::Begin(codings.len(), "accuracies"));
+        let one = |coding: &&Coding| {
+            if stop.load(Ordering::Relaxed) {
+                return ((*coding).clone(), Err("stopped before its accuracy was measured".into()));
+            }
+            let result = match &self.qat {
+                None => evaluator.measure(coding),
+                Some(tuning) => tuning.measure(&network.model, coding, evaluator, stop),
+            };
+            hear(Event::Done);
+            ((*coding).clone(), result.map_err(|e| e.to_string()))
+        };
+        Ok(match self.qat {
+            None => codings.par_iter().map(one).collect(),
+            Some(_) => codings.iter().map(one).collect(), // training uses all cores itself
+        })
+    }
+
+    fn row(
+        &self,
+        point: &Point,
+        network: &Network,
+        measured: &HashMap<Coding, std::result::Result<Measured, String>>,
+    ) -> Row {
+        let mut row = self.blank(point);
+        let accumulators = match measured.get(&point.coding) {
+            Some(Ok(m)) => {
+                row.accuracy = (m.labelled > 0).then(|| m.correct as f64 / m.labelled as f64);
+                row.correct = Some(m.correct);
+                Some(&m.accumulator_bits[..])
+            }
+            Some(Err(reason)) => {
+                row.fail(format!("accuracy: {reason}"));
+                None
+            }
+            None => None,
+        };
+        if let Err(error) = self.fill(&mut row, point, network, accumulators) {
+            row.refused = Some(error.to_string());
+        }
+        row
+    }
+
+    /// The row of `point`, nothing known.
+    fn blank(&self, point: &Point) -> Row {
+        let Coding { weights, acts, requantize, ref assignment, .. } = point.coding;
+        Row {
+            point: point.index,
+            family: point.family,
+            weights,
+            acts,
+            assignment: assignment.as_ref().map(|a| a.name.clone()),
+            requantize,
+            rows: point.array.0,
+            cols: point.array.1,
+            bus_bits: point.bus.unwrap_or(ArrayConfig::near(point.array.0, point.array.1).bus_bits),
+            layer_bits: vec![],
+            weight_bits_total: 0,
+            config: None,
+            resources: None,
+            source: None,
+            memory_bits: None,
+            fmax_mhz: None,
+            clock_mhz: self.clock_mhz,
+            network: None,
+            images_per_s: None,
+            accuracy: None,
+            correct: None,
+            pareto: false,
+            lacks: vec![],
+            refused: None,
+            failed: None,
+        }
+    }
+
+    fn fill(
+        &self,
+        row: &mut Row,
+        point: &Point,
+        network: &Network,
+        accumulators: Option<&[u32]>,
+    ) -> Result<()> {
+        let bits = point.coding.bits(&network.model)?;
+        row.weight_bits_total = bits.weights.iter().zip(&network.sizes).map(|(&b, n)| u64::from(b) * n).sum();
+        row.layer_bits = bits.weights.clone();
+        let config = point.config(&network.geometry, &bits, accumulators, &self.axes.fixed)?;
+        let memory = self.timing(&config, self.clock_mhz)?;
+        row.network = Some(network_cost(&network.geometry, &config, self.batch, memory)?);
+        row.memory_bits = Some(config.memory_bits() as u64);
+        let area = super::estimate(&config, point.family);
+        if area != Resources::default() {
+            (row.resources, row.source) = (Some(area), Some(Source::Model));
+        }
+        row.config = Some(config);
+        row.set_clock(self.clock_mhz);
+        Ok(())
+    }
+
+    /// The memory as the cycle model sees it at a clock: what its bandwidth does not give counts as stalls.
+    fn timing(&self, config: &ArrayConfig, clock_mhz: f64) -> Result<MemoryTiming> {
+        let External { latency, stall_percent, megabytes_per_s } = self.external;
+        let stalls = match megabytes_per_s {
+            None => 0,
+            Some(rate) => {
+                let percent = (100.0 * rate / (config.bus_bytes() as f64 * clock_mhz)).floor();
+                if percent < 1.0 {
+                    let reason = format!("{rate} MB/s are less than 1 % of what the bus takes");
+                    return Err(Error::usage("--bandwidth", reason));
+                }
+                100 - percent.min(100.0) as u64
+            }
+        };
+        Ok(MemoryTiming { latency, stall_percent: stall_percent.max(stalls) })
+    }
+
+    fn synthesize(
+        &self,
+        rows: &mut [Row],
+        cache: &Cache,
+        notes: &mut Vec<String>,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let designs = designs(rows);
+        hear(Event::Begin(designs.len(), "syntheses"));
+        let results = in_parallel(self.jobs, designs.len(), |i| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let result = super::synthesize(&designs[i].0, designs[i].1, cache, stop);
+            hear(Event::Done);
+            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
+        })?;
+        let missing = results.iter().flatten().find_map(|r| match r {
+            Err(e @ Error::ToolMissing { .. }) => Some(e.to_string()),
+            _ => None,
+        });
+        if let Some(missing) = missing {
+            notes.push(format!("lut, ff, carry, dsp, bram: by the analytical model; {missing}"));
+            return Ok(());
+        }
+        let results: HashMap<_, _> = designs.iter().zip(results).collect();
+        for row in rows {
+            let Some(config) = row.config.clone() else { continue };
+            match &results[&(config, row.family)] {
+                Some(Ok(area)) => (row.resources, row.source) = (Some(*area), Some(Source::Synthesis)),
+                Some(Err(error)) => row.fail(error),
+                None => row.fail("stopped before its synthesis"),
+            }
+        }
+        Ok(())
+    }
+
+    fn place(
+        &self,
+        rows: &mut [Row],
+        network: &Network,
+        cache: &Cache,
+        notes: &mut Vec<String>,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let designs = designs(rows);
+        hear(Event::Begin(designs.len(), "placements"));
+        let results = in_parallel(self.jobs, designs.len(), |i| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let result = super::place(&designs[i].0, designs[i].1, cache);
+            hear(Event::Done);
+            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
+        })?;
+        let results: HashMap<_, _> = designs.iter().zip(results).collect();
+        for row in rows {
+            let Some(config) = row.config.clone() else { continue };
+            match &results[&(config.clone(), row.family)] {
+                Some(Ok(mhz)) => {
+                    // The memory's rate does not grow with the clock: its share of stalls does.
+                    let memory = self.timing(&config, *mhz);
+                    match memory.and_then(|m| network_cost(&network.geometry, &config, self.batch, m)) {
+                        Ok(cost) => row.network = Some(cost),
+                        Err(error) => row.fail(error),
+                    }
+                    row.fmax_mhz = Some(*mhz);
+                    row.set_clock(*mhz);
+                }
+                // A missing tool, or a family without place and route: a matter of the column, not of the point.
+                Some(Err(error @ (Error::ToolMissing { .. } | Error::Usage { .. }))) => {
+                    let note = format!("fmax_mhz of {}: {error}", row.family.name());
+                    if !notes.contains(&note) {
+                        notes.push(note);
+                    }
+                }
+                Some(Err(error)) => row.fail(error),
+                None => row.fail("stopped before its place and route"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How good the analytical model of a family is.
+fn of_the_model(family: Family) -> String {
+    let ModelError { lut_median, lut_worst, ff_median, ff_worst, inexact, points } = model_error(family);
+    let what = format!("lut, ff, carry, dsp, bram of {}: by the analytical model", family.name());
+    match points {
+        0 => format!("{what}, never compared with synthesis; --synth runs yosys"),
+        _ => format!(
+            "{what}; against yosys on {points} designs it was not fitted to, LUT are {lut_median:.1} % off (median; worst \
+             {lut_worst:.1} %), FF {ff_median:.1} % ({ff_worst:.1} %), DSP or block RAM of {inexact} differ; --synth runs yosys"
+        ),
+    }
+}
+
+/// Every design of `rows` once.
+fn designs(rows: &[Row]) -> Vec<(ArrayConfig, Family)> {
+    let mut seen = std::collections::HashSet::new();
+    let all = rows.iter().filter_map(|r| Some((r.config.clone()?, r.family)));
+    all.filter(|d| seen.insert(d.clone())).collect()
+}

@@ -1,0 +1,231 @@
+//! Where everything lies and what the program says, before any weight is packed: what a schedule is filled into,
+//! and all that the cycle model needs.
+
+use super::memory::{self, Region};
+use super::program::{self, Command, Kernel, Map};
+use super::{LayerSchedule, Layout, Tiling};
+use crate::config::ArrayConfig;
+use crate::int::{IntModel, Output};
+use crate::net::{Op, Shape, shapes};
+use crate::{Error, Result};
+
+/// A network as a plan sees it: shapes and names.
+#[derive(Clone, Debug)]
+pub struct Geometry {
+    /// Shape of an image.
+    pub input: Shape,
+    /// Input codes are two's complement.
+    pub signed: bool,
+    /// Layers in order.
+    pub layers: Vec<LayerGeometry>,
+}
+
+/// A layer as a plan sees it.
+#[derive(Clone, Debug)]
+pub struct LayerGeometry {
+    /// Name, as in the model.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Greatest output code; `None` for logits.
+    pub clip: Option<u16>,
+}
+
+/// Tilings, commands and addresses of a network on a design point.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Layout of the input maps.
+    pub input: Layout,
+    /// Layers in order.
+    pub layers: Vec<LayerSchedule>,
+    /// Regions of external memory, in the order of their addresses.
+    pub regions: Vec<Region>,
+}
+
+impl Geometry {
+    /// The geometry of `model`.
+    pub fn of(model: &IntModel) -> Self {
+        let layers = model.layers.iter().map(|layer| LayerGeometry {
+            name: layer.name.clone(),
+            op: layer.op,
+            clip: match &layer.output {
+                Output::Requantized { quantizer, .. } => Some(quantizer.levels.b as u16),
+                Output::Logits => None,
+            },
+        });
+        let signed = model.input.levels.is_signed();
+        Self { input: model.header.input, signed, layers: layers.collect() }
+    }
+
+    /// Input shape of each layer, then the output's.
+    pub fn shapes(&self) -> Vec<Shape> {
+        shapes(self.input, self.layers.iter().map(|l| l.op))
+    }
+}
+
+/// Where a layer's weights and parameters lie.
+#[derive(Clone, Copy)]
+struct Constants {
+    tiling: Tiling,
+    weights: u32,
+    params: u32,
+}
+
+/// Plans runs of `images` images of the network `geometry` on the accelerator `config`, which must be valid.
+///
+/// Fails with the layer, the need and the have where a layer does not fit the design point.
+pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<Plan> {
+    if !(1..=1 << 12).contains(&images) {
+        return Err(Error::usage("--batch", format!("{images} images a run, 1 … 4096 are possible")));
+    }
+    let shapes = geometry.shapes();
+    let mut regions = vec![];
+    memory::reserve(&mut regions, "program", (geometry.layers.len() + 1) * program::COMMAND_BYTES)?;
+    let mut constants = vec![];
+    for (i, (layer, &x)) in geometry.layers.iter().zip(&shapes).enumerate() {
+        // Only the host writes maps in the layout of a folded layer.
+        let folds =
+            ArrayConfig { fold_channels: if i == 0 { config.fold_channels } else { 0 }, ..config.clone() };
+        let tiling = Tiling::new(&layer.name, layer.op, x, images, &folds)?;
+        let mut reserve = |part: &str, pitch: usize| {
+            memory::reserve(&mut regions, &format!("{}.{part}", layer.name), pitch * tiling.co_tiles)
+        };
+        let weights = reserve("weights", memory::weight_pitch(&tiling, config))?;
+        let params = reserve("params", memory::param_pitch(config))?;
+        constants.push(Constants { tiling, weights, params });
+    }
+    let input = match constants[0].tiling.kernel {
+        Kernel::Folded => Layout::folded(shapes[0], config),
+        _ => Layout::new(shapes[0], config),
+    };
+    // From here on, regions that change from run to run: the accelerator writes after the input only.
+    let base = memory::reserve(&mut regions, "input", images * input.image_pitch)?;
+    let mut x = place(&input, base);
+    let mut layers: Vec<LayerSchedule> = vec![];
+    for (i, (layer, constants)) in geometry.layers.iter().zip(constants).enumerate() {
+        let signed = i == 0 && geometry.signed;
+        let planned = plan_layer(layer, constants, shapes[i], (x, signed), images, config, &mut regions)?;
+        if let Some(layout) = &planned.output {
+            x = place(layout, planned.command.y.base);
+        }
+        layers.push(planned);
+    }
+    Ok(Plan { input, layers, regions })
+}
+
+/// Maps of `layout` from address `base` on.
+pub(super) fn place(layout: &Layout, base: u32) -> Map {
+    Map {
+        base,
+        row_pitch: layout.row_pitch as u32,
+        plane_pitch: layout.plane_pitch as u32,
+        image_pitch: layout.image_pitch as u32,
+    }
+}
+
+fn plan_layer(
+    layer: &LayerGeometry,
+    constants: Constants,
+    shape: Shape,
+    (x, x_signed): (Map, bool),
+    images: usize,
+    config: &ArrayConfig,
+    regions: &mut Vec<Region>,
+) -> Result<LayerSchedule> {
+    let Constants { tiling, weights, params } = constants;
+    let out = layer.op.output(shape);
+    let co_blocks = out.c.div_ceil(config.block());
+    let bus = config.bus_bytes();
+    let logit_maps = [bus, bus * config.block(), bus * config.block() * co_blocks]; // pitches
+    let output = layer.clip.map(|_| Layout::new(out, config));
+    let [row_pitch, plane_pitch, image_pitch] = match output {
+        Some(l) => [l.row_pitch, l.plane_pitch, l.image_pitch],
+        None => logit_maps,
+    };
+    let base = memory::reserve(regions, &layer.name, images * image_pitch)?;
+    let dense = tiling.kernel == Kernel::Dense;
+    let pool = matches!(layer.op, Op::Conv { pool: true, .. });
+    let y = Map {
+        base,
+        row_pitch: if dense { image_pitch } else { row_pitch } as u32,
+        plane_pitch: plane_pitch as u32,
+        image_pitch: image_pitch as u32,
+    };
+    let command = Command {
+        kernel: tiling.kernel,
+        pool,
+        x_signed,
+        raw: output.is_none(),
+        resident: tiling.resident,
+        aligned: tiling.stripe * tiling.unit_positions <= config.rows,
+        x,
+        in_h: shape.h as u16,
+        in_w: shape.w as u16,
+        y,
+        units: tiling.units as u16,
+        outer: tiling.outer as u16,
+        weights,
+        weights_pitch: memory::weight_pitch(&tiling, config) as u32,
+        weight_rows: (tiling.ci_tiles * tiling.passes() * config.rows) as u32,
+        params,
+        params_pitch: memory::param_pitch(config) as u32,
+        ci_tiles: tiling.ci_tiles as u16,
+        co_tiles: tiling.co_tiles as u16,
+        co_blocks: co_blocks as u16,
+        out_w: out.w as u16,
+        stripe: tiling.stripe as u16,
+        patch: tiling.patch as u16,
+        slots: tiling.slots as u16,
+        clip: layer.clip.unwrap_or(0),
+        kernel_h: tiling.window.0 as u16,
+        kernel_w: tiling.window.1 as u16,
+        unit_positions: tiling.unit_positions as u16,
+        step: if dense { shape.h * shape.w } else { 1 } as u16,
+        x_row_beats: (x.row_pitch as usize / bus) as u16,
+        y_row_beats: if output.is_some() { row_pitch / bus } else { config.block() } as u16,
+        x_stripe_pitch: tiling.stripe as u32 * if dense { x.image_pitch } else { x.row_pitch },
+        y_stripe_pitch: (tiling.stripe / (1 + pool as usize)) as u32 * y.row_pitch,
+    };
+    let macs = layer.op.macs(shape) * images as u64;
+    Ok(LayerSchedule { name: layer.name.clone(), macs, tiling, command, output, co: out.c })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::int::random;
+    use crate::schedule::schedule;
+
+    /// A plan is made from shapes alone, and a schedule is what it says.
+    #[test]
+    fn a_schedule_is_its_plan() {
+        let recipe = random::Recipe {
+            input: Shape { c: 3, h: 10, w: 9 },
+            ops: vec![Op::Conv { co: 13, pool: true }, Op::Conv { co: 9, pool: false }, Op::Dense { co: 10 }],
+            w: 5,
+            a: 6,
+            power_of_two: false,
+            per_channel: true,
+            seed: 2,
+        };
+        let model = random::model(&recipe);
+        let config = ArrayConfig { rows: 6, cols: 4, ..ArrayConfig::default() };
+        let plan = plan(&Geometry::of(&model), &config, 2).unwrap();
+        let schedule = schedule(&model, &config, 2).unwrap();
+        assert_eq!((plan.input, &plan.regions), (schedule.input, &schedule.memory.regions));
+        for (planned, scheduled) in plan.layers.iter().zip(&schedule.layers) {
+            assert_eq!((planned.command, planned.macs), (scheduled.command, scheduled.macs));
+        }
+    }
+
+    #[test]
+    fn images_and_memory_have_limits() {
+        let layer = |co| LayerGeometry { name: "fc1".into(), op: Op::Dense { co }, clip: None };
+        let geometry =
+            |co| Geometry { input: Shape { c: 512, h: 7, w: 7 }, signed: true, layers: vec![layer(co)] };
+        let config = ArrayConfig::default();
+        let refused = |co, images| plan(&geometry(co), &config, images).unwrap_err().to_string();
+        assert!(refused(10, 0).contains("--batch") && refused(10, 5000).contains("--batch"));
+        assert_eq!(refused(200_000, 1), "layer fc1.weights: the memory image exceeds 4 GiB");
+    }
+}

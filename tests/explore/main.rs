@@ -1,0 +1,236 @@
+//! `vgg2rtl explore` from outside: reports, choices, bad input, the page in a browser, Slurm.
+//!
+//! Tests of tools that are missing say so and pass, except where the environment variable CI is set.
+
+mod browser;
+mod slurm;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+use tempfile::TempDir;
+
+fn models(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name).display().to_string()
+}
+
+fn small() -> String {
+    models("vgg16-small-fashion.safetensors")
+}
+
+fn images() -> String {
+    models("fashion-test-256-images-idx3-ubyte.gz")
+}
+
+/// `explore` with a cache of its own in `folder`.
+fn explore(folder: &TempDir, arguments: &[&str]) -> Output {
+    let cache = folder.path().join("cache");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+    command.arg("explore").args(arguments).arg("--cache").arg(cache);
+    command.output().unwrap()
+}
+
+fn json(folder: &TempDir, arguments: &[&str]) -> Value {
+    let output = explore(folder, &[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn text(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = explore(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn points(report: &Value) -> &Vec<Value> {
+    report["points"].as_array().unwrap()
+}
+
+/// Whether all of `programs` are there; says what is missing.
+fn present(programs: &[&str]) -> bool {
+    let folders: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    let missing = programs.iter().find(|p| !folders.iter().any(|f| f.join(p).is_file()));
+    let Some(missing) = missing else { return true };
+    assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
+    println!("skipped: {missing} is missing");
+    false
+}
+
+#[test]
+fn a_thousand_points_of_the_whole_vgg16_take_seconds() {
+    let folder = TempDir::new().unwrap();
+    let start = Instant::now();
+    let lists =
+        ["--weights", "2..16", "--acts", "2..15", "--array", "8x8,16x16,32x32", "--family", "ecp5,xc7"];
+    let report = json(&folder, &[&["vgg16"], &lists[..]].concat());
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    assert_eq!(points(&report).len(), 15 * 14 * 3 * 2);
+    let point =
+        points(&report).iter().find(|p| p["rows"] == 16 && p["weights"] == 8 && p["acts"] == 8).unwrap();
+    let shares = point["network"]["layer_utilization"].as_array().unwrap();
+    assert!(shares[1..13].iter().all(|s| s.as_f64().unwrap() > 0.97), "{point}"); // all convolutions but the first
+    let layers = report["layers"].as_array().unwrap();
+    assert_eq!((layers[0]["layer"].as_str(), layers[15]["layer"].as_str()), (Some("conv1_1"), Some("fc8")));
+    let macs: u64 = layers.iter().map(|l| l["macs"].as_u64().unwrap()).sum();
+    assert_eq!(macs, 15_346_630_656 + 123_633_664);
+}
+
+#[test]
+fn accuracy_is_measured_and_every_key_is_documented() {
+    let folder = TempDir::new().unwrap();
+    let (small, images) = (small(), images());
+    let base = [&small, "--data", &images, "--weights", "4,8", "--acts", "8", "--array", "4x4,8x8"];
+    let report = json(&folder, &base);
+    assert_eq!((points(&report).len(), report["images"].as_u64()), (4, Some(192)));
+    assert!(report["float_accuracy"].as_f64().unwrap() > 0.93);
+    let docs =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reports.md")).unwrap();
+    let page = docs.split("## `vgg2rtl explore`").nth(1).unwrap();
+    let documented = |keys: &Value| {
+        for key in keys.as_object().unwrap().keys() {
+            assert!(page.contains(&format!("`{key}`")), "{key} is not in docs/reports.md");
+        }
+    };
+    documented(&report);
+    documented(&report["layers"][0]);
+    for point in points(&report) {
+        documented(point);
+        documented(&point["network"]);
+        documented(&point["resources"]);
+        assert!(point["accuracy"].as_f64().unwrap() > 0.9, "{point}");
+        assert!(point["config"]["acc_bits"].as_u64().unwrap() < 30, "proven, not by type: {point}");
+    }
+    let front: Vec<usize> = serde_json::from_value(report["front"].clone()).unwrap();
+    assert!(!front.is_empty() && front.iter().all(|&i| points(&report)[i]["pareto"] == true));
+    // The same again, from the cache; then with every entry of it broken.
+    assert_eq!(json(&folder, &base)["points"], report["points"]);
+    for entry in std::fs::read_dir(folder.path().join("cache")).unwrap() {
+        std::fs::write(entry.unwrap().path(), "{\"labelled\": 1").unwrap();
+    }
+    assert_eq!(json(&folder, &base)["points"], report["points"]);
+}
+
+/// At the weight size of uniform W4, layers of different widths are right more often.
+#[test]
+fn mixed_precision_beats_uniform_w4() {
+    let folder = TempDir::new().unwrap();
+    let (small, images) = (small(), images());
+    let arguments = [&small, "--data", &images, "--weights", "4", "--acts", "8", "--mixed"];
+    let report = json(&folder, &arguments);
+    let [uniform, mixed] = &points(&report)[..] else { panic!("{report}") };
+    let size = |p: &Value| p["weight_bits_total"].as_u64().unwrap();
+    assert!(uniform["assignment"].is_null() && size(mixed) <= size(uniform), "{report}");
+    let correct = |p: &Value| p["correct"].as_u64().unwrap();
+    assert!(correct(mixed) > correct(uniform), "{} {}", correct(mixed), correct(uniform));
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let folder = TempDir::new().unwrap();
+    let fits = text(&folder, &["vgg16", "--weights", "2..8", "--array", "8x8,16x16", "--fit", "ecp5-85k"]);
+    assert!(fits.contains("7 fit"), "a 16×16 array has more multipliers than the part: {fits}");
+    let nothing = text(&folder, &["vgg16", "--array", "16x16,32x32", "--fit", "up5k"]);
+    assert!(nothing.contains("nothing fits; the nearest points lack:\n  W8A8 16×16: "), "{nothing}");
+    let budget = text(&folder, &["vgg16", "--array", "8x8", "--budget", "dsp=3"]);
+    assert!(budget.contains("of 3"), "{budget}");
+    let small_buffers = text(&folder, &["vgg16", "--array", "4x4,8x8"]);
+    assert!(small_buffers.contains("refused, 1 points: layer conv1_1: its smallest stripe needs acc_depth"));
+}
+
+#[test]
+fn bad_input_is_refused_before_the_work() {
+    let folder = TempDir::new().unwrap();
+    let (small, images) = (small(), images());
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["vgg16", "--family", "spartan"], 2, "known: ecp5, ice40, xc7, xcup, gowin"),
+        (&["vgg16", "--fit", "ecp5-1k"], 2, "known: ecp5-25k"),
+        (&["vgg16", "--fit", "ecp5-25k", "--family", "xc7"], 2, "is of family ecp5"),
+        (&["vgg16", "--pareto", "beauty"], 2, "known: lut"),
+        (&["vgg16", "--budget", "lut=many"], 2, "--budget"),
+        (&["vgg16", "--weights", "1..4"], 2, "--weights: 1 bits where 2 … 16"),
+        (&["vgg16", "--weights", "8..2"], 2, "no range"),
+        (&["vgg16", "--weights", "2..99999999999"], 2, "no range"),
+        (&["vgg16", "--acts", "17"], 2, "--acts"),
+        (&["vgg16", "--bus", "96"], 2, "--bus: 96"),
+        (&["vgg16", "--clock", "0"], 2, "--clock"),
+        (&["vgg16", "--clock", "nan"], 2, "--clock"),
+        (&["vgg16", "--batch", "0"], 2, "--batch"),
+        (&["vgg16", "--stall-percent", "99"], 2, "--stall-percent"),
+        (&["vgg16", "--bandwidth=-1"], 2, "--bandwidth"),
+        (&["vgg16", "--assign", "conv9_9=4"], 2, "no layer \"conv9_9\""),
+        (&["vgg16", "--assign", "conv1_1"], 2, "NAME=W"),
+        (&["vgg16", "--mixed"], 2, "--data"),
+        (&["vgg16", "--data", &images], 2, "no weights"),
+        (&[&small, "--data", &images, "--images", "0"], 2, "--images"),
+        (&[&small, "--data", "/nowhere"], 5, "/nowhere"),
+        (&[&images], 5, "safetensors"),
+        (&["vgg17"], 5, "vgg17"),
+        (&["vgg16", "--report", "/nowhere/page.html"], 5, "no folder /nowhere"),
+        (
+            &[
+                "vgg16",
+                "--weights",
+                "2..16",
+                "--acts",
+                "2..16",
+                "--array",
+                "8x8,9x9,10x10,11x11,12x12,13x13,14x14",
+                "--bus",
+                "64,128,256,512",
+                "--family",
+                "ecp5,xc7,xcup",
+                "--report",
+                "page.html",
+            ],
+            2,
+            "--report",
+        ),
+    ];
+    for (arguments, code, says) in cases {
+        let output = explore(&folder, arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(says), "{arguments:?}: {error}");
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty() && !error.contains("panicked"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn without_tools_the_model_answers_and_the_report_says_so() {
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+    command.args(["explore", "vgg16", "--weights", "4,8", "--synth", "--place", "--json", "--cache"]);
+    let output = command.arg(folder.path().join("cache")).env("PATH", "").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("yosys is not installed") && notes.contains("fmax_mhz"), "{notes}");
+    assert!(
+        points(&report).iter().all(|p| p["source"] == "model" && p["resources"]["lut"].as_u64() > Some(0))
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+    command.args(["explore", "vgg16", "--engine", "slurm", "--shared"]).arg(folder.path().join("shared"));
+    let output = command.env("PATH", "").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && error.contains("sbatch is not installed"), "{error}");
+}
+
+#[test]
+fn files_hold_every_point() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (csv, plots) = (at("points.csv"), at("plots"));
+    let arguments = ["vgg16", "--weights", "2..8", "--acts", "4,8", "--array", "8x8,16x16"];
+    text(&folder, &[&arguments[..], &["--csv", &csv, "--plots", &plots]].concat());
+    let csv = std::fs::read_to_string(csv).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 28);
+    let cells = csv.lines().next().unwrap().split(',').count();
+    assert!(csv.lines().all(|l| l.split(',').count() == cells));
+    for (name, least) in [("front.svg", 28), ("layers.svg", 16), ("widths.svg", 14)] {
+        let svg = std::fs::read_to_string(Path::new(&plots).join(name)).unwrap();
+        let shapes = svg.matches("<circle").count() + svg.matches("<rect").count();
+        assert!(svg.starts_with("<svg") && shapes >= least, "{name}: {shapes}");
+    }
+}
