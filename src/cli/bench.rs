@@ -1,14 +1,18 @@
-//! `vgg2rtl bench`: how fast a stage is on this machine.
+//! `vgg2rtl bench`: how fast the golden model is on this machine, and the accelerator by the cycle model.
 
+use super::design::Design;
+use super::table;
 use clap::{Parser, Subcommand};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vgg2rtl::int::{Golden, IntModel, random};
 use vgg2rtl::net::{Op, Shape, vgg_convs};
+use vgg2rtl::schedule::cycles::{self, Cycles, MemoryTiming};
+use vgg2rtl::schedule::{Geometry, plan};
 use vgg2rtl::{Error, Result};
 
-/// Measure the speed of a stage.
+/// How fast the golden model runs here, or the accelerator by its closed-form cycle model.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -18,6 +22,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Stage {
     Golden(GoldenArgs),
+    Accelerator(Box<AcceleratorArgs>),
 }
 
 /// Time the golden model on random images.
@@ -45,9 +50,33 @@ struct GoldenArgs {
     json: bool,
 }
 
+/// Cycles and utilization of each layer on a design point, by the closed-form cycle model; `cosim` measures them.
+#[derive(Parser)]
+struct AcceleratorArgs {
+    /// Integer model file; a VGG16 of 224×224, W8A8, per channel, when left out.
+    model: Option<PathBuf>,
+    /// Images of a run.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    /// Cycles of the memory from an address to its first word.
+    #[arg(long, value_name = "CYCLES", default_value_t = 20)]
+    latency: u64,
+    /// Share of cycles in which a channel of the memory stalls.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=90))]
+    stall_percent: u64,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    design: Design,
+}
+
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let Stage::Golden(args) = &args.stage;
+    let args = match &args.stage {
+        Stage::Golden(args) => args,
+        Stage::Accelerator(args) => return accelerator(args),
+    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build();
     pool.map_err(|e| Error::usage("--threads", e.to_string()))?.install(|| golden(args))
 }
@@ -90,6 +119,48 @@ fn golden(args: &GoldenArgs) -> Result<()> {
             println!("peak memory: {} MB", peak / 1_000_000);
         }
     }
+    Ok(())
+}
+
+fn accelerator(args: &AcceleratorArgs) -> Result<()> {
+    let model = match &args.model {
+        Some(path) => IntModel::load(path)?,
+        None => random_vgg16(),
+    };
+    let config = args.design.config(&model)?;
+    let plan = plan(&Geometry::of(&model), &config, args.batch as usize)?;
+    let timing = MemoryTiming { latency: args.latency, stall_percent: args.stall_percent };
+    let cycles = cycles::of_layers(&plan.layers, &config, timing);
+    let layers = || plan.layers.iter().zip(&cycles);
+    if args.json {
+        let layers = layers().map(|(layer, cycles)| {
+            let share = layer.macs as f64 / (cycles.total * (config.rows * config.cols) as u64) as f64;
+            serde_json::json!({
+                "layer": layer.name, "macs": layer.macs, "cycles": cycles.total, "utilization": share,
+                "weight_beats": cycles.weight_beats, "act_beats": cycles.act_beats, "write_beats": cycles.write_beats,
+            })
+        });
+        let layers: Vec<_> = layers.collect();
+        println!("{}", serde_json::json!({ "config": config, "batch": args.batch, "layers": layers }));
+        return Ok(());
+    }
+    let row = |name: &str, macs: u64, c: &Cycles| {
+        let numbers = [c.weight_beats, c.act_beats, c.write_beats].map(|n| n.to_string());
+        let [weights, acts, written] = numbers;
+        let share = table::utilization(macs, c.total, &config);
+        vec![name.to_string(), macs.to_string(), c.total.to_string(), share, weights, acts, written]
+    };
+    let mut rows: Vec<_> = layers().map(|(layer, cycles)| row(&layer.name, layer.macs, cycles)).collect();
+    let mut sum = Cycles::default();
+    for c in &cycles {
+        sum.total += c.total;
+        sum.weight_beats += c.weight_beats;
+        sum.act_beats += c.act_beats;
+        sum.write_beats += c.write_beats;
+    }
+    rows.push(row("total", plan.layers.iter().map(|l| l.macs).sum(), &sum));
+    println!("{} on {}×{}, {} images a run", model.header.name, config.rows, config.cols, args.batch);
+    table::print(&["layer", "MACs", "cycles", "utilization", "weight words", "act words", "written"], &rows);
     Ok(())
 }
 
