@@ -22,13 +22,13 @@ use std::ops::Range;
 /// Accumulator bits that leave room for the factor 4.
 const BITS: u32 = 30;
 /// Transformed windows of one group of tiles, in bytes: a share of the second-level cache.
-const WINDOWS: usize = 512 << 10;
+const WINDOWS: usize = 256 << 10;
 /// Sums of one task, in bytes: another share.
-const SUMS: usize = 512 << 10;
+const SUMS: usize = 256 << 10;
 /// At least [`LONGEST`] columns, a power of two.
 const RING: usize = 8;
 /// Tiles that make reading the weights once more worth while.
-const TILES: usize = 48;
+const TILES: usize = 28;
 
 /// A convolution, packed.
 pub struct Winograd {
@@ -43,28 +43,47 @@ pub struct Winograd {
 
 /// Rows and columns of a tile of sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Tile {
+pub enum Tile {
+    /// F(2×2, 3×3).
     Two,
+    /// F(4×4, 3×3).
     Four,
+}
+
+impl Tile {
+    /// Products of each pair of channels in a map of this shape; reading a weight costs as much as some of them.
+    fn cost(self, input: Shape) -> usize {
+        let cost = |out: usize, points: usize| points * (input.h.div_ceil(out) * input.w.div_ceil(out) + 8);
+        match self {
+            Tile::Two => cost(Two::OUT, points::<Two>()),
+            Tile::Four => cost(Four::OUT, points::<Four>()),
+        }
+    }
 }
 
 impl Winograd {
     /// Packs `layer`, whose input `input` has codes in `x`; `None` where 16-bit operands, 16-bit output codes or
     /// 32-bit sums cannot be proven to suffice.
     pub fn new(layer: &IntLayer, input: Shape, x: Levels) -> Option<Self> {
+        let mut tiles = [Tile::Four, Tile::Two];
+        tiles.sort_by_key(|tile| tile.cost(input));
+        tiles.into_iter().find_map(|tile| Self::with_tile(layer, input, x, tile))
+    }
+
+    /// The same with tiles of a given size.
+    pub fn with_tile(layer: &IntLayer, input: Shape, x: Levels, tile: Tile) -> Option<Self> {
         let Op::Conv { pool, .. } = layer.op else { return None };
         let Output::Requantized { quantizer, .. } = &layer.output else { return None };
         let sums_fit = accumulator_bits(layer.accumulator_bound(x)) <= BITS;
         if !sums_fit || i16::try_from(quantizer.levels.b).is_err() {
             return None;
         }
+        let panels = match tile {
+            Tile::Two => windows_fit::<Two>(x).then(|| pack::<Two>(layer, input.c)),
+            Tile::Four => windows_fit::<Four>(x).then(|| pack::<Four>(layer, input.c)),
+        };
         let (pairs, requantize) = (input.c.div_ceil(2), Requantize::of(layer)?);
-        let pack_four = || pack::<Four>(layer, input.c).map(|panels| (Tile::Four, panels));
-        let pack_two = || pack::<Two>(layer, input.c).map(|panels| (Tile::Two, panels));
-        let four = windows_fit::<Four>(x) && cost::<Four>(input) <= cost::<Two>(input);
-        let four = four.then(pack_four).flatten();
-        let (tile, panels) = four.or_else(|| windows_fit::<Two>(x).then(pack_two).flatten())?;
-        Some(Self { pool, tile, pairs, panels, requantize })
+        Some(Self { pool, tile, pairs, panels: panels.flatten()?, requantize })
     }
 
     /// Writes the layer's output codes; the frame of `y` stays as it is.
@@ -112,12 +131,6 @@ fn windows_fit<M: Minimal>(x: Levels) -> bool {
             fits(plus * b - minus * a) && fits(plus * a - minus * b)
         })
     })
-}
-
-/// Products of each pair of channels in a map of this shape; reading a weight costs as much as some of them.
-fn cost<M: Minimal>(input: Shape) -> usize {
-    let tiles = input.h.div_ceil(M::OUT) * input.w.div_ceil(M::OUT);
-    points::<M>() * (tiles + 8)
 }
 
 /// The transformed 3×3 weights, row by row; `None` where a point does not fit 16 bits.
@@ -356,5 +369,35 @@ fn pool<M: Minimal>(tile: &mut Sums) {
                 tile[y][x][c] = most;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_fit_up_to_their_bound() {
+        for (a, b) in [(0, 334), (-127, 207), (-334, 0), (-128, 127), (0, 255)] {
+            assert!(windows_fit::<Four>(Levels { a, b }), "{a} … {b}"); // 98 · 334 = 32732
+        }
+        for (a, b) in [(0, 335), (-128, 207), (0, 511)] {
+            assert!(!windows_fit::<Four>(Levels { a, b }), "{a} … {b}");
+        }
+        assert!(windows_fit::<Two>(Levels { a: -8191, b: 8191 }));
+        assert!(!windows_fit::<Two>(Levels { a: -8192, b: 8192 }));
+        assert!(windows_fit::<Two>(Levels::unsigned(13)) && !windows_fit::<Two>(Levels::unsigned(14)));
+    }
+
+    #[test]
+    fn weights_of_eight_bits_fit() {
+        for w in [-128, 127] {
+            for alternate in [1, -1] {
+                let g: [i16; 9] =
+                    std::array::from_fn(|i| if i % 2 == 1 && alternate < 0 { -(w + 1) } else { w });
+                assert!(transform_weights::<Four>(&g).is_some() && transform_weights::<Two>(&g).is_some());
+            }
+        }
+        assert!(transform_weights::<Four>(&[146; 9]).is_none()); // 225 · 146 = 32850
     }
 }
