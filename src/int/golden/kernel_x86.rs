@@ -6,6 +6,10 @@ use std::arch::x86_64::*;
 /// Output channels of a 256-bit vector.
 const HALF: usize = 16;
 
+/// Bytes by which weights are fetched ahead: panels are read once from one end to the other, from memory that is
+/// farther away than the processor looks by itself.
+const AHEAD: usize = 32 << 10;
+
 /// Two vectors of eight channels at `panel`, widened to i16 pairs.
 ///
 /// # Safety
@@ -101,6 +105,11 @@ fn tile_avx512_vnni<W: Weight, const R: usize>(pairs: usize, a: Rows, panel: &[W
             // SAFETY: `check` made sure of `pairs` pairs in the panel and in each row.
             let w = unsafe {
                 let panel = panel.as_ptr().add(2 * k * LANES);
+                let ahead = panel.cast::<u8>().wrapping_add(AHEAD);
+                _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+                if !W::IS_BYTE {
+                    _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(64).cast());
+                }
                 [load_512(panel), load_512(panel.add(LANES))]
             };
             for r in 0..R {
