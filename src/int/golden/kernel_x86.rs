@@ -29,17 +29,14 @@ unsafe fn load_pair<W: Weight>(panel: *const W) -> [__m256i; 2] {
     }
 }
 
-/// Two terms of the sum of a row, as one word.
+/// Pair `k` of a block of row `r`, as one word.
 ///
 /// # Safety
-/// Pair `k` of row `r` must be in `a`.
+/// It must be in `a`.
 #[inline(always)]
-unsafe fn pair(a: Rows, r: usize, k: usize) -> i32 {
+unsafe fn pair(a: Rows, block: usize, r: usize, k: usize) -> i32 {
     // SAFETY: the caller's promise; the pair is read as one unaligned word.
-    unsafe {
-        let block = a.codes.as_ptr().add(k / PAIRS * a.stride + r * BLOCK);
-        block.add(2 * (k % PAIRS)).cast::<i32>().read_unaligned()
-    }
+    unsafe { a.codes.as_ptr().add(block * a.stride + r * BLOCK + 2 * k).cast::<i32>().read_unaligned() }
 }
 
 /// The body of a 256-bit tile of `R` rows with `$dot(acc, x, w)` as the multiply-accumulate step.
@@ -51,13 +48,16 @@ macro_rules! tile_256 {
             check(R, pairs, a, panel, out);
             for half in 0..LANES / HALF {
                 let mut acc = [[_mm256_setzero_si256(); 2]; R];
-                for k in 0..pairs {
-                    // SAFETY: `check` made sure of `pairs` pairs in the panel and in each row.
-                    let w = unsafe { load_pair(panel.as_ptr().add(2 * (k * LANES + half * HALF))) };
-                    for r in 0..R {
-                        // SAFETY: as above.
-                        let x = _mm256_set1_epi32(unsafe { pair(a, r, k) });
-                        acc[r] = [$dot(acc[r][0], x, w[0]), $dot(acc[r][1], x, w[1])];
+                for block in 0..pairs.div_ceil(PAIRS) {
+                    let first = block * PAIRS;
+                    for k in first..pairs.min(first + PAIRS) {
+                        // SAFETY: `check` made sure of `pairs` pairs in the panel and in each row.
+                        let w = unsafe { load_pair(panel.as_ptr().add(2 * (k * LANES + half * HALF))) };
+                        for r in 0..R {
+                            // SAFETY: as above.
+                            let x = _mm256_set1_epi32(unsafe { pair(a, block, r, k - first) });
+                            acc[r] = [$dot(acc[r][0], x, w[0]), $dot(acc[r][1], x, w[1])];
+                        }
                     }
                 }
                 for r in 0..R {
@@ -114,10 +114,7 @@ fn tile_avx512_vnni<W: Weight, const R: usize>(pairs: usize, a: Rows, panel: &[W
             };
             for r in 0..R {
                 // SAFETY: as above.
-                let x = unsafe {
-                    let row = a.codes.as_ptr().add(block * a.stride + r * BLOCK);
-                    _mm512_set1_epi32(row.add(2 * (k - first)).cast::<i32>().read_unaligned())
-                };
+                let x = _mm512_set1_epi32(unsafe { pair(a, block, r, k - first) });
                 acc[r] = [_mm512_dpwssd_epi32(acc[r][0], x, w[0]), _mm512_dpwssd_epi32(acc[r][1], x, w[1])];
             }
         }
