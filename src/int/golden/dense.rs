@@ -1,7 +1,7 @@
 //! Dense layers on the fast path: bound by memory, so weights stay in bytes where they fit.
 
 use super::Isa;
-use super::kernel::{Kernel, LANES, Weight, Work, dispatch, multiply};
+use super::kernel::{BLOCK, Kernel, LANES, Rows, Weight, Work, dispatch, multiply};
 use crate::arith::{Levels, accumulator_bits, requantize};
 use crate::int::{IntLayer, Output};
 use crate::net::Op;
@@ -40,12 +40,14 @@ impl Dense {
 
     /// Accumulators `(image, channel)` of the flattened codes, bias included.
     pub fn run(&self, isa: Isa, layer: &IntLayer, x: ArrayView4<i32>) -> Array2<i64> {
-        let stride = 2 * self.pairs;
-        let mut rows = vec![0i16; x.dim().0 * stride];
-        for (row, x) in rows.chunks_exact_mut(stride).zip(x.outer_iter()) {
-            row.iter_mut().zip(x).for_each(|(row, &x)| *row = x as i16);
-        }
         let images = x.dim().0;
+        // (block, image, BLOCK)
+        let mut rows = vec![0i16; (2 * self.pairs).next_multiple_of(BLOCK) * images];
+        for (n, x) in x.outer_iter().enumerate() {
+            for (k, &x) in x.iter().enumerate() {
+                rows[(k / BLOCK * images + n) * BLOCK + k % BLOCK] = x as i16;
+            }
+        }
         let sums = match &self.panels {
             Panels::Bytes(p) => sums(isa, images, self.pairs, &rows, p),
             Panels::Words(p) => sums(isa, images, self.pairs, &rows, p),
@@ -105,6 +107,7 @@ impl<W: Weight> Work for Block<'_, W> {
 
     #[inline(always)]
     fn run<K: Kernel>(self) {
-        multiply::<K, W>(self.images, self.pairs, self.rows, 2 * self.pairs, self.panel, self.sums);
+        let a = Rows { codes: self.rows, stride: self.images * BLOCK };
+        multiply::<K, W>(self.images, self.pairs, a, self.panel, self.sums);
     }
 }

@@ -3,10 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `reference` | the definition, term by term |
-//! | `winograd`, `tiled` | convolutions on the fast path, and their feature maps |
+//! | `winograd`, `minimal`, `tiled` | convolutions on the fast path, their transforms and their feature maps |
 //! | `dense` | dense layers on the fast path |
 //! | `kernel`, `kernel_x86`, `isa` | the inner product for each instruction set |
-//! | `requantize` | eight channels' requantization at once |
+//! | `requantize` | the requantization of a block of channels at once |
+//! | `scratch` | buffers that outlive a task |
 //! | `wide` | layers that are too wide for the fast path |
 //!
 //! Which path a layer takes is decided once, from bounds proven on its integers; all give the same integers.
@@ -14,8 +15,10 @@
 mod dense;
 mod isa;
 mod kernel;
+mod minimal;
 pub mod reference;
 mod requantize;
+mod scratch;
 mod tiled;
 mod trace;
 mod wide;
@@ -28,6 +31,7 @@ use super::{IntLayer, IntModel, Output};
 use crate::net::{Op, Shape};
 use crate::{Error, Result};
 use ndarray::{Array2, Array4, ArrayView4, Axis, s};
+use std::sync::Mutex;
 use tiled::Tiled;
 
 /// Feature maps of the images that run together, in bytes.
@@ -39,6 +43,8 @@ pub struct Golden<'a> {
     shapes: Vec<Shape>,
     plans: Vec<Plan>,
     isa: Isa,
+    /// Memory of feature maps, for the next ones.
+    spare: Mutex<Vec<Vec<i16>>>,
 }
 
 /// How a layer is executed.
@@ -76,7 +82,7 @@ impl<'a> Golden<'a> {
             Op::Dense { .. } => dense::Dense::new(layer, x.levels).map_or(Plan::Wide, Plan::Dense),
         };
         let plans = model.layers.iter().zip(inputs).map(plan).collect();
-        Ok(Self { model, shapes, plans, isa })
+        Ok(Self { model, shapes, plans, isa, spare: Mutex::default() })
     }
 
     /// The instruction set in use.
@@ -126,14 +132,24 @@ impl<'a> Golden<'a> {
         let mut x = Map::Plain(codes.to_owned());
         for (i, (layer, plan)) in self.model.layers.iter().zip(&self.plans).enumerate() {
             if layer.output == Output::Logits {
-                return self.accumulate(layer, plan, x);
+                return self.accumulate(layer, plan, &x);
             }
             x = match plan {
                 Plan::Winograd(plan) => {
-                    Map::Tiled(plan.run(self.isa, &x.into_tiled(), self.shapes[i + 1], codes.dim().0))
+                    let x = match x {
+                        Map::Tiled(x) => x,
+                        Map::Plain(x) => Tiled::from_plain(x.view(), self.take()),
+                    };
+                    let mut y = Tiled::framed(codes.dim().0, self.shapes[i + 1], self.take());
+                    plan.run(self.isa, &x, &mut y);
+                    self.give(x);
+                    Map::Tiled(y)
                 }
                 Plan::Dense(_) => {
-                    let y = dense::requantized(layer, &self.accumulate(layer, plan, x));
+                    let y = dense::requantized(layer, &self.accumulate(layer, plan, &x));
+                    if let Map::Tiled(x) = x {
+                        self.give(x);
+                    }
                     Map::Plain(y.insert_axis(Axis(2)).insert_axis(Axis(3)))
                 }
                 Plan::Wide => {
@@ -147,8 +163,16 @@ impl<'a> Golden<'a> {
         unreachable!("a valid model ends in logits")
     }
 
+    fn take(&self) -> Vec<i16> {
+        self.spare.lock().expect("nobody panics with it").pop().unwrap_or_default()
+    }
+
+    fn give(&self, map: Tiled) {
+        self.spare.lock().expect("nobody panics with it").push(map.into_buffer());
+    }
+
     /// Accumulators `(image, channel)` of a dense layer, or of a convolution that ends a network of 1×1 images.
-    fn accumulate(&self, layer: &IntLayer, plan: &Plan, x: Map) -> Array2<i64> {
+    fn accumulate(&self, layer: &IntLayer, plan: &Plan, x: &Map) -> Array2<i64> {
         let x = x.to_plain();
         if let Plan::Dense(plan) = plan {
             return plan.run(self.isa, layer, x.view());
@@ -160,13 +184,6 @@ impl<'a> Golden<'a> {
 }
 
 impl Map {
-    fn into_tiled(self) -> Tiled {
-        match self {
-            Map::Tiled(x) => x,
-            Map::Plain(x) => Tiled::from_plain(x.view()),
-        }
-    }
-
     fn to_plain(&self) -> Array4<i32> {
         match self {
             Map::Tiled(x) => x.to_plain(),

@@ -1,12 +1,12 @@
-//! [`arith::requantize`] for eight channels at once, in a form that compilers turn into vector instructions.
+//! [`arith::requantize`] for a block of channels at once, in a form that compilers turn into vector instructions.
 
 use crate::arith::{self, Levels, Multiplier};
 use crate::int::{IntLayer, Output};
 
 /// Channels of one [`Requantize`].
-pub const WIDTH: usize = 8;
+pub const WIDTH: usize = super::kernel::LANES;
 
-/// Bias and requantization of eight output channels, for accumulators of 32 bits and `a = 0` (ReLU).
+/// Bias and requantization of some output channels, for accumulators of 32 bits and `a = 0` (ReLU).
 ///
 /// Because `m > 0`, requantization is monotone: negative sums give 0, and sums above `top`, the least one that
 /// reaches `b`, give `b`. Clipping the sum to `0 … top` first keeps every product under 2^48.
@@ -14,15 +14,25 @@ pub const WIDTH: usize = 8;
 pub struct Requantize {
     bias: [i32; WIDTH],
     top: [i32; WIDTH],
-    m: [u64; WIDTH],
-    s: [u64; WIDTH],
+    /// Channels 0, 2, 4 … and channels 1, 3, 5 …: two sums lie in a word.
+    parity: [Factors; 2],
+    /// Whether a sum of `0 … top` lies halfway between two codes.
+    ties: bool,
+    b: u32,
+}
+
+/// `m / 2^s` of every other channel, in the width of the product.
+#[derive(Clone, Debug)]
+struct Factors {
+    /// Below 2^32.
+    m: [u64; WIDTH / 2],
+    s: [u64; WIDTH / 2],
     /// 2^(s−1) − 1: with the quotient's lowest bit it rounds half to even.
-    half: [u64; WIDTH],
-    b: u64,
+    half: [u64; WIDTH / 2],
 }
 
 impl Requantize {
-    /// One for each eight output channels of `layer`, the last one filled up with channels that yield 0.
+    /// One for each [`WIDTH`] output channels of `layer`, the last one filled up with channels that yield 0.
     /// `None` for logits.
     pub fn of(layer: &IntLayer) -> Option<Vec<Self>> {
         let Output::Requantized { quantizer, .. } = &layer.output else { return None };
@@ -33,34 +43,74 @@ impl Requantize {
     }
 
     fn new(channels: &[(i32, Multiplier)], levels: Levels) -> Self {
-        let zero = [0; WIDTH];
-        let (mut this, b) =
-            (Self { bias: [0; WIDTH], top: [0; WIDTH], m: zero, s: [1; WIDTH], half: zero, b: 0 }, levels.b);
-        this.b = b as u64;
+        let zero = [0; WIDTH / 2];
+        let factors = Factors { m: zero, s: [1; WIDTH / 2], half: zero };
+        let (parity, b) = ([factors.clone(), factors], levels.b as u32);
+        let mut this = Self { bias: [0; WIDTH], top: [0; WIDTH], parity, ties: false, b };
         for (c, &(bias, by)) in channels.iter().enumerate() {
+            this.bias[c] = bias;
+            this.top[c] = least_reaching(levels.b, by, levels);
             // m / 2^0 = 2m / 2^1: so that the half exists.
             let doubled = u32::from(by.s == 0);
-            this.bias[c] = bias;
-            this.top[c] = least_reaching(b, by, levels);
-            this.m[c] = u64::from(by.m) << doubled;
-            this.s[c] = u64::from(by.s) + u64::from(doubled);
-            this.half[c] = (1 << (this.s[c] - 1)) - 1;
+            let (m, s) = (u64::from(by.m) << doubled, u64::from(by.s) + u64::from(doubled));
+            // m · sum = 2^(s−1) modulo 2^s only where 2^(s−1) over m's power of two divides the sum.
+            let halfway = (s - 1).checked_sub(m.trailing_zeros().into());
+            this.ties |= halfway.is_some_and(|log2| this.top[c] as u64 >= 1 << log2);
+            let factors = &mut this.parity[c % 2];
+            (factors.m[c / 2], factors.s[c / 2], factors.half[c / 2]) = (m, s, (1 << (s - 1)) - 1);
         }
         this
     }
 
     /// Output codes of the sums `acc` (modulo 2^32), bias not yet added.
     #[inline(always)]
-    pub fn apply(&self, acc: [i32; WIDTH]) -> [i16; WIDTH] {
+    pub fn apply(&self, acc: &[i32; WIDTH]) -> [i16; WIDTH] {
+        let mut clipped = [0u32; WIDTH];
+        for c in 0..WIDTH {
+            clipped[c] = (acc[c].wrapping_add(self.bias[c]).max(0).min(self.top[c]) as u32).to_le();
+        }
+        // SAFETY: both are plain integers of the same size. As the bytes are little-endian, the first of two is
+        // the lower half of a word.
+        let mut pairs: [u64; WIDTH / 2] = unsafe { std::mem::transmute(clipped) };
+        let [even, odd] = &self.parity;
+        for (i, pair) in pairs.iter_mut().enumerate() {
+            let (first, second) = (u64::from_le(*pair) & u64::from(u32::MAX), u64::from_le(*pair) >> 32);
+            let codes = if self.ties {
+                (even.rounded(i, first), odd.rounded(i, second))
+            } else {
+                (even.nearest(i, first), odd.nearest(i, second))
+            };
+            *pair = (codes.0 | codes.1 << 32).to_le();
+        }
+        // SAFETY: as above.
+        let codes: [u32; WIDTH] = unsafe { std::mem::transmute(pairs) };
         let mut y = [0; WIDTH];
         for c in 0..WIDTH {
-            let sum = acc[c].wrapping_add(self.bias[c]).max(0).min(self.top[c]) as u32;
-            let product = u64::from(sum) * self.m[c];
-            let odd = (product >> self.s[c]) & 1;
-            let rounded = (product + self.half[c] + odd) >> self.s[c];
-            y[c] = (rounded as u32).min(self.b as u32) as i16;
+            y[c] = u32::from_le(codes[c]).min(self.b) as i16;
         }
         y
+    }
+}
+
+impl Factors {
+    /// In a form that shows compilers that 32 bits are multiplied.
+    #[inline(always)]
+    fn m(&self, i: usize) -> u64 {
+        self.m[i] & u64::from(u32::MAX)
+    }
+
+    /// `rne(sum · m / 2^s)`, below 2^32.
+    #[inline(always)]
+    fn rounded(&self, i: usize, sum: u64) -> u64 {
+        let product = sum * self.m(i);
+        let odd = (product >> self.s[i]) & 1;
+        (product + self.half[i] + odd) >> self.s[i]
+    }
+
+    /// The same where `sum · m / 2^s` is never halfway.
+    #[inline(always)]
+    fn nearest(&self, i: usize, sum: u64) -> u64 {
+        (sum * self.m(i) + self.half[i]) >> self.s[i]
     }
 }
 
@@ -103,12 +153,9 @@ mod tests {
                     let lanes = Requantize::new(&[(bias, by); 5], levels);
                     for sum in sums(by, &mut rng) {
                         let want = arith::requantize(sum.into(), by, levels) as i16;
-                        let got = lanes.apply([sum.wrapping_sub(bias); WIDTH]);
-                        assert_eq!(
-                            got,
-                            [want, want, want, want, want, 0, 0, 0],
-                            "{sum} · {m} / 2^{s}, b {b}"
-                        );
+                        let got = lanes.apply(&[sum.wrapping_sub(bias); WIDTH]);
+                        let all: [i16; WIDTH] = std::array::from_fn(|c| if c < 5 { want } else { 0 });
+                        assert_eq!(got, all, "{sum} · {m} / 2^{s}, b {b}");
                     }
                 }
             }
@@ -122,7 +169,7 @@ mod tests {
             let lanes = Requantize::new(&[(0, by)], levels);
             for sum in -2000..=2000 {
                 assert_eq!(
-                    i32::from(lanes.apply([sum; WIDTH])[0]),
+                    i32::from(lanes.apply(&[sum; WIDTH])[0]),
                     arith::requantize(sum.into(), by, levels)
                 );
             }

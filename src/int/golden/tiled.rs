@@ -4,13 +4,16 @@ use crate::net::Shape;
 use ndarray::{Array4, ArrayView4, s};
 use rayon::prelude::*;
 
-/// Channels are padded to a multiple of this.
-pub const CHANNELS: usize = super::kernel::LANES;
+/// Channels of a plane.
+pub const CHANNELS: usize = super::kernel::BLOCK;
+/// The largest tiles of sums that windows are made for, rows and columns.
+const TILE: usize = 4;
 
-/// Codes `(image, row, column, channel)` of a batch in i16, channels padded with zeros, in a frame of zeros.
+/// Codes `(image, plane, row, column, CHANNELS)` of a batch in i16; a plane holds some of the channels, the last one
+/// filled up with zeros, in a frame of zeros.
 ///
-/// Rows and columns are those of the 4×4 windows, at stride 2, that cover the map: one before the map, and one
-/// or two (even or odd extent) after it.
+/// Rows and columns are those of the windows that cover the map: one before it, and after it one more than fills
+/// the last tile.
 pub struct Tiled {
     /// Without padding and frame.
     pub shape: Shape,
@@ -19,30 +22,39 @@ pub struct Tiled {
 }
 
 impl Tiled {
-    /// All zeros.
-    pub fn zeros(images: usize, shape: Shape) -> Self {
-        let mut this = Self { shape, images, data: vec![] };
-        this.data = vec![0; images * this.image_len()];
+    /// In the memory of `buffer`: a frame of zeros around any codes.
+    pub fn framed(images: usize, shape: Shape, buffer: Vec<i16>) -> Self {
+        let mut this = Self { shape, images, data: buffer };
+        let (len, row, plane) = (images * this.image_len(), this.row(), this.plane());
+        this.data.resize(len, 0);
+        this.data.par_chunks_exact_mut(plane).for_each(|plane| {
+            plane[..row].fill(0);
+            plane[(shape.h + 1) * row..].fill(0);
+            for line in plane[row..].chunks_exact_mut(row).take(shape.h) {
+                line[..CHANNELS].fill(0);
+                line[(shape.w + 1) * CHANNELS..].fill(0);
+            }
+        });
         this
     }
 
-    /// 2×2 tiles in a column of tiles and in a row of tiles.
-    pub fn tiles(&self) -> (usize, usize) {
-        (self.shape.h.div_ceil(2), self.shape.w.div_ceil(2))
-    }
-
-    /// Elements from one column to the next.
-    pub fn column(&self) -> usize {
-        self.shape.c.next_multiple_of(CHANNELS)
+    /// The memory.
+    pub fn into_buffer(self) -> Vec<i16> {
+        self.data
     }
 
     /// Elements from one row to the next.
     pub fn row(&self) -> usize {
-        (2 * self.tiles().1 + 2) * self.column()
+        (self.shape.w.next_multiple_of(TILE) + 2) * CHANNELS
+    }
+
+    /// Elements of a plane.
+    pub fn plane(&self) -> usize {
+        (self.shape.h.next_multiple_of(TILE) + 2) * self.row()
     }
 
     fn image_len(&self) -> usize {
-        (2 * self.tiles().0 + 2) * self.row()
+        self.shape.c.div_ceil(CHANNELS) * self.plane()
     }
 
     /// Image by image, frame included.
@@ -56,14 +68,22 @@ impl Tiled {
         self.data.par_chunks_exact_mut(length)
     }
 
-    /// From codes `(image, channel, row, column)` that fit i16.
-    pub fn from_plain(x: ArrayView4<i32>) -> Self {
+    /// Where the code of a channel, row and column is in an image.
+    fn index(&self, (c, i, j): (usize, usize, usize)) -> usize {
+        c / CHANNELS * self.plane() + (i + 1) * self.row() + (j + 1) * CHANNELS + c % CHANNELS
+    }
+
+    /// From codes `(image, channel, row, column)` that fit i16, in the memory of `buffer`.
+    pub fn from_plain(x: ArrayView4<i32>, mut buffer: Vec<i16>) -> Self {
         let (images, c, h, w) = x.dim();
-        let mut this = Self::zeros(images, Shape { c, h, w });
-        let (row, column) = (this.row(), this.column());
+        buffer.clear();
+        let mut this = Self { shape: Shape { c, h, w }, images, data: buffer };
+        this.data.resize(images * this.image_len(), 0);
+        let map = Self { shape: this.shape, images: 0, data: vec![] };
         this.images_mut().enumerate().for_each(|(n, out)| {
-            for ((c, i, j), &code) in x.slice(s![n, .., .., ..]).indexed_iter() {
-                out[(i + 1) * row + (j + 1) * column + c] = code as i16;
+            for (line, codes) in x.slice(s![n, .., .., ..]).rows().into_iter().enumerate() {
+                let out = out[map.index((line / h, line % h, 0))..].iter_mut().step_by(CHANNELS);
+                out.zip(codes).for_each(|(out, &code)| *out = code as i16);
             }
         });
         this
@@ -74,9 +94,7 @@ impl Tiled {
         let Shape { c, h, w } = self.shape;
         let mut out = Array4::zeros((self.images, c, h, w));
         out.outer_iter_mut().into_par_iter().zip(self.images()).for_each(|(mut out, x)| {
-            for ((c, i, j), code) in out.indexed_iter_mut() {
-                *code = x[(i + 1) * self.row() + (j + 1) * self.column() + c].into();
-            }
+            out.indexed_iter_mut().for_each(|(at, code)| *code = x[self.index(at)].into());
         });
         out
     }
@@ -90,8 +108,8 @@ mod tests {
     fn round_trip() {
         for (h, w) in [(1, 1), (4, 6), (5, 2), (3, 7)] {
             let x =
-                Array4::from_shape_fn((2, 19, h, w), |(n, c, i, j)| (n + 2 * c + 40 * i + 300 * j) as i32);
-            assert_eq!(Tiled::from_plain(x.view()).to_plain(), x);
+                Array4::from_shape_fn((2, 39, h, w), |(n, c, i, j)| (n + 2 * c + 80 * i + 600 * j) as i32);
+            assert_eq!(Tiled::from_plain(x.view(), vec![7; 9999]).to_plain(), x);
         }
     }
 }

@@ -1,30 +1,39 @@
-//! Convolution by Winograd's minimal filtering F(2×2, 3×3), in integers and exact (Lavin and Gray,
+//! Convolution by Winograd's minimal filtering F(2×2, 3×3) or F(4×4, 3×3), in integers and exact (Lavin and Gray,
 //! "Fast Algorithms for Convolutional Neural Networks", 2016).
 //!
-//! A 2×2 tile of sums is `Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` of the 3×3 weights `g` and the 4×4 window `d`: 16
-//! products where the definition takes 36. `G` holds halves; with `2G` everything is an integer and the result
-//! is 4 times the sum. Nothing is rounded: all sums are taken modulo 2^32, and 4 times the sum is below 2^31
-//! by the layer's proven bound ([`Winograd::new`]), so that the last shift by 2 recovers it.
+//! A tile of sums is `Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A` of the 3×3 weights `g` and the window `d`, one wider by 2 each way:
+//! 4 or 2.25 products a sum where the definition takes 9. [`super::minimal`] scales G to integers. Nothing is
+//! rounded: all sums are taken modulo 2^32, and 4 times the sum is below 2^31 by the layer's proven bound
+//! ([`Winograd::new`]), so that an odd factor's inverse and a shift by 2 recover it.
 
 use super::Isa;
-use super::kernel::{Kernel, LANES, Work, dispatch, multiply};
-use super::requantize::{Requantize, WIDTH};
+use super::kernel::{BLOCK, Kernel, LANES, Rows, Work, dispatch, multiply};
+use super::minimal::{Four, LONGEST, Minimal, Two, window_gains};
+use super::requantize::Requantize;
+use super::scratch;
 use super::tiled::{CHANNELS, Tiled};
 use crate::arith::{Levels, accumulator_bits};
 use crate::int::{IntLayer, Output};
 use crate::net::{KERNEL, Op, Shape};
 use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Range;
 
-/// Products of a tile: the 4×4 positions of the transformed window.
-const POINTS: usize = 16;
 /// Accumulator bits that leave room for the factor 4.
 const BITS: u32 = 30;
-/// Transformed windows of one task, in bytes: a share of the second-level cache.
-const WINDOWS: usize = 512 << 10;
+/// Transformed windows of one group of tiles, in bytes: a share of the second-level cache.
+const WINDOWS: usize = 256 << 10;
+/// Sums of one task, in bytes: another share.
+const SUMS: usize = 256 << 10;
+/// At least [`LONGEST`] columns, a power of two.
+const RING: usize = 8;
+/// Tiles that make reading the weights once more worth while.
+const TILES: usize = 28;
 
 /// A convolution, packed.
 pub struct Winograd {
     pool: bool,
+    tile: Tile,
     /// Terms of the sum at each point, in pairs.
     pairs: usize,
     /// Transformed weights `(co / LANES, point, ci / 2, LANES, 2)`.
@@ -32,233 +41,363 @@ pub struct Winograd {
     requantize: Vec<Requantize>,
 }
 
+/// Rows and columns of a tile of sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tile {
+    /// F(2×2, 3×3).
+    Two,
+    /// F(4×4, 3×3).
+    Four,
+}
+
+impl Tile {
+    /// Products of each pair of channels in a map of this shape; reading a weight costs as much as some of them.
+    fn cost(self, input: Shape) -> usize {
+        let cost = |out: usize, points: usize| points * (input.h.div_ceil(out) * input.w.div_ceil(out) + 8);
+        match self {
+            Tile::Two => cost(Two::OUT, points::<Two>()),
+            Tile::Four => cost(Four::OUT, points::<Four>()),
+        }
+    }
+}
+
 impl Winograd {
     /// Packs `layer`, whose input `input` has codes in `x`; `None` where 16-bit operands, 16-bit output codes or
     /// 32-bit sums cannot be proven to suffice.
     pub fn new(layer: &IntLayer, input: Shape, x: Levels) -> Option<Self> {
+        let mut tiles = [Tile::Four, Tile::Two];
+        tiles.sort_by_key(|tile| tile.cost(input));
+        tiles.into_iter().find_map(|tile| Self::with_tile(layer, input, x, tile))
+    }
+
+    /// The same with tiles of a given size.
+    pub fn with_tile(layer: &IntLayer, input: Shape, x: Levels, tile: Tile) -> Option<Self> {
         let Op::Conv { pool, .. } = layer.op else { return None };
         let Output::Requantized { quantizer, .. } = &layer.output else { return None };
-        let narrow = |v: i64| i16::try_from(v).is_ok();
-        // A point of the transformed window is ±d ±d ±d ±d; one of the weights at most a sum of nine.
-        let window = 4 * i64::from(x.magnitude());
-        let bits = accumulator_bits(layer.accumulator_bound(x));
-        if bits > BITS
-            || !narrow(window)
-            || !narrow(quantizer.levels.b.into())
-            || !narrow(9 * magnitude(layer))
-        {
+        let sums_fit = accumulator_bits(layer.accumulator_bound(x)) <= BITS;
+        if !sums_fit || i16::try_from(quantizer.levels.b).is_err() {
             return None;
         }
+        let panels = match tile {
+            Tile::Two => windows_fit::<Two>(x).then(|| pack::<Two>(layer, input.c)),
+            Tile::Four => windows_fit::<Four>(x).then(|| pack::<Four>(layer, input.c)),
+        };
         let (pairs, requantize) = (input.c.div_ceil(2), Requantize::of(layer)?);
-        Some(Self { pool, pairs, panels: pack(layer, input.c, pairs), requantize })
+        Some(Self { pool, tile, pairs, panels: panels.flatten()?, requantize })
     }
 
-    /// The layer's output codes.
-    pub fn run(&self, isa: Isa, x: &Tiled, output: Shape, images: usize) -> Tiled {
-        let mut y = Tiled::zeros(images, output);
-        let (down, across) = x.tiles();
-        let rows = rows_per_task(down, across * POINTS * x.column() * 2);
-        let (y_row, y_column) = (y.row(), y.column());
-        let y_rows = if self.pool { rows } else { 2 * rows }; // of a task
-        y.images_mut().zip(x.images()).for_each(|(y, x_image)| {
-            let inside = &mut y[y_row..];
-            inside.par_chunks_mut(y_rows * y_row).take(down.div_ceil(rows)).enumerate().for_each(|(i, y)| {
+    /// Writes the layer's output codes; the frame of `y` stays as it is.
+    pub fn run(&self, isa: Isa, x: &Tiled, y: &mut Tiled) {
+        match self.tile {
+            Tile::Two => self.run_as::<Two>(isa, x, y),
+            Tile::Four => self.run_as::<Four>(isa, x, y),
+        }
+    }
+
+    fn run_as<M: Minimal>(&self, isa: Isa, x: &Tiled, y: &mut Tiled) {
+        let (down, across) = (x.shape.h.div_ceil(M::OUT), x.shape.w.div_ceil(M::OUT));
+        let window = 2 * points::<M>() * x.shape.c.next_multiple_of(CHANNELS);
+        let rows = (WINDOWS / (across * window)).max(TILES.div_ceil(across)).min(down); // of tiles in a group
+        let tile = if self.pool { M::OUT / 2 } else { M::OUT };
+        let (shape, y_row, y_plane) = (y.shape, y.row(), y.plane());
+        y.images_mut().zip(x.images()).for_each(|(y, image)| {
+            // The rows of every plane that a group writes.
+            let mut parts: Vec<Vec<&mut [i16]>> = (0..down.div_ceil(rows)).map(|_| vec![]).collect();
+            for plane in y.chunks_exact_mut(y_plane) {
+                let inside = plane[y_row..].chunks_mut(rows * tile * y_row);
+                parts.iter_mut().zip(inside).for_each(|(part, rows)| part.push(rows));
+            }
+            parts.into_par_iter().enumerate().for_each(|(i, mut y)| {
                 let rows = i * rows..down.min((i + 1) * rows);
-                let task = Task { layer: self, x: x_image, map: x, rows, across, y, y_row, y_column, output };
-                dispatch(isa, task)
+                let output = Shape { h: shape.h - shape.h.min(rows.start * tile), ..shape };
+                Group { layer: self, x: image, map: x, rows, across, y_row, output }.run::<M>(isa, &mut y);
             });
         });
-        y
     }
 }
 
-/// The greatest magnitude of a weight.
-fn magnitude(layer: &IntLayer) -> i64 {
-    layer.weight.iter().map(|w| i64::from(w.unsigned_abs())).max().unwrap_or(0)
+/// Products of a tile.
+const fn points<M: Minimal>() -> usize {
+    M::SIDE * M::SIDE
 }
 
-/// Rows of tiles for one task: as many as fit, but some tasks for each thread.
-fn rows_per_task(rows: usize, row_bytes: usize) -> usize {
-    let fit = (WINDOWS / row_bytes).max(1);
-    fit.min(rows.div_ceil(rayon::current_num_threads())).max(1)
+/// Whether every point of a transformed window of codes in `x` is proven to fit 16 bits.
+fn windows_fit<M: Minimal>(x: Levels) -> bool {
+    let (a, b, gains) = (i64::from(x.a), i64::from(x.b), window_gains::<M>());
+    let fits = |v: i64| i16::try_from(v).is_ok();
+    gains.iter().all(|(p, n)| {
+        gains.iter().all(|(q, m)| {
+            let (plus, minus) = (p * q + n * m, p * m + n * q);
+            fits(plus * b - minus * a) && fits(plus * a - minus * b)
+        })
+    })
 }
 
-/// `2G g (2G)ᵀ`, row by row.
-fn transform_weights(g: &[i16]) -> [i16; POINTS] {
-    let line = |a: i32, b: i32, c: i32| [2 * a, a + b + c, a - b + c, 2 * c];
-    let mut columns = [[0; 4]; KERNEL];
+/// The transformed 3×3 weights, row by row; `None` where a point does not fit 16 bits.
+fn transform_weights<M: Minimal>(g: &[i16]) -> Option<[[i16; LONGEST]; LONGEST]> {
+    let mut columns = [[0; LONGEST]; KERNEL];
     for j in 0..KERNEL {
-        columns[j] = line(g[j].into(), g[KERNEL + j].into(), g[2 * KERNEL + j].into());
+        columns[j] = M::weights([g[j].into(), g[KERNEL + j].into(), g[2 * KERNEL + j].into()]);
     }
-    let mut u = [0; POINTS];
-    for i in 0..4 {
-        let row = line(columns[0][i], columns[1][i], columns[2][i]);
-        (0..4).for_each(|j| u[4 * i + j] = row[j] as i16);
+    let mut u = [[0; LONGEST]; LONGEST];
+    for i in 0..M::SIDE {
+        let row = M::weights([columns[0][i], columns[1][i], columns[2][i]]);
+        for j in 0..M::SIDE {
+            u[i][j] = row[j].try_into().ok()?;
+        }
     }
-    u
+    Some(u)
 }
 
-fn pack(layer: &IntLayer, ci: usize, pairs: usize) -> Vec<i16> {
-    let (co, block) = (layer.op.co(), POINTS * pairs * 2 * LANES);
+fn pack<M: Minimal>(layer: &IntLayer, ci: usize) -> Option<Vec<i16>> {
+    let (co, pairs) = (layer.op.co(), ci.div_ceil(2));
+    let block = points::<M>() * pairs * 2 * LANES;
     let mut panels = vec![0; co.div_ceil(LANES) * block];
-    panels.par_chunks_exact_mut(block).enumerate().for_each(|(i, block)| {
-        for c in 0..LANES.min(co - i * LANES) {
+    let fits = panels.par_chunks_exact_mut(block).enumerate().all(|(i, block)| {
+        (0..LANES.min(co - i * LANES)).all(|c| {
             let filters = &layer.weight[(i * LANES + c) * ci * KERNEL * KERNEL..][..ci * KERNEL * KERNEL];
-            for (k, g) in filters.chunks_exact(KERNEL * KERNEL).enumerate() {
-                for (point, u) in transform_weights(g).into_iter().enumerate() {
-                    block[((point * pairs + k / 2) * LANES + c) * 2 + k % 2] = u;
+            filters.chunks_exact(KERNEL * KERNEL).enumerate().all(|(k, g)| {
+                let Some(u) = transform_weights::<M>(g) else { return false };
+                for (point, u) in u.iter().flat_map(|row| &row[..M::SIDE]).enumerate().take(points::<M>()) {
+                    block[((point * pairs + k / 2) * LANES + c) * 2 + k % 2] = *u;
                 }
-            }
-        }
+                true
+            })
+        })
     });
-    panels
+    fits.then_some(panels)
 }
 
 /// Some rows of tiles of one image.
-struct Task<'a> {
+struct Group<'a> {
     layer: &'a Winograd,
     x: &'a [i16],
     map: &'a Tiled,
     /// Rows of tiles.
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     /// Tiles in a row.
     across: usize,
-    /// Output from the first row of the task on, left border included.
-    y: &'a mut [i16],
+    /// Elements of a row of the output.
     y_row: usize,
-    y_column: usize,
+    /// The output from the first row of the group on.
     output: Shape,
 }
 
-impl Work for Task<'_> {
+impl Group<'_> {
+    fn tiles(&self) -> usize {
+        self.rows.len() * self.across
+    }
+
+    /// Fills the planes `y`, from the first row of the group on, left border included.
+    fn run<M: Minimal>(&self, isa: Isa, y: &mut [&mut [i16]]) {
+        // (block, point, tile, BLOCK)
+        let block = points::<M>() * self.tiles() * BLOCK;
+        let mut windows = scratch::windows(self.layer.pairs.div_ceil(BLOCK / 2) * block);
+        windows.par_chunks_exact_mut(block).enumerate().for_each(|(i, windows)| {
+            let plane = &self.x[i * self.map.plane()..][..self.map.plane()];
+            dispatch(isa, Windows { group: self, plane, windows, minimal: PhantomData::<M> });
+        });
+        self.multiply::<M>(isa, &windows, y);
+    }
+
+    /// The planes from their windows `(block, point, tile, BLOCK)`.
+    fn multiply<M: Minimal>(&self, isa: Isa, windows: &[i16], y: &mut [&mut [i16]]) {
+        let fit = (SUMS / (points::<M>() * self.tiles() * LANES * 4)).max(1);
+        let together = fit.min(y.len().div_ceil(rayon::current_num_threads())).max(1);
+        let panels = self.layer.panels.par_chunks(together * points::<M>() * self.layer.pairs * 2 * LANES);
+        let requantize = self.layer.requantize.par_chunks(together);
+        y.par_chunks_mut(together).zip(panels).zip(requantize).for_each(|((y, panels), requantize)| {
+            let minimal = PhantomData::<M>;
+            dispatch(isa, Channels { group: self, windows, panels, requantize, y, minimal });
+        });
+    }
+}
+
+/// `Bᵀ d B` of one plane of a group, `(point, tile, BLOCK)`.
+struct Windows<'a, M> {
+    group: &'a Group<'a>,
+    plane: &'a [i16],
+    windows: &'a mut [i16],
+    minimal: PhantomData<M>,
+}
+
+impl<M: Minimal> Work for Windows<'_, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self) {
+        let (row, tiles) = (self.group.map.row(), self.group.tiles());
+        // The last columns, transformed: those that two tiles share are not transformed twice.
+        let mut columns = [[[0; CHANNELS]; LONGEST]; RING];
+        let mut line = [[0; CHANNELS]; LONGEST];
+        let corners = self.group.rows.clone().flat_map(|i| (0..self.group.across).map(move |j| (i, j)));
+        for (t, (i, j)) in corners.enumerate() {
+            let corner = &self.plane[M::OUT * (i * row + j * CHANNELS)..];
+            for x in if j == 0 { 0 } else { M::SIDE - M::OUT }..M::SIDE {
+                let d = std::array::from_fn(|y| {
+                    let y = y.min(M::SIDE - 1);
+                    corner[y * row + x * CHANNELS..].first_chunk().expect("windows lie in the frame")
+                });
+                transform::<M>(d, &mut columns[(M::OUT * j + x) % RING]);
+            }
+            for y in 0..M::SIDE {
+                transform::<M>(std::array::from_fn(|x| &columns[(M::OUT * j + x) % RING][y]), &mut line);
+                for x in 0..M::SIDE {
+                    self.windows[((y * M::SIDE + x) * tiles + t) * BLOCK..][..BLOCK]
+                        .copy_from_slice(&line[x]);
+                }
+            }
+        }
+    }
+}
+
+/// One line of windows of all channels.
+#[inline(always)]
+fn transform<M: Minimal>(d: [&[i16; CHANNELS]; LONGEST], v: &mut [[i16; CHANNELS]; LONGEST]) {
+    for c in 0..CHANNELS {
+        let line = M::window(std::array::from_fn(|i| d[i][c]));
+        for i in 0..M::SIDE {
+            v[i][c] = line[i];
+        }
+    }
+}
+
+/// Some planes of the output of a group.
+struct Channels<'a, 'b, M> {
+    group: &'a Group<'a>,
+    windows: &'a [i16],
+    panels: &'a [i16],
+    requantize: &'a [Requantize],
+    y: &'a mut [&'b mut [i16]],
+    minimal: PhantomData<M>,
+}
+
+impl<M: Minimal> Work for Channels<'_, '_, M> {
     type Output = ();
 
     #[inline(always)]
     fn run<K: Kernel>(mut self) {
-        let tiles = self.rows.len() * self.across;
-        let channels = self.map.column();
-        // One cache line more than needed keeps the points out of each other's cache sets.
-        let point = tiles * channels + 32;
-        let mut windows = vec![0; POINTS * point];
-        self.transform_windows(&mut windows, point);
-        let mut sums = vec![0; POINTS * tiles * LANES];
-        let pairs = self.layer.pairs;
-        for (block, panels) in self.layer.panels.chunks_exact(POINTS * pairs * 2 * LANES).enumerate() {
-            let points = panels.chunks_exact(pairs * 2 * LANES).zip(sums.chunks_exact_mut(tiles * LANES));
-            for ((panel, sums), windows) in points.zip(windows.chunks_exact(point)) {
-                multiply::<K, i16>(tiles, pairs, windows, channels, panel, sums);
-            }
-            self.store(&sums, block);
+        // (plane, point, tile, LANES)
+        let plane = points::<M>() * self.group.tiles() * LANES;
+        let mut sums = scratch::sums(self.y.len() * plane);
+        self.multiply::<K>(&mut sums);
+        for (i, sums) in sums.chunks_exact(plane).enumerate() {
+            self.store(sums, i);
         }
     }
 }
 
-impl Task<'_> {
-    /// `Bᵀ d B` of every tile: `windows` is `(point, tile, channel)`, `stride` elements a point.
+/// The sums of a tile, row by row, all channels of a block.
+type Sums = [[[i32; LANES]; 4]; 4];
+
+impl<M: Minimal> Channels<'_, '_, M> {
+    /// The products of all points, summed over the channels of the input.
     #[inline(always)]
-    fn transform_windows(&self, windows: &mut [i16], stride: usize) {
-        let (row, column) = (self.map.row(), self.map.column());
-        for (t, (i, j)) in self.rows.clone().flat_map(|i| (0..self.across).map(move |j| (i, j))).enumerate() {
-            for c in (0..column).step_by(CHANNELS) {
-                let corner = &self.x[2 * i * row + 2 * j * column + c..];
-                let mut d = [[[0; CHANNELS]; 4]; 4];
-                for y in 0..4 {
-                    for x in 0..4 {
-                        d[y][x].copy_from_slice(&corner[y * row + x * column..][..CHANNELS]);
-                    }
-                }
-                for x in 0..4 {
-                    let v = window_line([d[0][x], d[1][x], d[2][x], d[3][x]]);
-                    (0..4).for_each(|y| d[y][x] = v[y]);
-                }
-                for y in 0..4 {
-                    for (x, v) in window_line(d[y]).into_iter().enumerate() {
-                        windows[(4 * y + x) * stride + t * column + c..][..CHANNELS].copy_from_slice(&v);
-                    }
-                }
+    fn multiply<K: Kernel>(&self, sums: &mut [i32]) {
+        let (tiles, pairs) = (self.group.tiles(), self.group.layer.pairs);
+        let (panel, stride) = (pairs * 2 * LANES, points::<M>() * tiles * BLOCK);
+        for p in 0..points::<M>() {
+            let a = Rows { codes: &self.windows[p * tiles * BLOCK..], stride };
+            for i in 0..self.y.len() {
+                let at = i * points::<M>() + p;
+                let sums = &mut sums[at * tiles * LANES..][..tiles * LANES];
+                multiply::<K, i16>(tiles, pairs, a, &self.panels[at * panel..][..panel], sums);
             }
         }
     }
 
-    /// Writes the 16 output channels of block `block` from its sums `(point, tile, LANES)`.
+    /// Writes the output plane `block` from its sums `(point, tile, LANES)`.
     #[inline(always)]
     fn store(&mut self, sums: &[i32], block: usize) {
-        let tiles = self.rows.len() * self.across;
-        let requantize = self.layer.requantize[2 * block..].iter().take(LANES / WIDTH);
-        for (half, requantize) in requantize.enumerate() {
-            for t in 0..tiles {
-                let at = |p: usize| {
-                    let lanes = &sums[(p * tiles + t) * LANES + half * WIDTH..][..WIDTH];
-                    <[i32; WIDTH]>::try_from(lanes).expect("a slice of this length")
-                };
-                let quad = tile_sums(at);
-                let (i, j) = (t / self.across, t % self.across); // of the tile in the task
-                let channel = block * LANES + half * WIDTH;
-                if self.layer.pool {
-                    let most = max(max(quad[0], quad[1]), max(quad[2], quad[3]));
-                    self.put(i, j, channel, requantize.apply(quarter(most)));
-                } else {
-                    for (q, sum) in quad.into_iter().enumerate() {
-                        self.put(2 * i + q / 2, 2 * j + q % 2, channel, requantize.apply(quarter(sum)));
-                    }
+        let (tiles, across) = (self.group.tiles(), self.group.across);
+        let mut tile: Sums = [[[0; LANES]; 4]; 4];
+        for t in 0..tiles {
+            let at =
+                |p: usize| sums[(p * tiles + t) * LANES..].first_chunk().expect("a lane for each channel");
+            tile_sums::<M>(at, &mut tile);
+            let (mut i, mut j, mut side) = (t / across * M::OUT, t % across * M::OUT, M::OUT);
+            if self.group.layer.pool {
+                pool::<M>(&mut tile);
+                (i, j, side) = (i / 2, j / 2, side / 2);
+            }
+            for y in 0..side {
+                for x in 0..side {
+                    self.put(i + y, j + x, block, &tile[y][x]);
                 }
             }
         }
     }
 
-    /// Writes eight codes at row `i` of the task, column `j`; what lies outside the map is dropped.
+    /// Writes a block's codes at row `i` of the group, column `j`; what lies outside the map is dropped.
     #[inline(always)]
-    fn put(&mut self, i: usize, j: usize, channel: usize, codes: [i16; WIDTH]) {
-        let first = self.rows.start * if self.layer.pool { 1 } else { 2 };
-        if first + i < self.output.h && j < self.output.w {
-            self.y[i * self.y_row + (j + 1) * self.y_column + channel..][..WIDTH].copy_from_slice(&codes);
+    fn put(&mut self, i: usize, j: usize, block: usize, sums: &[i32; LANES]) {
+        if i < self.group.output.h && j < self.group.output.w {
+            let codes = &mut self.y[block][i * self.group.y_row + (j + 1) * CHANNELS..][..LANES];
+            codes.copy_from_slice(&self.requantize[block].apply(sums));
         }
     }
 }
 
-/// One line of `Bᵀ d`.
+/// `Aᵀ m A` of the points of a tile, freed of its scale.
 #[inline(always)]
-fn window_line(d: [[i16; CHANNELS]; 4]) -> [[i16; CHANNELS]; 4] {
-    let mut v = [[0; CHANNELS]; 4];
-    for c in 0..CHANNELS {
-        v[0][c] = d[0][c].wrapping_sub(d[2][c]);
-        v[1][c] = d[1][c].wrapping_add(d[2][c]);
-        v[2][c] = d[2][c].wrapping_sub(d[1][c]);
-        v[3][c] = d[1][c].wrapping_sub(d[3][c]);
+fn tile_sums<'a, M: Minimal>(at: impl Fn(usize) -> &'a [i32; LANES], tile: &mut Sums) {
+    let mut rows = [[[0; LANES]; LONGEST]; 4];
+    for x in 0..M::SIDE {
+        let m: [_; LONGEST] = std::array::from_fn(|y| at(y.min(M::SIDE - 1) * M::SIDE + x));
+        for c in 0..LANES {
+            let sums = M::sums(std::array::from_fn(|y| m[y][c]));
+            (0..M::OUT).for_each(|y| rows[y][x][c] = sums[y]);
+        }
     }
-    v
-}
-
-/// `Aᵀ m A` of the 16 points: four times the sums of the 2×2 tile, row by row.
-#[inline(always)]
-fn tile_sums(at: impl Fn(usize) -> [i32; WIDTH]) -> [[i32; WIDTH]; 4] {
-    let mut rows = [[[0; WIDTH]; 4]; 2];
-    for x in 0..4 {
-        let sums = sum_line([at(x), at(4 + x), at(8 + x), at(12 + x)]);
-        (0..2).for_each(|y| rows[y][x] = sums[y]);
+    for y in 0..M::OUT {
+        for c in 0..LANES {
+            let sums = M::sums(std::array::from_fn(|x| rows[y][x][c]));
+            (0..M::OUT).for_each(|x| tile[y][x][c] = sums[x].wrapping_mul(M::INVERSE) >> 2);
+        }
     }
-    let (top, bottom) = (sum_line(rows[0]), sum_line(rows[1]));
-    [top[0], top[1], bottom[0], bottom[1]]
 }
 
-/// One line of `Aᵀ m`.
+/// The greatest of each 2×2 sums, in the tile's first rows and columns.
 #[inline(always)]
-fn sum_line(m: [[i32; WIDTH]; 4]) -> [[i32; WIDTH]; 2] {
-    let mut sums = [[0i32; WIDTH]; 2];
-    for c in 0..WIDTH {
-        sums[0][c] = m[0][c].wrapping_add(m[1][c]).wrapping_add(m[2][c]);
-        sums[1][c] = m[1][c].wrapping_sub(m[2][c]).wrapping_sub(m[3][c]);
+fn pool<M: Minimal>(tile: &mut Sums) {
+    for y in 0..M::OUT / 2 {
+        for x in 0..M::OUT / 2 {
+            for c in 0..LANES {
+                let [top, bottom] = [&tile[2 * y], &tile[2 * y + 1]];
+                let most =
+                    top[2 * x][c].max(top[2 * x + 1][c]).max(bottom[2 * x][c]).max(bottom[2 * x + 1][c]);
+                tile[y][x][c] = most;
+            }
+        }
     }
-    sums
 }
 
-#[inline(always)]
-fn max(a: [i32; WIDTH], b: [i32; WIDTH]) -> [i32; WIDTH] {
-    std::array::from_fn(|c| a[c].max(b[c]))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A quarter of multiples of 4.
-#[inline(always)]
-fn quarter(v: [i32; WIDTH]) -> [i32; WIDTH] {
-    v.map(|v| v >> 2)
+    #[test]
+    fn windows_fit_up_to_their_bound() {
+        for (a, b) in [(0, 334), (-127, 207), (-334, 0), (-128, 127), (0, 255)] {
+            assert!(windows_fit::<Four>(Levels { a, b }), "{a} … {b}"); // 98 · 334 = 32732
+        }
+        for (a, b) in [(0, 335), (-128, 207), (0, 511)] {
+            assert!(!windows_fit::<Four>(Levels { a, b }), "{a} … {b}");
+        }
+        assert!(windows_fit::<Two>(Levels { a: -8191, b: 8191 }));
+        assert!(!windows_fit::<Two>(Levels { a: -8192, b: 8192 }));
+        assert!(windows_fit::<Two>(Levels::unsigned(13)) && !windows_fit::<Two>(Levels::unsigned(14)));
+    }
+
+    #[test]
+    fn weights_of_eight_bits_fit() {
+        for w in [-128, 127] {
+            for alternate in [1, -1] {
+                let g: [i16; 9] =
+                    std::array::from_fn(|i| if i % 2 == 1 && alternate < 0 { -(w + 1) } else { w });
+                assert!(transform_weights::<Four>(&g).is_some() && transform_weights::<Two>(&g).is_some());
+            }
+        }
+        assert!(transform_weights::<Four>(&[146; 9]).is_none()); // 225 · 146 = 32850
+    }
 }
