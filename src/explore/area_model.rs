@@ -29,10 +29,13 @@ pub const DATA: &str = include_str!("area_model.json");
 /// Kinds in whose measured neighbours, which differ in the last argument only, the linear model corrects the rest.
 const SMOOTH: [&str; 2] = ["pe", "accumulator"];
 
+/// What was measured, by arguments.
+type Measured = HashMap<Vec<u32>, [u32; RESOURCES]>;
+
 /// A model of one family.
 pub struct Model {
     family: Family,
-    kinds: HashMap<String, (HashMap<Vec<u32>, [u32; RESOURCES]>, Kind)>,
+    kinds: HashMap<String, (Measured, Kind)>,
 }
 
 impl Model {
@@ -83,9 +86,16 @@ impl Model {
             let there = linear(near);
             found = std::array::from_fn(|i| f64::from(exact[i]) + found[i] - there[i]);
         }
-        if matches!(kind, "ram" | "lanes_ram") {
-            found[4] = blocks(self.family, args[0], args[1] as usize) as f64;
-        }
+        found[3] = (found[3] + 0.5).floor();
+        found[4] = match *args {
+            [address, bits] if matches!(kind, "ram" | "lanes_ram") => {
+                blocks(self.family, address, bits as usize)
+            }
+            [channels, code, x, ..] if kind == "fold" => {
+                2 * blocks(self.family, x, (channels * code) as usize)
+            }
+            _ => 0,
+        } as f64;
         found.map(|x| x.max(0.0))
     }
 }
