@@ -28,6 +28,7 @@ pub fn row(point: usize) -> Row {
         accuracy: None,
         correct: None,
         pareto: false,
+        fits: None,
         lacks: vec![],
         refused: None,
         failed: None,

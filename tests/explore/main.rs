@@ -131,7 +131,7 @@ fn what_does_not_fit_is_named() {
     let folder = TempDir::new().unwrap();
     let fits = text(&folder, &["vgg16", "--weights", "2..8", "--array", "8x8,16x16", "--fit", "ecp5-85k"]);
     assert!(fits.contains("7 fit"), "a 16×16 array has more multipliers than the part: {fits}");
-    let nothing = text(&folder, &["vgg16", "--array", "16x16,32x32", "--fit", "up5k"]);
+    let nothing = text(&folder, &["vgg16", "--array", "16x16,32x32", "--fit", "ecp5-25k"]);
     assert!(nothing.contains("nothing fits; the nearest points lack:\n  W8A8 16×16: "), "{nothing}");
     let budget = text(&folder, &["vgg16", "--array", "8x8", "--budget", "dsp=3"]);
     assert!(budget.contains("of 3"), "{budget}");
@@ -176,7 +176,7 @@ fn bad_input_is_refused_before_the_work() {
                 "--acts",
                 "2..16",
                 "--array",
-                "8x8,9x9,10x10,11x11,12x12,13x13,14x14",
+                "8x8,9x9,10x10,11x11,12x12,13x13,14x14,15x15",
                 "--bus",
                 "64,128,256,512",
                 "--family",

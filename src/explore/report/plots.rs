@@ -65,9 +65,12 @@ fn front(report: &Report, svg: &mut String) -> Drawn {
     let (across, up) = report.axes();
     let scale = if up == Axis::Accuracy { 100.0 } else { 1.0 };
     let place = |r: &Row| Some((across.value(r)?, scale * up.value(r)?));
-    let fits = |r: &&Row| r.refused.is_none() && r.lacks.is_empty();
-    let points: Vec<(Family, (f64, f64))> =
-        report.points.iter().filter(fits).filter_map(|r| Some((r.family, place(r)?))).collect();
+    let points: Vec<(Family, (f64, f64))> = report
+        .points
+        .iter()
+        .filter(|r| r.is_candidate())
+        .filter_map(|r| Some((r.family, place(r)?)))
+        .collect();
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -104,7 +107,7 @@ fn staircase(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 fn layers(report: &Report, svg: &mut String) -> Drawn {
-    let fastest = report.points.iter().filter(|r| r.network.is_some() && r.lacks.is_empty());
+    let fastest = report.points.iter().filter(|r| r.network.is_some() && r.is_candidate());
     let fastest = fastest.min_by_key(|r| r.network.as_ref().map(|n| n.cycles));
     let cycles = fastest.and_then(|r| r.network.as_ref()).map_or(vec![], |n| n.layer_cycles.clone());
     let names: Vec<&str> = report.layers.iter().map(|l| l.layer.as_str()).collect();
