@@ -20,7 +20,8 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
             vec![1.0, a[2], a[0], a[1] * a[2], a[2] * words]
         }
         "requantizer" | "requantizer_pow2" | "round_shift" => {
-            vec![1.0, a[0], a[1], (a[1] - 36.0).max(0.0)]
+            let wide = (a[1] > 36.0) as u8 as f64; // a product of two DSPs' width
+            vec![1.0, a[0], a[1], wide, wide * (a[1] - 36.0)]
         }
         "row_read" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3].log2()],
         "weight_shifter" => vec![1.0, a[0]],
@@ -48,8 +49,16 @@ fn unpacker(bus: usize, item: usize) -> Vec<f64> {
     let held = item - 1 + beat;
     let stages = if item > 1 && beat > 1 { counter_bits(item.min(beat) - 1) } else { 0 };
     let shifted = held.saturating_sub(item) * unit;
-    let places = if item > 1 { item * counter_bits(item - 1) } else { 0 };
-    [1, held * unit, shifted, bus * stages, places, (item > 1) as usize * bus].map(|x| x as f64).into()
+    let mut terms = [1, held * unit, shifted, item].map(|x| x as f64).to_vec();
+    terms.extend(one_of(stages, 1..=4, bus));
+    terms
+}
+
+/// `value` at the place of `at` in `range`, its last one standing for all above, and 0 elsewhere: what a tool makes of a
+/// stage of multiplexers depends on how many there are.
+fn one_of(at: usize, range: std::ops::RangeInclusive<usize>, value: usize) -> impl Iterator<Item = f64> {
+    let at = at.min(*range.end());
+    range.map(move |i| if i == at { value as f64 } else { 0.0 })
 }
 
 /// As [`unpacker`], without the shift.
@@ -57,8 +66,10 @@ fn packer(bus: usize, item: usize) -> Vec<f64> {
     let unit = gcd(bus, item);
     let (beat, item) = (bus / unit, item / unit);
     let stages = if item > 1 { counter_bits(beat - 1) } else { 0 };
-    let bits = item * unit;
-    [1, bus, bus * stages, beat, bits, (item > 1) as usize * bus].map(|x| x as f64).into()
+    let alone = (item == 1) as usize;
+    let mut terms = [1, bus, beat * alone, bus * alone, item * unit].map(|x| x as f64).to_vec();
+    terms.extend(one_of(stages, 2..=7, bus));
+    terms
 }
 
 /// Window registers, line buffers, and the selection of a block of lanes.
@@ -71,13 +82,14 @@ fn fold(family: Family, args: &[usize]) -> Vec<f64> {
     terms
 }
 
-/// One, and where look-up tables hold the memory: one, bits of a word, and bits in all in units of 16 words.
-fn memory(family: Family, address_bits: u32, bits: usize) -> [f64; 4] {
+/// One, and where look-up tables hold the memory, in rows of 16 words: one, its cells of four bits, rows to decode, bits
+/// of a word, and bits to choose from.
+fn memory(family: Family, address_bits: u32, bits: usize) -> [f64; 6] {
     if blocks(family, address_bits, bits) > 0 {
-        return [1.0, 0.0, 0.0, 0.0];
+        return [1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     }
     let rows = 1usize << address_bits.saturating_sub(4);
-    [1.0, 1.0, bits as f64, (rows * bits) as f64]
+    [1, 1, rows * bits.div_ceil(4), rows, bits, rows * bits].map(|x| x as f64)
 }
 
 /// Block RAMs, in the unit of [`super::Resources::bram`], of a memory of 2^`address_bits` words with one write and one
@@ -85,7 +97,7 @@ fn memory(family: Family, address_bits: u32, bits: usize) -> [f64; 4] {
 /// `lutrams.txt` of each family).
 pub fn blocks(family: Family, address_bits: u32, bits: usize) -> u64 {
     let depth = 1usize << address_bits;
-    // Widest word, its depth, and bits of a look-up-table memory that cost as much as a block.
+    // The widest word and how many of them a block holds.
     let (widest, words) = match family {
         Family::Ice40 => (16, 256),
         Family::Ecp5 | Family::Gowin | Family::Xc7 | Family::Xcup => (36, 512),
@@ -96,7 +108,8 @@ pub fn blocks(family: Family, address_bits: u32, bits: usize) -> u64 {
     let least = shapes.map(blocks).min().unwrap_or(0);
     let in_logic = match family {
         Family::Ice40 => false,
-        _ => 4 * depth.div_ceil(16) * bits.div_ceil(4) < 128 * least,
+        // A block costs as much as 32 cells of 16 x 4 bits; multiplexers make it less.
+        _ => depth.div_ceil(16) * bits.div_ceil(4) < 22 * least,
     };
     if in_logic { 0 } else { least as u64 }
 }

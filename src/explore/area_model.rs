@@ -83,9 +83,16 @@ impl Model {
             let there = linear(near);
             found = std::array::from_fn(|i| f64::from(exact[i]) + found[i] - there[i]);
         }
-        if matches!(kind, "ram" | "lanes_ram") {
-            found[4] = blocks(self.family, args[0], args[1] as usize) as f64;
-        }
+        found[3] = (found[3] + 0.5).floor();
+        found[4] = match *args {
+            [address, bits] if matches!(kind, "ram" | "lanes_ram") => {
+                blocks(self.family, address, bits as usize)
+            }
+            [channels, code, x, ..] if kind == "fold" => {
+                2 * blocks(self.family, x, (channels * code) as usize)
+            }
+            _ => 0,
+        } as f64;
         found.map(|x| x.max(0.0))
     }
 }

@@ -51,15 +51,15 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
     config
 }
 
-/// Design points for the kinds whose logic follows no line: every pair of widths in the array.
+/// Design points for the kinds whose logic follows no line: every pair of widths in the array, and rows of weights of
+/// which several, but no whole number, fit a word of the bus.
 pub fn grid() -> Vec<(ArrayConfig, &'static [&'static str])> {
+    let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
     let pairs = WIDTHS.into_iter().flat_map(|w| WIDTHS.into_iter().map(move |a| (w, a)));
-    let config = |(weight_bits, act_bits)| ArrayConfig {
-        weight_bits,
-        act_bits,
-        acc_bits: 48,
-        requantizers: 1,
-        ..Default::default()
-    };
-    pairs.map(|pair| (config(pair), &["pe", "max_pool"][..])).collect()
+    let pair = |(weight_bits, act_bits)| ArrayConfig { weight_bits, act_bits, ..base() };
+    let pairs = pairs.map(|p| (pair(p), &["pe", "max_pool"][..]));
+    let rows = [(5, 8), (7, 8), (12, 12), (6, 12), (11, 8), (15, 8)];
+    let rows = [64, 128, 256].into_iter().flat_map(|bus| rows.into_iter().map(move |row| (bus, row)));
+    let row = |(bus_bits, (weight_bits, cols))| ArrayConfig { bus_bits, weight_bits, cols, ..base() };
+    pairs.chain(rows.map(|r| (row(r), &["unpacker"][..]))).collect()
 }
