@@ -11,8 +11,8 @@ use vgg2rtl::arith::WIDTHS;
 use vgg2rtl::config::Requantize;
 use vgg2rtl::explore::report::{self, Report};
 use vgg2rtl::explore::{
-    Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Network, Outcome, Part,
-    Row, Slurm, Task, Tuning, nearest,
+    Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Network, Part, Slurm,
+    Task, Tuning,
 };
 use vgg2rtl::{Error, Result, store};
 
