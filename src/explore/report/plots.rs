@@ -4,6 +4,7 @@ use super::Report;
 use crate::explore::{Axis, Family, Row};
 use crate::{Error, Result, store};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +79,13 @@ fn front(report: &Report, svg: &mut String) -> Drawn {
         .x_label_area_size(40)
         .y_label_area_size(64)
         .build_cartesian_2d(range(points.iter().map(|p| p.1.0)), range(points.iter().map(|p| p.1.1)))?;
-    chart.configure_mesh().x_desc(title(across)).y_desc(title(up)).light_line_style(TRANSPARENT).draw()?;
+    let whole = |v: &f64| format!("{v:.0}");
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(title(across))
+        .y_desc(title(up))
+        .x_label_formatter(&whole)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     for (family, colour) in Family::ALL.into_iter().zip(COLOURS) {
         let own: Vec<(f64, f64)> = points.iter().filter(|p| p.0 == family).map(|p| p.1).collect();
         if own.is_empty() {
@@ -127,13 +134,18 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
         }
         SegmentValue::Last => String::new(),
     };
+    // A name begins at its tick and runs down.
+    let downwards = TextStyle::from(("sans-serif", 11).into_font().transform(FontTransform::Rotate90))
+        .pos(Pos::new(HPos::Left, VPos::Center));
     chart
         .configure_mesh()
         .disable_x_mesh()
         .y_desc("cycles an image")
         .x_labels(names.len() + 1)
         .x_label_formatter(&name)
-        .x_label_style(("sans-serif", 11).into_font().transform(FontTransform::Rotate90))
+        .light_line_style(TRANSPARENT)
+        .y_label_formatter(&|v| format!("{v:.0}"))
+        .x_label_style(downwards)
         .draw()?;
     let bars = cycles.iter().enumerate().map(|(i, &c)| {
         let corners = [(SegmentValue::Exact(i), 0.0), (SegmentValue::Exact(i + 1), c as f64)];
@@ -180,10 +192,7 @@ fn widths(report: &Report, svg: &mut String) -> Drawn {
     chart.draw_series(best.iter().map(cell))?;
     let label = |(&(w, a), &v): (&(u32, u32), &f64)| {
         let text = if axis == Axis::Accuracy { format!("{:.1}", 100.0 * v) } else { format!("{v:.0}") };
-        let centre = plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Center,
-            plotters::style::text_anchor::VPos::Center,
-        );
+        let centre = Pos::new(HPos::Center, VPos::Center);
         let style = ("sans-serif", 12).into_font().color(&BLACK).pos(centre);
         Text::new(text, (SegmentValue::CenterOf(w), SegmentValue::CenterOf(a)), style)
     };
