@@ -29,10 +29,13 @@ pub const DATA: &str = include_str!("area_model.json");
 /// Kinds in whose measured neighbours, which differ in the last argument only, the linear model corrects the rest.
 const SMOOTH: [&str; 2] = ["pe", "accumulator"];
 
+/// What was measured, by arguments.
+type Measured = HashMap<Vec<u32>, [u32; RESOURCES]>;
+
 /// A model of one family.
 pub struct Model {
     family: Family,
-    kinds: HashMap<String, (HashMap<Vec<u32>, [u32; RESOURCES]>, Kind)>,
+    kinds: HashMap<String, (Measured, Kind)>,
 }
 
 impl Model {

@@ -3,6 +3,12 @@
 //! A module's cells are cached under the hash of its text, its children's ports, the flow and the version of yosys, so
 //! that design points share what they have in common. The total is the sum over all instances, which are counted in
 //! yosys' own netlist.
+//!
+//! What a synthesis of the whole, flattened, takes less: nothing is optimised across the border of modules, so logic that
+//! feeds an open port or gets a constant stays. The preset `ecp5-85k` on ECP5, yosys 0.23, hierarchical against flat:
+//! 14346 against 12116 LUT (+18 %), 11167 against 10940 FF (+2 %), 68 DSPs and 42 block RAMs both; the test
+//! `hierarchical_and_flat_synthesis` measures it again. So resources by this file are an upper bound, and compare design
+//! points with each other.
 
 use super::synth_cells::{add, resources, synthesis};
 use super::synth_source::{Source, distinct_children, hashes, sources};
