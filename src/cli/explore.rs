@@ -28,7 +28,7 @@ pub struct Args {
     /// Labelled images; the first quarter calibrates, the rest measures.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
-    /// Images to calibrate with; then all of --data measure.
+    /// Images to calibrate with, the training part where there is one; then all of --data measure.
     #[arg(long, value_name = "DATA", requires = "data")]
     calib: Option<PathBuf>,
     /// Most images to measure with, the first ones.
@@ -247,6 +247,9 @@ pub fn run(args: &Args) -> Result<()> {
         true => println!("{}", report.json()),
         false => print(&task, &outcome, args.all, args.floor),
     }
+    if outcome.stopped {
+        std::process::exit(INTERRUPTED);
+    }
     Ok(())
 }
 
@@ -371,13 +374,16 @@ fn distinct<T: PartialEq + Clone>(values: &[T]) -> Vec<T> {
     })
 }
 
+/// The exit code of an interrupted sweep, as shells have it for Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The first Ctrl-C stops after what runs now, and keeps what is finished; the second one ends the program at once.
 fn stop_on_interrupt() {
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            std::process::exit(INTERRUPTED);
         }
     });
 }

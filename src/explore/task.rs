@@ -32,6 +32,9 @@ pub struct External {
     pub megabytes_per_s: Option<f64>,
 }
 
+/// Most cycles from an address to its first word.
+const LONGEST_LATENCY: u64 = 1_000_000;
+
 /// A sweep, ready to be run here or elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -114,6 +117,10 @@ impl Task {
         if self.external.stall_percent > 90 {
             let reason = format!("{} where 0 … 90 are possible", self.external.stall_percent);
             return Err(Error::usage("--stall-percent", reason));
+        }
+        if self.external.latency > LONGEST_LATENCY {
+            let reason = format!("{} cycles, at most {LONGEST_LATENCY}", self.external.latency);
+            return Err(Error::usage("--latency", reason));
         }
         if !(1..=1 << 12).contains(&self.batch) {
             return Err(Error::usage(
