@@ -125,6 +125,9 @@ impl ArrayConfig {
     /// This configuration with an array of `rows` × `cols`, and weight lanes deep enough for it.
     pub fn with_array(self, rows: usize, cols: usize) -> Self {
         let mut config = Self { rows, cols, ..self };
+        if rows.max(cols) > 64 {
+            return config; // not valid, whatever its lanes
+        }
         config.weight_depth = config.weight_depth.max(config.least_weight_depth().next_power_of_two());
         config
     }

@@ -10,6 +10,7 @@ mod design;
 mod doctor;
 mod eval;
 mod explore;
+mod explore_table;
 mod export;
 mod generate;
 mod images;

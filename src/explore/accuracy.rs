@@ -3,7 +3,7 @@
 use super::coding::Coding;
 use crate::arith;
 use crate::cosim::Cache;
-use crate::float::{DataSet, FloatModel};
+use crate::float::{DataSet, FloatModel, Split};
 use crate::int::{Golden, IntModel};
 use crate::quantize::{
     Between, Observed, Plan, Score, calibrate, correct_biases, equalise, golden_logits, input_codes, lower,
@@ -25,7 +25,7 @@ const METHOD: &str = "accuracy 1";
 pub struct Images {
     /// Labelled images, as `vgg2rtl eval` reads them.
     pub data: PathBuf,
-    /// Images to calibrate with; `None`: the first quarter of `data`, and the rest measures.
+    /// Images to calibrate with, the training part where there is one; `None`: the first quarter of `data`, and the rest measures.
     pub calibration: Option<PathBuf>,
     /// Most images to measure with, the first ones.
     pub most: Option<usize>,
@@ -73,7 +73,8 @@ impl Evaluator {
         data.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
         let (calibration, first) = match &images.calibration {
             Some(path) => {
-                let set = DataSet::open(path)?;
+                let train = DataSet::open_split(path, Split::Train);
+                let set = train.or_else(|error| DataSet::open(path).map_err(|_| error))?;
                 let count = set.len().min(CALIBRATION);
                 (set.batch((0..count).map(|i| i * set.len() / count), &model.header)?, 0)
             }
@@ -83,7 +84,7 @@ impl Evaluator {
             }
             None => (data.batch(0..data.len() / 4, &model.header)?, data.len() / 4),
         };
-        let tested = first..data.len().min(first + images.most.unwrap_or(usize::MAX - first));
+        let tested = first..data.len().min(first.saturating_add(images.most.unwrap_or(usize::MAX)));
         let mut float = model.clone();
         float.fold_batch_norm();
         equalise(&mut float, Between::Dense);

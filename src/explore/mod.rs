@@ -10,6 +10,8 @@ mod area_parts;
 #[cfg(test)]
 mod area_points;
 mod coding;
+mod columns;
+mod cost;
 mod family;
 mod mixed;
 mod network;
@@ -30,9 +32,10 @@ mod tune;
 pub use accuracy::{Evaluator, Images, Measured};
 pub use area::{ModelError, estimate, held_out, model_error};
 pub use coding::{Assignment, Bits, Coding};
+pub use cost::{NetworkCost, network_cost};
 pub use family::Family;
 pub use mixed::Search;
-pub use network::{NetworkCost, network_cost};
+pub use network::Network;
 pub use pareto::{Axis, mark};
 pub use part::{Budget, Lack, PARTS, Part, nearest};
 pub use place::place;
@@ -42,7 +45,7 @@ pub use row::{Row, Source};
 pub use slurm::Slurm;
 pub use sweep::{Axes, Fixed, MOST_POINTS, Point};
 pub use synth::synthesize;
-pub use task::{Event, External, Listener, Mixed, Network, Outcome, Task};
+pub use task::{Event, External, Listener, Mixed, Outcome, Task};
 pub use tune::Tuning;
 
 #[cfg(test)]

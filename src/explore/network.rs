@@ -1,52 +1,60 @@
-//! A whole network on a design point: cycles, utilization and traffic, by the closed-form cycle model.
+//! The network that is explored: a model file, or the geometry that a name stands for.
 
+use super::sweep::geometry;
 use crate::Result;
-use crate::config::ArrayConfig;
-use crate::schedule::cycles::{MemoryTiming, of_layers};
-use crate::schedule::{Geometry, plan};
-use serde::{Deserialize, Serialize};
+use crate::float::{FloatLayer, FloatModel};
+use crate::net::{Header, Op, Preprocessing, Shape, vgg_convs};
+use crate::schedule::Geometry;
+use std::path::Path;
 
-/// What a run costs, an image.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct NetworkCost {
-    /// Cycles of the whole network.
-    pub cycles: u64,
-    /// Cycles of each layer.
-    pub layer_cycles: Vec<u64>,
-    /// Achieved share of the array's peak in each layer, 0 … 1; zero-padding MACs are counted.
-    pub layer_utilization: Vec<f64>,
-    /// The same of the whole network.
-    pub utilization: f64,
-    /// Bytes read for weights and parameters.
-    pub weight_bytes: u64,
-    /// Bytes read and written for activations.
-    pub act_bytes: u64,
+/// The network of a task.
+pub struct Network {
+    /// Its layers; without weights where only the geometry is known.
+    pub model: FloatModel,
+    /// Its shapes.
+    pub geometry: Geometry,
+    /// Weights of each layer.
+    pub sizes: Vec<u64>,
 }
 
-/// Cycles and traffic of runs of `images` images on `config`, which must be valid.
-///
-/// # Errors
-/// A layer that does not fit the design point, with the need and the have.
-pub fn network_cost(
-    geometry: &Geometry,
-    config: &ArrayConfig,
-    images: usize,
-    memory: MemoryTiming,
-) -> Result<NetworkCost> {
-    let plan = plan(geometry, config, images)?;
-    let cycles = of_layers(&plan.layers, config, memory);
-    let runs = images as u64;
-    let bytes = |beats: u64| beats * config.bus_bytes() as u64 / runs;
-    let share =
-        |macs: u64, cycles: u64| macs as f64 / (cycles.max(1) as f64 * (config.rows * config.cols) as f64);
-    let layers = || plan.layers.iter().zip(&cycles);
-    let total: u64 = cycles.iter().map(|c| c.total).sum();
-    Ok(NetworkCost {
-        cycles: total.div_ceil(runs),
-        layer_cycles: cycles.iter().map(|c| c.total.div_ceil(runs)).collect(),
-        layer_utilization: layers().map(|(l, c)| share(l.macs, c.total)).collect(),
-        utilization: share(plan.layers.iter().map(|l| l.macs).sum(), total),
-        weight_bytes: bytes(cycles.iter().map(|c| c.weight_beats).sum()),
-        act_bytes: bytes(cycles.iter().map(|c| c.act_beats + c.write_beats).sum()),
-    })
+impl Network {
+    /// Reads a model file, or makes the geometry that the name stands for.
+    pub fn open(path: &Path) -> Result<Self> {
+        let named = path.to_str().and_then(|name| name.strip_prefix("vgg")?.parse().ok()).and_then(vgg_convs);
+        let model = match named {
+            Some(convs) if !path.exists() => vgg(path, convs),
+            _ => FloatModel::load(path)?,
+        };
+        let shapes = model.shapes();
+        let size = |(l, &x): (&FloatLayer, &Shape)| l.op.weight_shape(x).iter().product::<usize>() as u64;
+        let sizes = model.layers.iter().zip(&shapes).map(size).collect();
+        Ok(Self { geometry: geometry(&model), model, sizes })
+    }
+
+    /// Whether there are weights.
+    pub fn is_trained(&self) -> bool {
+        self.model.layers.iter().all(|l| !l.weight.is_empty())
+    }
+}
+
+/// torchvision's VGG of these convolutions at 224×224, without weights.
+fn vgg(name: &Path, convs: Vec<(usize, bool)>) -> FloatModel {
+    let mut stage = (1, 0);
+    let conv = |(co, pool): (usize, bool)| {
+        stage.1 += 1;
+        let name = format!("conv{}_{}", stage.0, stage.1);
+        stage = if pool { (stage.0 + 1, 0) } else { stage };
+        (name, Op::Conv { co, pool })
+    };
+    let dense = [("fc6", 4096), ("fc7", 4096), ("fc8", 1000)].map(|(n, co)| (n.into(), Op::Dense { co }));
+    let layers: Vec<_> = convs.into_iter().map(conv).chain(dense).collect();
+    let empty =
+        |(name, op): (String, Op)| FloatLayer { name, op, weight: vec![], bias: vec![], batch_norm: None };
+    let header = Header {
+        name: name.display().to_string(),
+        input: Shape { c: 3, h: 224, w: 224 },
+        preprocessing: Preprocessing::imagenet(),
+        classes: vec![],
+    };
+    FloatModel { header, layers: layers.into_iter().map(empty).collect() }
 }

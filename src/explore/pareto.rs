@@ -117,9 +117,8 @@ impl Axis {
 /// units, so each family has its own front.
 pub fn mark(rows: &mut [Row], axes: &[Axis]) {
     let cost = |row: &Row| -> Option<Vec<f64>> {
-        let candidate = row.refused.is_none() && row.lacks.is_empty();
         let signed = |a: &Axis| a.value(row).map(|v| if a.more_is_better() { -v } else { v });
-        axes.iter().map(signed).collect::<Option<_>>().filter(|_| candidate)
+        axes.iter().map(signed).collect::<Option<_>>().filter(|_| row.is_candidate())
     };
     let mut candidates: Vec<_> =
         rows.iter().enumerate().filter_map(|(i, row)| Some((cost(row)?, row.family, i))).collect();
@@ -194,7 +193,7 @@ mod tests {
     fn refused_and_misfits_are_no_candidates() {
         let mut rows: Vec<Row> = (0..3).map(row).collect();
         rows[0].refused = Some("no".into());
-        rows[1].lacks = vec![super::super::part::Lack { resource: "lut".into(), needs: 2, has: 1 }];
+        rows[1].fits = Some(false);
         mark(&mut rows, &[Axis::WeightBitsTotal]);
         assert_eq!(rows.iter().map(|r| r.pareto).collect::<Vec<_>>(), [false, false, true]);
         assert!(Axis::named("speed").unwrap_err().to_string().contains("images_per_s"));

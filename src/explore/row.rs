@@ -1,6 +1,6 @@
 //! What is known of one point of a sweep: a row of the report.
 
-use super::network::NetworkCost;
+use super::cost::NetworkCost;
 use super::part::Lack;
 use super::{Family, Resources};
 use crate::config::{ArrayConfig, Requantize};
@@ -63,7 +63,9 @@ pub struct Row {
     pub correct: Option<usize>,
     /// On the Pareto front of its family over the report's axes.
     pub pareto: bool,
-    /// What the point lacks on the chosen part or budget; empty: it fits.
+    /// Whether the area is known and within the budget; `None` without one.
+    pub fits: Option<bool>,
+    /// What the point lacks on the chosen part or budget.
     pub lacks: Vec<Lack>,
     /// Why the point cannot be built, or what failed: a refused point has no numbers.
     pub refused: Option<String>,
@@ -76,6 +78,11 @@ impl Row {
     pub fn coding(&self) -> String {
         let name = self.assignment.iter().map(|name| format!(" {name}")).collect::<String>();
         format!("W{}A{}{name}", self.weights, self.acts)
+    }
+
+    /// Whether the point can be built, and fits the budget where there is one.
+    pub fn is_candidate(&self) -> bool {
+        self.refused.is_none() && self.fits != Some(false)
     }
 
     /// Sets the clock after place and route, and what follows from it.

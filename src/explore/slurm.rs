@@ -11,7 +11,8 @@
 //! | `job-I.log` | what job I said |
 //! | `cache/` | finished accuracies and syntheses, unless the task has a cache of its own |
 
-use super::task::{Network, Outcome, Task};
+use super::network::Network;
+use super::task::{Outcome, Task};
 use crate::cosim::tools;
 use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};

@@ -104,6 +104,12 @@ impl Axes {
                 }
             }
         }
+        for &(rows, cols) in &self.arrays {
+            if !((3..=64).contains(&rows) && (2..=64).contains(&cols)) {
+                let reason = format!("{rows}×{cols} where 3 … 64 rows and 2 … 64 columns are possible");
+                return Err(Error::usage("--array", reason));
+            }
+        }
         for &bus in self.buses.iter().flatten() {
             if ![64, 128, 256, 512].contains(&bus) {
                 return Err(Error::usage("--bus", format!("{bus} is not 64, 128, 256 or 512")));

@@ -2,24 +2,23 @@
 
 use super::accuracy::{Evaluator, Images, Measured};
 use super::coding::Coding;
+use super::columns::of_the_model;
+use super::cost::network_cost;
 use super::mixed::Search;
-use super::network::network_cost;
+use super::network::Network;
 use super::part::Budget;
 use super::row::{Row, Source};
-use super::sweep::{Axes, Point, geometry};
-use super::{Axis, Family, ModelError, Resources, model_error, pareto};
+use super::sweep::{Axes, Point};
+use super::{Axis, Resources, pareto};
 use crate::arith::WIDTHS;
 use crate::config::ArrayConfig;
-use crate::cosim::{Cache, in_parallel};
-use crate::float::{FloatLayer, FloatModel};
-use crate::net::{Header, Op, Preprocessing, Shape, vgg_convs};
-use crate::schedule::Geometry;
+use crate::cosim::Cache;
 use crate::schedule::cycles::MemoryTiming;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The external memory.
@@ -32,6 +31,9 @@ pub struct External {
     /// Bytes a second each way, in millions; `None`: a word of the bus a cycle.
     pub megabytes_per_s: Option<f64>,
 }
+
+/// Most cycles from an address to its first word.
+const LONGEST_LATENCY: u64 = 1_000_000;
 
 /// A sweep, ready to be run here or elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,69 +79,15 @@ pub struct Mixed {
 
 /// What happens while a task runs.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub enum Event {
     /// So many of something are begun.
     Begin(usize, &'static str),
     /// One of them is done.
     Done,
-    /// Something that the user should know.
-    Note(&'a str),
 }
 
 /// Hears events, from any thread.
 pub type Listener<'a> = &'a (dyn Fn(Event) + Sync);
-
-/// The network of a task.
-pub struct Network {
-    /// Its layers; without weights where only the geometry is known.
-    pub model: FloatModel,
-    /// Its shapes.
-    pub geometry: Geometry,
-    /// Weights of each layer.
-    pub sizes: Vec<u64>,
-}
-
-impl Network {
-    /// Reads a model file, or makes the geometry that the name stands for.
-    pub fn open(path: &Path) -> Result<Self> {
-        let named = path.to_str().and_then(|name| name.strip_prefix("vgg")?.parse().ok()).and_then(vgg_convs);
-        let model = match named {
-            Some(convs) if !path.exists() => vgg(path, convs),
-            _ => FloatModel::load(path)?,
-        };
-        let shapes = model.shapes();
-        let size = |(l, &x): (&FloatLayer, &Shape)| l.op.weight_shape(x).iter().product::<usize>() as u64;
-        let sizes = model.layers.iter().zip(&shapes).map(size).collect();
-        Ok(Self { geometry: geometry(&model), model, sizes })
-    }
-
-    /// Whether there are weights.
-    pub fn is_trained(&self) -> bool {
-        self.model.layers.iter().all(|l| !l.weight.is_empty())
-    }
-}
-
-/// torchvision's VGG of these convolutions at 224×224, without weights.
-fn vgg(name: &Path, convs: Vec<(usize, bool)>) -> FloatModel {
-    let mut stage = (1, 0);
-    let conv = |(co, pool): (usize, bool)| {
-        stage.1 += 1;
-        let name = format!("conv{}_{}", stage.0, stage.1);
-        stage = if pool { (stage.0 + 1, 0) } else { stage };
-        (name, Op::Conv { co, pool })
-    };
-    let dense = [("fc6", 4096), ("fc7", 4096), ("fc8", 1000)].map(|(n, co)| (n.into(), Op::Dense { co }));
-    let layers: Vec<_> = convs.into_iter().map(conv).chain(dense).collect();
-    let empty =
-        |(name, op): (String, Op)| FloatLayer { name, op, weight: vec![], bias: vec![], batch_norm: None };
-    let header = Header {
-        name: name.display().to_string(),
-        input: Shape { c: 3, h: 224, w: 224 },
-        preprocessing: Preprocessing::imagenet(),
-        classes: vec![],
-    };
-    FloatModel { header, layers: layers.into_iter().map(empty).collect() }
-}
 
 /// What a task gave.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -169,6 +117,10 @@ impl Task {
         if self.external.stall_percent > 90 {
             let reason = format!("{} where 0 … 90 are possible", self.external.stall_percent);
             return Err(Error::usage("--stall-percent", reason));
+        }
+        if self.external.latency > LONGEST_LATENCY {
+            let reason = format!("{} cycles, at most {LONGEST_LATENCY}", self.external.latency);
+            return Err(Error::usage("--latency", reason));
         }
         if !(1..=1 << 12).contains(&self.batch) {
             return Err(Error::usage(
@@ -272,6 +224,7 @@ impl Task {
         for row in &mut outcome.rows {
             let lacks = |b: &Budget| row.resources.map_or(vec![], |design| b.lacks(&design));
             row.lacks = self.budget.as_ref().map_or(vec![], lacks);
+            row.fits = self.budget.map(|_| row.resources.is_some() && row.lacks.is_empty());
         }
         let known = |axis: &Axis| outcome.rows.iter().any(|r| axis.value(r).is_some());
         let axes: Vec<Axis> = self.pareto.iter().copied().filter(known).collect();
@@ -362,6 +315,7 @@ impl Task {
             accuracy: None,
             correct: None,
             pareto: false,
+            fits: None,
             lacks: vec![],
             refused: None,
             failed: None,
@@ -392,7 +346,7 @@ impl Task {
     }
 
     /// The memory as the cycle model sees it at a clock: what its bandwidth does not give counts as stalls.
-    fn timing(&self, config: &ArrayConfig, clock_mhz: f64) -> Result<MemoryTiming> {
+    pub(super) fn timing(&self, config: &ArrayConfig, clock_mhz: f64) -> Result<MemoryTiming> {
         let External { latency, stall_percent, megabytes_per_s } = self.external;
         let stalls = match megabytes_per_s {
             None => 0,
@@ -407,109 +361,4 @@ impl Task {
         };
         Ok(MemoryTiming { latency, stall_percent: stall_percent.max(stalls) })
     }
-
-    fn synthesize(
-        &self,
-        rows: &mut [Row],
-        cache: &Cache,
-        notes: &mut Vec<String>,
-        hear: Listener,
-        stop: &AtomicBool,
-    ) -> Result<()> {
-        let designs = designs(rows);
-        hear(Event::Begin(designs.len(), "syntheses"));
-        let results = in_parallel(self.jobs, designs.len(), |i| {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let result = super::synthesize(&designs[i].0, designs[i].1, cache, stop);
-            hear(Event::Done);
-            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
-        })?;
-        let missing = results.iter().flatten().find_map(|r| match r {
-            Err(e @ Error::ToolMissing { .. }) => Some(e.to_string()),
-            _ => None,
-        });
-        if let Some(missing) = missing {
-            notes.push(format!("lut, ff, carry, dsp, bram: by the analytical model; {missing}"));
-            return Ok(());
-        }
-        let results: HashMap<_, _> = designs.iter().zip(results).collect();
-        for row in rows {
-            let Some(config) = row.config.clone() else { continue };
-            match &results[&(config, row.family)] {
-                Some(Ok(area)) => (row.resources, row.source) = (Some(*area), Some(Source::Synthesis)),
-                Some(Err(error)) => row.fail(error),
-                None => row.fail("stopped before its synthesis"),
-            }
-        }
-        Ok(())
-    }
-
-    fn place(
-        &self,
-        rows: &mut [Row],
-        network: &Network,
-        cache: &Cache,
-        notes: &mut Vec<String>,
-        hear: Listener,
-        stop: &AtomicBool,
-    ) -> Result<()> {
-        let designs = designs(rows);
-        hear(Event::Begin(designs.len(), "placements"));
-        let results = in_parallel(self.jobs, designs.len(), |i| {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let result = super::place(&designs[i].0, designs[i].1, cache);
-            hear(Event::Done);
-            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
-        })?;
-        let results: HashMap<_, _> = designs.iter().zip(results).collect();
-        for row in rows {
-            let Some(config) = row.config.clone() else { continue };
-            match &results[&(config.clone(), row.family)] {
-                Some(Ok(mhz)) => {
-                    // The memory's rate does not grow with the clock: its share of stalls does.
-                    let memory = self.timing(&config, *mhz);
-                    match memory.and_then(|m| network_cost(&network.geometry, &config, self.batch, m)) {
-                        Ok(cost) => row.network = Some(cost),
-                        Err(error) => row.fail(error),
-                    }
-                    row.fmax_mhz = Some(*mhz);
-                    row.set_clock(*mhz);
-                }
-                // A missing tool, or a family without place and route: a matter of the column, not of the point.
-                Some(Err(error @ (Error::ToolMissing { .. } | Error::Usage { .. }))) => {
-                    let note = format!("fmax_mhz of {}: {error}", row.family.name());
-                    if !notes.contains(&note) {
-                        notes.push(note);
-                    }
-                }
-                Some(Err(error)) => row.fail(error),
-                None => row.fail("stopped before its place and route"),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How good the analytical model of a family is.
-fn of_the_model(family: Family) -> String {
-    let ModelError { lut_median, lut_worst, ff_median, ff_worst, inexact, points } = model_error(family);
-    let what = format!("lut, ff, carry, dsp, bram of {}: by the analytical model", family.name());
-    match points {
-        0 => format!("{what}, never compared with synthesis; --synth runs yosys"),
-        _ => format!(
-            "{what}; against yosys on {points} designs it was not fitted to, LUT are {lut_median:.1} % off (median; worst \
-             {lut_worst:.1} %), FF {ff_median:.1} % ({ff_worst:.1} %), DSP or block RAM of {inexact} differ; --synth runs yosys"
-        ),
-    }
-}
-
-/// Every design of `rows` once.
-fn designs(rows: &[Row]) -> Vec<(ArrayConfig, Family)> {
-    let mut seen = std::collections::HashSet::new();
-    let all = rows.iter().filter_map(|r| Some((r.config.clone()?, r.family)));
-    all.filter(|d| seen.insert(d.clone())).collect()
 }

@@ -28,6 +28,7 @@ pub fn row(point: usize) -> Row {
         accuracy: None,
         correct: None,
         pareto: false,
+        fits: None,
         lacks: vec![],
         refused: None,
         failed: None,
@@ -134,4 +135,19 @@ fn an_interrupted_sweep_says_so_and_keeps_its_points() {
         said.contains("accuracy: stopped before") && said.contains("stopped before its synthesis"),
         "{said}"
     );
+}
+
+/// No name that a user chose ends the element that holds the page's data.
+#[test]
+fn a_page_holds_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = task(folder.path());
+    task.axes.assignments[0].name = "</script><script>alert(1)</script>".into();
+    let outcome = run(&task, false);
+    let network = Network::open(&task.model).unwrap();
+    let page = report::page(&Report::new(&task, &network, &outcome));
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!(data["points"][2]["assignment"], task.axes.assignments[0].name.as_str());
+    assert!(!page.contains("<script>alert"));
 }

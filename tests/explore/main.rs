@@ -131,7 +131,7 @@ fn what_does_not_fit_is_named() {
     let folder = TempDir::new().unwrap();
     let fits = text(&folder, &["vgg16", "--weights", "2..8", "--array", "8x8,16x16", "--fit", "ecp5-85k"]);
     assert!(fits.contains("7 fit"), "a 16×16 array has more multipliers than the part: {fits}");
-    let nothing = text(&folder, &["vgg16", "--array", "16x16,32x32", "--fit", "up5k"]);
+    let nothing = text(&folder, &["vgg16", "--array", "16x16,32x32", "--fit", "ecp5-25k"]);
     assert!(nothing.contains("nothing fits; the nearest points lack:\n  W8A8 16×16: "), "{nothing}");
     let budget = text(&folder, &["vgg16", "--array", "8x8", "--budget", "dsp=3"]);
     assert!(budget.contains("of 3"), "{budget}");
@@ -154,6 +154,9 @@ fn bad_input_is_refused_before_the_work() {
         (&["vgg16", "--weights", "2..99999999999"], 2, "no range"),
         (&["vgg16", "--acts", "17"], 2, "--acts"),
         (&["vgg16", "--bus", "96"], 2, "--bus: 96"),
+        (&["vgg16", "--array", "18446744073709551615x8"], 2, "--array"),
+        (&["vgg16", "--array", "2x8"], 2, "--array: 2×8"),
+        (&["vgg16", "--latency", "18446744073709551615"], 2, "--latency"),
         (&["vgg16", "--clock", "0"], 2, "--clock"),
         (&["vgg16", "--clock", "nan"], 2, "--clock"),
         (&["vgg16", "--batch", "0"], 2, "--batch"),
@@ -176,7 +179,7 @@ fn bad_input_is_refused_before_the_work() {
                 "--acts",
                 "2..16",
                 "--array",
-                "8x8,9x9,10x10,11x11,12x12,13x13,14x14",
+                "8x8,9x9,10x10,11x11,12x12,13x13,14x14,15x15",
                 "--bus",
                 "64,128,256,512",
                 "--family",

@@ -40,6 +40,7 @@ const COLUMNS: &[Column] = &[
     ("accuracy", |r| number(r.accuracy)),
     ("correct", |r| number(r.correct)),
     ("pareto", |r| r.pareto.to_string()),
+    ("fits", |r| number(r.fits)),
     ("lacks", |r| r.lacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
     ("refused", |r| number(r.refused.clone())),
     ("failed", |r| number(r.failed.clone())),

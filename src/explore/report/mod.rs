@@ -8,7 +8,8 @@ pub use csv::csv;
 pub use page::{MOST_ROWS, page};
 pub use plots::plots;
 
-use super::task::{Network, Outcome, Task};
+use super::network::Network;
+use super::task::{Outcome, Task};
 use super::{Axis, ModelError, Row, model_error};
 use crate::net::{Op, Shape};
 use serde::Serialize;

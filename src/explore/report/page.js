@@ -39,7 +39,7 @@ const columns = [
 ];
 const known = measures.filter((m) => report.points.some((p) => m.value(p) !== null));
 const measure = (key) => known.find((m) => m.key === key) ?? known[0];
-const usable = (p) => !p.refused;
+const usable = (p) => !p.refused && p.fits !== false;
 
 // ---- charts ----
 const renderer = report.points.length <= 3000 ? "svg" : "canvas";
@@ -129,7 +129,10 @@ function drawGrid() {
 // Weight bits of every layer, one row a coding.
 function drawBits() {
   const codings = new Map();
-  for (const p of report.points) if (p.layer_bits.length) codings.set(coding(p).replace(p.assignment ? / .*/ : /A\d+$/, p.assignment ? ` ${p.assignment}` : ""), p.layer_bits);
+  for (const p of report.points) {
+    const name = p.assignment ? `${p.assignment} A${p.acts}` : `W${p.weights}`;
+    if (p.layer_bits.length) codings.set(name, p.layer_bits);
+  }
   const rows = [...codings].slice(0, 60);
   const data = rows.flatMap(([, bits], y) => bits.map((b, x) => [x, y, b]));
   heatMap("bits", "weight bits", report.layers.map((l) => l.layer), rows.map((r) => r[0]), data, String);

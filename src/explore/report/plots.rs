@@ -4,6 +4,7 @@ use super::Report;
 use crate::explore::{Axis, Family, Row};
 use crate::{Error, Result, store};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -65,9 +66,12 @@ fn front(report: &Report, svg: &mut String) -> Drawn {
     let (across, up) = report.axes();
     let scale = if up == Axis::Accuracy { 100.0 } else { 1.0 };
     let place = |r: &Row| Some((across.value(r)?, scale * up.value(r)?));
-    let fits = |r: &&Row| r.refused.is_none() && r.lacks.is_empty();
-    let points: Vec<(Family, (f64, f64))> =
-        report.points.iter().filter(fits).filter_map(|r| Some((r.family, place(r)?))).collect();
+    let points: Vec<(Family, (f64, f64))> = report
+        .points
+        .iter()
+        .filter(|r| r.is_candidate())
+        .filter_map(|r| Some((r.family, place(r)?)))
+        .collect();
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -75,7 +79,13 @@ fn front(report: &Report, svg: &mut String) -> Drawn {
         .x_label_area_size(40)
         .y_label_area_size(64)
         .build_cartesian_2d(range(points.iter().map(|p| p.1.0)), range(points.iter().map(|p| p.1.1)))?;
-    chart.configure_mesh().x_desc(title(across)).y_desc(title(up)).light_line_style(TRANSPARENT).draw()?;
+    let whole = |v: &f64| format!("{v:.0}");
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(title(across))
+        .y_desc(title(up))
+        .x_label_formatter(&whole)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     for (family, colour) in Family::ALL.into_iter().zip(COLOURS) {
         let own: Vec<(f64, f64)> = points.iter().filter(|p| p.0 == family).map(|p| p.1).collect();
         if own.is_empty() {
@@ -104,7 +114,7 @@ fn staircase(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 fn layers(report: &Report, svg: &mut String) -> Drawn {
-    let fastest = report.points.iter().filter(|r| r.network.is_some() && r.lacks.is_empty());
+    let fastest = report.points.iter().filter(|r| r.network.is_some() && r.is_candidate());
     let fastest = fastest.min_by_key(|r| r.network.as_ref().map(|n| n.cycles));
     let cycles = fastest.and_then(|r| r.network.as_ref()).map_or(vec![], |n| n.layer_cycles.clone());
     let names: Vec<&str> = report.layers.iter().map(|l| l.layer.as_str()).collect();
@@ -124,13 +134,18 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
         }
         SegmentValue::Last => String::new(),
     };
+    // A name begins at its tick and runs down.
+    let downwards = TextStyle::from(("sans-serif", 11).into_font().transform(FontTransform::Rotate90))
+        .pos(Pos::new(HPos::Left, VPos::Center));
     chart
         .configure_mesh()
         .disable_x_mesh()
         .y_desc("cycles an image")
         .x_labels(names.len() + 1)
         .x_label_formatter(&name)
-        .x_label_style(("sans-serif", 11).into_font().transform(FontTransform::Rotate90))
+        .light_line_style(TRANSPARENT)
+        .y_label_formatter(&|v| format!("{v:.0}"))
+        .x_label_style(downwards)
         .draw()?;
     let bars = cycles.iter().enumerate().map(|(i, &c)| {
         let corners = [(SegmentValue::Exact(i), 0.0), (SegmentValue::Exact(i + 1), c as f64)];
@@ -177,10 +192,7 @@ fn widths(report: &Report, svg: &mut String) -> Drawn {
     chart.draw_series(best.iter().map(cell))?;
     let label = |(&(w, a), &v): (&(u32, u32), &f64)| {
         let text = if axis == Axis::Accuracy { format!("{:.1}", 100.0 * v) } else { format!("{v:.0}") };
-        let centre = plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Center,
-            plotters::style::text_anchor::VPos::Center,
-        );
+        let centre = Pos::new(HPos::Center, VPos::Center);
         let style = ("sans-serif", 12).into_font().color(&BLACK).pos(centre);
         Text::new(text, (SegmentValue::CenterOf(w), SegmentValue::CenterOf(a)), style)
     };

@@ -1,0 +1,127 @@
+//! The table of `vgg2rtl explore`, and what is said below it.
+
+use super::table;
+use vgg2rtl::explore::{Outcome, Row, Task, nearest};
+
+/// Rows that are printed without --all.
+const SHORT: usize = 40;
+
+/// Prints the points, or the front where they are many and not `all` are wanted, and what else is to be known.
+pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) {
+    let fitting: Vec<&Row> = outcome.rows.iter().filter(|r| r.is_candidate()).collect();
+    let front: Vec<&Row> = fitting.iter().copied().filter(|r| r.pareto).collect();
+    let shown = if all || fitting.len() <= SHORT { &fitting } else { &front };
+    rows(shown);
+    let refused: Vec<&Row> = outcome.rows.iter().filter(|r| r.refused.is_some()).collect();
+    println!("\n{} points: {} shown, {} on the front", outcome.rows.len(), shown.len(), front.len());
+    if let Some((images, correct)) = outcome.float {
+        println!("float: {correct} of {images} images right");
+    }
+    if let Some(floor) = floor {
+        smallest(&fitting, floor);
+    }
+    if task.budget.is_some() {
+        println!("{} fit", fitting.len());
+        if fitting.is_empty() {
+            println!("nothing fits; the nearest points lack:");
+            for row in nearest(&outcome.rows, 5) {
+                let lacks: Vec<String> = row.lacks.iter().map(ToString::to_string).collect();
+                println!("  {} {}×{}: {}", row.coding(), row.rows, row.cols, lacks.join(", "));
+            }
+        }
+    }
+    for (reason, count) in reasons(&refused) {
+        println!("refused, {count} points: {reason}");
+    }
+    for row in outcome.rows.iter().filter(|r| r.failed.is_some()) {
+        println!("point {}: {}", row.point, row.failed.as_deref().unwrap_or_default());
+    }
+    outcome.notes.iter().for_each(|note| println!("{note}"));
+    if outcome.stopped {
+        println!("stopped; the same command goes on from here");
+    }
+}
+
+/// Prints the coding of least weight size that is at least `floor` percent right, with and without an assignment.
+fn smallest(rows: &[&Row], floor: f64) {
+    for (what, mixed) in [("uniform", false), ("mixed", true)] {
+        let good = rows.iter().filter(|r| r.assignment.is_some() == mixed);
+        let good = good.filter(|r| r.accuracy.is_some_and(|a| 100.0 * a >= floor));
+        match good.min_by_key(|r| (r.weight_bits_total, r.point)) {
+            Some(r) => println!(
+                "least weights at {floor} %, {what}: {} bits, {} ({:.2} %)",
+                r.weight_bits_total,
+                r.coding(),
+                100.0 * r.accuracy.unwrap_or_default()
+            ),
+            None => println!("least weights at {floor} %, {what}: no point reaches it"),
+        }
+    }
+}
+
+/// Reasons of refusal with their numbers of points.
+fn reasons<'a>(refused: &[&'a Row]) -> Vec<(&'a str, usize)> {
+    let mut counts: Vec<(&str, usize)> = vec![];
+    for row in refused {
+        let reason = row.refused.as_deref().unwrap_or_default();
+        match counts.iter_mut().find(|c| c.0 == reason) {
+            Some(count) => count.1 += 1,
+            None => counts.push((reason, 1)),
+        }
+    }
+    counts
+}
+
+fn rows(rows: &[&Row]) {
+    let head = [
+        "point",
+        "coding",
+        "array",
+        "bus",
+        "family",
+        "mode",
+        "LUT",
+        "FF",
+        "carry",
+        "DSP",
+        "BRAM",
+        "kbit",
+        "MHz",
+        "cycles",
+        "images/s",
+        "weights MB",
+        "acts MB",
+        "accuracy",
+        "front",
+    ];
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let cells = rows.iter().map(|r| {
+        let area = |get: fn(&vgg2rtl::explore::Resources) -> u64| {
+            or_none(r.resources.as_ref().map(|a| get(a).to_string()))
+        };
+        let n = r.network.as_ref();
+        let megabytes = |bytes: u64| format!("{:.3}", bytes as f64 / 1e6);
+        vec![
+            r.point.to_string(),
+            r.coding(),
+            format!("{}×{}", r.rows, r.cols),
+            r.bus_bits.to_string(),
+            r.family.name().into(),
+            format!("{:?}", r.requantize).to_lowercase(),
+            area(|a| a.lut),
+            area(|a| a.ff),
+            area(|a| a.carry),
+            area(|a| a.dsp),
+            area(|a| a.bram),
+            or_none(r.memory_bits.map(|b| (b / 1000).to_string())),
+            format!("{:.0}{}", r.clock_mhz, if r.fmax_mhz.is_some() { "" } else { "*" }),
+            or_none(n.map(|n| n.cycles.to_string())),
+            or_none(r.images_per_s.map(|v| format!("{v:.1}"))),
+            or_none(n.map(|n| megabytes(n.weight_bytes))),
+            or_none(n.map(|n| megabytes(n.act_bytes))),
+            or_none(r.accuracy.map(|a| format!("{:.2} %", 100.0 * a))),
+            if r.pareto { "yes".into() } else { String::new() },
+        ]
+    });
+    table::print(&head, &cells.collect::<Vec<_>>());
+}

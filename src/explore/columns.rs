@@ -1,0 +1,119 @@
+//! The columns that external tools fill: areas by yosys, clocks by nextpnr. Each design is done once, several at a time.
+
+use super::cost::network_cost;
+use super::task::{Event, Listener};
+use super::{Family, ModelError, Network, Row, Source, Task, model_error};
+use crate::config::ArrayConfig;
+use crate::cosim::{Cache, in_parallel};
+use crate::{Error, Result};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+impl Task {
+    /// Puts synthesised areas in place of the model's, where yosys is there.
+    pub(super) fn synthesize(
+        &self,
+        rows: &mut [Row],
+        cache: &Cache,
+        notes: &mut Vec<String>,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let designs = designs(rows);
+        hear(Event::Begin(designs.len(), "syntheses"));
+        let results = in_parallel(self.jobs, designs.len(), |i| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let result = super::synthesize(&designs[i].0, designs[i].1, cache, stop);
+            hear(Event::Done);
+            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
+        })?;
+        let missing = results.iter().flatten().find_map(|r| match r {
+            Err(e @ Error::ToolMissing { .. }) => Some(e.to_string()),
+            _ => None,
+        });
+        if let Some(missing) = missing {
+            notes.push(format!("lut, ff, carry, dsp, bram: by the analytical model; {missing}"));
+            return Ok(());
+        }
+        let results: HashMap<_, _> = designs.iter().zip(results).collect();
+        for row in rows {
+            let Some(config) = row.config.clone() else { continue };
+            match &results[&(config, row.family)] {
+                Some(Ok(area)) => (row.resources, row.source) = (Some(*area), Some(Source::Synthesis)),
+                Some(Err(error)) => row.fail(error),
+                None => row.fail("stopped before its synthesis"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills in clocks after place and route, where nextpnr is there for the family.
+    pub(super) fn place(
+        &self,
+        rows: &mut [Row],
+        network: &Network,
+        cache: &Cache,
+        notes: &mut Vec<String>,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let designs = designs(rows);
+        hear(Event::Begin(designs.len(), "placements"));
+        let results = in_parallel(self.jobs, designs.len(), |i| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let result = super::place(&designs[i].0, designs[i].1, cache);
+            hear(Event::Done);
+            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
+        })?;
+        let results: HashMap<_, _> = designs.iter().zip(results).collect();
+        for row in rows {
+            let Some(config) = row.config.clone() else { continue };
+            match &results[&(config.clone(), row.family)] {
+                Some(Ok(mhz)) => {
+                    // The memory's rate does not grow with the clock: its share of stalls does.
+                    let memory = self.timing(&config, *mhz);
+                    match memory.and_then(|m| network_cost(&network.geometry, &config, self.batch, m)) {
+                        Ok(cost) => row.network = Some(cost),
+                        Err(error) => row.fail(error),
+                    }
+                    row.fmax_mhz = Some(*mhz);
+                    row.set_clock(*mhz);
+                }
+                // A missing tool, or a family without place and route: a matter of the column, not of the point.
+                Some(Err(error @ (Error::ToolMissing { .. } | Error::Usage { .. }))) => {
+                    let note = format!("fmax_mhz of {}: {error}", row.family.name());
+                    if !notes.contains(&note) {
+                        notes.push(note);
+                    }
+                }
+                Some(Err(error)) => row.fail(error),
+                None => row.fail("stopped before its place and route"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How good the analytical model of a family is.
+pub(super) fn of_the_model(family: Family) -> String {
+    let ModelError { lut_median, lut_worst, ff_median, ff_worst, inexact, points } = model_error(family);
+    let what = format!("lut, ff, carry, dsp, bram of {}: by the analytical model", family.name());
+    match points {
+        0 => format!("{what}, never compared with synthesis; --synth runs yosys"),
+        _ => format!(
+            "{what}; against yosys on {points} designs it was not fitted to, LUT are {lut_median:.1} % off (median; worst \
+             {lut_worst:.1} %), FF {ff_median:.1} % ({ff_worst:.1} %), DSP or block RAM of {inexact} differ; --synth runs yosys"
+        ),
+    }
+}
+
+/// Every design of `rows` once.
+fn designs(rows: &[Row]) -> Vec<(ArrayConfig, Family)> {
+    let mut seen = HashSet::new();
+    let all = rows.iter().filter_map(|r| Some((r.config.clone()?, r.family)));
+    all.filter(|d| seen.insert(d.clone())).collect()
+}
