@@ -128,7 +128,7 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
         .caption(what, ("sans-serif", 16))
         .x_label_area_size(40)
         .y_label_area_size(80)
-        .build_cartesian_2d((0..names.len().max(1)).into_segmented(), 0.0..top)?;
+        .build_cartesian_2d((0..names.len().max(2) - 1).into_segmented(), 0.0..top)?;
     let name = |at: &SegmentValue<usize>| match at {
         SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => {
             names.get(*i).copied().unwrap_or("").to_string()
