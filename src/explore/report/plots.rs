@@ -118,25 +118,23 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
     let fastest = fastest.min_by_key(|r| r.network.as_ref().map(|n| n.cycles));
     let cycles = fastest.and_then(|r| r.network.as_ref()).map_or(vec![], |n| n.layer_cycles.clone());
     let names: Vec<&str> = report.layers.iter().map(|l| l.layer.as_str()).collect();
-    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let width = SIZE.0.max(100 + 56 * names.len() as u32); // room for every name
+    let root = SVGBackend::with_string(svg, (width, SIZE.1)).into_drawing_area();
     root.fill(&WHITE)?;
     let what = fastest.map_or("no point".into(), |r| format!("{} on {}×{}", r.coding(), r.rows, r.cols));
     let top = cycles.iter().copied().max().unwrap_or(1) as f64 * 1.05;
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
         .caption(what, ("sans-serif", 16))
-        .x_label_area_size(70)
+        .x_label_area_size(40)
         .y_label_area_size(80)
-        .build_cartesian_2d((0..names.len().max(1)).into_segmented(), 0.0..top)?;
+        .build_cartesian_2d((0..names.len().max(2) - 1).into_segmented(), 0.0..top)?;
     let name = |at: &SegmentValue<usize>| match at {
         SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => {
             names.get(*i).copied().unwrap_or("").to_string()
         }
         SegmentValue::Last => String::new(),
     };
-    // A name begins at its tick and runs down.
-    let downwards = TextStyle::from(("sans-serif", 11).into_font().transform(FontTransform::Rotate90))
-        .pos(Pos::new(HPos::Left, VPos::Center));
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -145,7 +143,7 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
         .x_label_formatter(&name)
         .light_line_style(TRANSPARENT)
         .y_label_formatter(&|v| format!("{v:.0}"))
-        .x_label_style(downwards)
+        .x_label_style(("sans-serif", 10))
         .draw()?;
     let bars = cycles.iter().enumerate().map(|(i, &c)| {
         let corners = [(SegmentValue::Exact(i), 0.0), (SegmentValue::Exact(i + 1), c as f64)];
