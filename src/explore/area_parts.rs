@@ -174,6 +174,8 @@ fn drain(list: &mut List, config: &ArrayConfig) {
     let to_requantizers = Accumulators::DRAIN_LATENCY + GroupSelect::LATENCY;
     let to_sums = to_requantizers + Requantizers::SUM_LATENCY;
     list.add("top.drain.group", "delay", 1, &[bits_of(groups), Accumulators::DRAIN_LATENCY]);
+    list.add("top.drain.bank", "delay", 1, &[1, Accumulators::DRAIN_LATENCY]);
+    list.add("top.drain.params_end", "delay", 1, &[1, Accumulators::DRAIN_LATENCY]);
     list.add("top.drain.lane", "delay", 1, &[bits_of(lanes), to_sums]);
     list.add("top.drain.raw_valid", "delay", 1, &[1, to_sums + RawBeat::LATENCY]);
     for path in ["top.drain.code_valid", "top.drain.code_first"] {
