@@ -36,7 +36,8 @@ fn sources(at: &Path) -> Vec<PathBuf> {
     }
     let Ok(entries) = fs::read_dir(at) else { return vec![] };
     let files = entries.flat_map(|e| sources(&e.unwrap().path()));
-    files.filter(|p| p.extension().is_some_and(|e| e == "rs")).collect()
+    let product = |p: &PathBuf| p.extension().is_some_and(|e| e == "rs") && !p.ends_with("tests.rs");
+    files.filter(product).collect()
 }
 
 fn module_files(module: &str) -> Vec<PathBuf> {
