@@ -157,6 +157,12 @@ pub fn accumulator(sum: f64, step_w: Step, step_x: Step) -> i64 {
     (sum / (step_w.0 as f64 * step_x.0 as f64)).round_ties_even().clamp(-limit, limit) as i64
 }
 
+/// The whole number nearest to an estimate that is no part of a network's arithmetic, such as an area; 0 where it is
+/// negative or no number.
+pub fn nearest_count(x: f64) -> u64 {
+    x.round_ties_even() as u64
+}
+
 /// `rne(v / 2^s)` for `s < 64`.
 pub const fn rne_shift(v: i64, s: u32) -> i64 {
     if s == 0 {

@@ -3,7 +3,6 @@
 use super::Bundle;
 use crate::config::ArrayConfig;
 use crate::hw;
-use crate::schedule::Regions;
 use crate::schedule::cycles::{self, MemoryTiming};
 use serde::Serialize;
 use std::path::Path;
@@ -102,19 +101,11 @@ impl Bundle<'_> {
     }
 
     /// What the benches need, name and value.
-    pub(super) fn numbers(&self) -> [(&'static str, u64); 6] {
-        let Regions { weights_at, maps_at, window } = self.schedule.regions();
-        [
-            ("BUS_BITS", self.schedule.config.bus_bits as u64),
-            ("WEIGHTS_AT", weights_at),
-            ("MAPS_AT", maps_at),
-            ("WRITE_BASE", window.start as u64),
-            ("WRITE_LIMIT", window.end as u64),
-            ("MAX_CYCLES", self.max_cycles),
-        ]
+    pub(super) fn numbers(&self) -> Vec<(&'static str, u64)> {
+        self.schedule.bench_numbers().into_iter().chain([("MAX_CYCLES", self.max_cycles)]).collect()
     }
 
     pub(super) fn make_variables(&self) -> String {
-        self.numbers().map(|(name, value)| format!("{name} := {value}\n")).concat()
+        self.numbers().iter().map(|(name, value)| format!("{name} := {value}\n")).collect()
     }
 }

@@ -28,30 +28,37 @@ pub struct Design {
     /// Bits of an activation [default: what the model needs].
     #[arg(long, value_name = "BITS")]
     act_bits: Option<u32>,
-    /// Bits of an accumulator [default: proven from the model].
-    #[arg(long, value_name = "BITS")]
-    acc_bits: Option<u32>,
-    /// Words of each activation lane.
-    #[arg(long, value_name = "WORDS")]
-    act_depth: Option<usize>,
-    /// Words of each weight lane.
-    #[arg(long, value_name = "WORDS")]
-    weight_depth: Option<usize>,
-    /// Positions of an accumulator bank.
-    #[arg(long, value_name = "WORDS")]
-    acc_depth: Option<usize>,
-    /// Accumulators requantized per cycle.
-    #[arg(long, value_name = "LANES")]
-    requantizers: Option<usize>,
     /// Requantization: scale or pow2 [default: pow2 where the model allows it].
     #[arg(long, value_name = "MODE", value_parser = requantize)]
     requantize: Option<Requantize>,
     /// Most channels of a folded first layer; 0 leaves the folding block out.
     #[arg(long, value_name = "CHANNELS")]
     fold: Option<usize>,
+    #[command(flatten)]
+    sizes: Sizes,
+}
+
+/// Single numbers of a design point, for every verb that makes one.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Sizes {
+    /// Bits of an accumulator [default: proven from the integers; where none are known, what their widths can need].
+    #[arg(long, value_name = "BITS")]
+    pub acc_bits: Option<u32>,
+    /// Words of each activation lane.
+    #[arg(long, value_name = "WORDS")]
+    pub act_depth: Option<usize>,
+    /// Words of each weight lane.
+    #[arg(long, value_name = "WORDS")]
+    pub weight_depth: Option<usize>,
+    /// Positions of an accumulator bank.
+    #[arg(long, value_name = "WORDS")]
+    pub acc_depth: Option<usize>,
+    /// Accumulators requantized per cycle.
+    #[arg(long, value_name = "LANES")]
+    pub requantizers: Option<usize>,
     /// Longest row that the folding block holds.
     #[arg(long, value_name = "PIXELS")]
-    fold_width: Option<usize>,
+    pub fold_width: Option<usize>,
 }
 
 pub fn array(text: &str) -> std::result::Result<(usize, usize), String> {
@@ -76,11 +83,11 @@ impl Design {
             None => fit(model, &self.base()?),
         };
         self.replace(&mut config);
-        if self.requantizers.is_none() && self.config.is_none() {
+        if self.sizes.requantizers.is_none() && self.config.is_none() {
             config.requantizers = config.most_requantizers();
         }
         let needed = config.psum_bits();
-        if self.acc_bits.is_none() && self.config.is_none() {
+        if self.sizes.acc_bits.is_none() && self.config.is_none() {
             config.acc_bits = config.acc_bits.max(needed);
         }
         config.validate()?;
@@ -107,14 +114,14 @@ impl Design {
         set(&mut config.bus_bits, self.bus);
         set(&mut config.weight_bits, self.weight_bits);
         set(&mut config.act_bits, self.act_bits);
-        set(&mut config.acc_bits, self.acc_bits);
-        set(&mut config.act_depth, self.act_depth);
-        set(&mut config.weight_depth, self.weight_depth);
-        set(&mut config.acc_depth, self.acc_depth);
-        set(&mut config.requantizers, self.requantizers);
+        set(&mut config.acc_bits, self.sizes.acc_bits);
+        set(&mut config.act_depth, self.sizes.act_depth);
+        set(&mut config.weight_depth, self.sizes.weight_depth);
+        set(&mut config.acc_depth, self.sizes.acc_depth);
+        set(&mut config.requantizers, self.sizes.requantizers);
         set(&mut config.requantize, self.requantize);
         set(&mut config.fold_channels, self.fold);
-        set(&mut config.fold_width, self.fold_width);
+        set(&mut config.fold_width, self.sizes.fold_width);
     }
 }
 

@@ -1,7 +1,8 @@
 //! `vgg2rtl explore`: what each bit costs and what it buys.
 
+use super::design::{self, Sizes};
 use super::explore_table::print;
-use super::{design, progress};
+use super::progress;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
@@ -70,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     family: Vec<String>,
     #[command(flatten)]
-    fixed: FixedArgs,
+    sizes: Sizes,
     /// Clock where none is known from place and route, in MHz.
     #[arg(long, value_name = "MHZ", default_value_t = 100.0)]
     clock: f64,
@@ -170,29 +171,6 @@ fn slice(text: &str) -> std::result::Result<(usize, usize), String> {
         (i, n) if i < n => Ok((i, n)),
         (i, n) => Err(format!("part {i} of {n} does not exist")),
     }
-}
-
-/// Numbers of the design point that do not vary.
-#[derive(clap::Args)]
-struct FixedArgs {
-    /// Words of each activation lane.
-    #[arg(long, value_name = "WORDS")]
-    act_depth: Option<usize>,
-    /// Words of each weight lane.
-    #[arg(long, value_name = "WORDS")]
-    weight_depth: Option<usize>,
-    /// Positions of an accumulator bank.
-    #[arg(long, value_name = "WORDS")]
-    acc_depth: Option<usize>,
-    /// Accumulators requantized per cycle.
-    #[arg(long, value_name = "LANES")]
-    requantizers: Option<usize>,
-    /// Bits of an accumulator [default: proven from the network's integers; without --data, what its widths can need].
-    #[arg(long, value_name = "BITS")]
-    acc_bits: Option<u32>,
-    /// Longest row that the folding block holds.
-    #[arg(long, value_name = "PIXELS")]
-    fold_width: Option<usize>,
 }
 
 /// Numbers of a list option.
@@ -312,7 +290,7 @@ impl Args {
             list.0.iter().map(narrow).collect::<Result<Vec<_>>>()
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let f = &self.fixed;
+        let sizes = &self.sizes;
         Ok(Task {
             model: self.model.clone().unwrap_or_default(),
             images: self.data.clone().map(|data| Images {
@@ -338,12 +316,12 @@ impl Args {
                 },
                 families: distinct(&families),
                 fixed: Fixed {
-                    act_depth: f.act_depth,
-                    weight_depth: f.weight_depth,
-                    acc_depth: f.acc_depth,
-                    requantizers: f.requantizers,
-                    acc_bits: f.acc_bits,
-                    fold_width: f.fold_width,
+                    act_depth: sizes.act_depth,
+                    weight_depth: sizes.weight_depth,
+                    acc_depth: sizes.acc_depth,
+                    requantizers: sizes.requantizers,
+                    acc_bits: sizes.acc_bits,
+                    fold_width: sizes.fold_width,
                 },
             },
             mixed: self.mixed.then_some(Mixed { least: *WIDTHS.start(), most: self.mixed_most }),

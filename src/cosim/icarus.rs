@@ -5,7 +5,6 @@ use super::cache::Cache;
 use super::simulator::{Job, Mark, Simulator, Statistics, Traffic};
 use super::tools;
 use crate::hw::emit::Module;
-use crate::schedule::Regions;
 use crate::{Error, Result, store};
 use std::fs;
 use std::path::Path;
@@ -34,21 +33,16 @@ impl Icarus {
 
     /// Compiles the bench for `job` in `folder`.
     fn compile(&self, job: &Job, folder: &Path) -> Result<()> {
-        let Regions { weights_at, maps_at, window } = job.schedule.regions();
-        let parameters = [
-            ("BUS_BITS", job.schedule.config.bus_bits as u64),
-            ("WEIGHTS_AT", weights_at),
-            ("MAPS_AT", maps_at),
-            ("WRITE_BASE", window.start as u64),
-            ("WRITE_LIMIT", window.end as u64),
+        let run = [
             ("MAX_CYCLES", job.max_cycles),
             ("LATENCY", job.memory.latency),
             ("STALL_PERCENT", job.memory.stall_percent.into()),
             ("SEED", job.memory.seed & 0x7fff_ffff),
         ];
+        let parameters = job.schedule.bench_numbers().into_iter().chain(run);
         let mut arguments: Vec<String> =
             ["-g2005", "-o", "tb.vvp", "-s", "tb", "tb.v"].map(String::from).into();
-        arguments.extend(parameters.iter().map(|(name, value)| format!("-Ptb.{name}={value}")));
+        arguments.extend(parameters.map(|(name, value)| format!("-Ptb.{name}={value}")));
         arguments.extend(self.modules.iter().map(|m| format!("{}.v", m.name)));
         let said = tools::call("iverilog", &arguments, Some(folder))?;
         if said.status.success() {

@@ -6,7 +6,7 @@
 //! sum over all instances. Both come from the command
 //!
 //! ```text
-//! cargo test --release fit_area -- --ignored
+//! sim/synth/fit_area.sh ecp5 xc7
 //! ```
 //!
 //! which synthesises what changed since the last time, refits, and measures the error on design points that the fit
@@ -24,7 +24,8 @@ use std::sync::OnceLock;
 const HELD_OUT: &str = include_str!("../../tests/data/area_held_out.json");
 
 /// Error of [`estimate`] against [`super::synthesize`], on design points that the model was not fitted to, in percent of
-/// what synthesis gives.
+/// what synthesis gives. Most modules of such a point, though not all, are in the fit: the linear models alone are off by
+/// 1.0 % of the look-up tables (median) and 4.7 % (worst) on ECP5, and by 10.6 % and 30.2 % on Xilinx 7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ModelError {
     /// Median of the look-up tables' errors.

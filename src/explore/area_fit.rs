@@ -1,4 +1,4 @@
-//! Fits the area model: `cargo test --release fit_area -- --ignored`, or `fit_area_ecp5` for one family.
+//! Fits the area model: `sim/synth/fit_area.sh ecp5 xc7`.
 
 use super::area::error;
 use super::area_features::features;
@@ -174,31 +174,10 @@ fn write_held_out(family: Family, points: Vec<(ArrayConfig, Resources)>) {
 }
 
 #[test]
-#[ignore = "synthesises hundreds of modules and writes the model's data files"]
-fn fit_area_ecp5() {
-    fit_area(Family::Ecp5);
-}
-
-#[test]
-#[ignore = "synthesises hundreds of modules and writes the model's data files"]
-fn fit_area_xc7() {
-    fit_area(Family::Xc7);
-}
-
-#[test]
-#[ignore = "synthesises hundreds of modules and writes the model's data files"]
-fn fit_area_ice40() {
-    fit_area(Family::Ice40);
-}
-
-#[test]
-#[ignore = "synthesises hundreds of modules and writes the model's data files"]
-fn fit_area_gowin() {
-    fit_area(Family::Gowin);
-}
-
-#[test]
-#[ignore = "synthesises hundreds of modules and writes the model's data files"]
-fn fit_area_xcup() {
-    fit_area(Family::Xcup);
+#[ignore = "no check but the command sim/synth/fit_area.sh, which writes the model's data files"]
+fn fit_families() {
+    let named = std::env::var("VGG2RTL_FAMILIES").unwrap_or_default();
+    for name in named.split_whitespace() {
+        fit_area(Family::named(name).unwrap());
+    }
 }

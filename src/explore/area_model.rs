@@ -3,6 +3,7 @@
 use super::area_features::{blocks, features};
 use super::area_parts::Part;
 use super::{Family, Resources};
+use crate::arith::nearest_count;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
@@ -64,7 +65,7 @@ impl Model {
             let one = self.part(part.kind, &part.args);
             total.iter_mut().zip(one).for_each(|(sum, x)| *sum += x * part.count as f64);
         }
-        let [lut, ff, carry, dsp, bram] = total.map(|x| (x + 0.5) as u64);
+        let [lut, ff, carry, dsp, bram] = total.map(nearest_count);
         Resources { lut, ff, carry, dsp, bram }
     }
 
@@ -86,7 +87,7 @@ impl Model {
             let there = linear(near);
             found = std::array::from_fn(|i| f64::from(exact[i]) + found[i] - there[i]);
         }
-        found[3] = (found[3] + 0.5).floor();
+        found[3] = nearest_count(found[3]) as f64;
         found[4] = match *args {
             [address, bits] if matches!(kind, "ram" | "lanes_ram") => {
                 blocks(self.family, address, bits as usize)

@@ -9,7 +9,32 @@ use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// What a tool gives for each design; `None` where it was stopped before.
+type Results<T> = HashMap<(ArrayConfig, Family), Option<Result<T>>>;
+
 impl Task {
+    /// What `one` gives for every design of `rows`, each done once.
+    fn each<T: Send>(
+        &self,
+        what: &'static str,
+        rows: &[Row],
+        one: impl Fn(&ArrayConfig, Family) -> Result<T> + Sync,
+        hear: Listener,
+        stop: &AtomicBool,
+    ) -> Result<Results<T>> {
+        let designs = designs(rows);
+        hear(Event::Begin(designs.len(), what));
+        let results = in_parallel(self.jobs, designs.len(), |i| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let result = one(&designs[i].0, designs[i].1);
+            hear(Event::Done);
+            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
+        })?;
+        Ok(designs.into_iter().zip(results).collect())
+    }
+
     /// Puts synthesised areas in place of the model's, where yosys is there.
     pub(super) fn synthesize(
         &self,
@@ -19,17 +44,9 @@ impl Task {
         hear: Listener,
         stop: &AtomicBool,
     ) -> Result<()> {
-        let designs = designs(rows);
-        hear(Event::Begin(designs.len(), "syntheses"));
-        let results = in_parallel(self.jobs, designs.len(), |i| {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let result = super::synthesize(&designs[i].0, designs[i].1, cache, stop);
-            hear(Event::Done);
-            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
-        })?;
-        let missing = results.iter().flatten().find_map(|r| match r {
+        let one = |config: &_, family| super::synthesize(config, family, cache, stop);
+        let results = self.each("syntheses", rows, one, hear, stop)?;
+        let missing = results.values().flatten().find_map(|r| match r {
             Err(e @ Error::ToolMissing { .. }) => Some(e.to_string()),
             _ => None,
         });
@@ -37,7 +54,6 @@ impl Task {
             notes.push(format!("lut, ff, carry, dsp, bram: by the analytical model; {missing}"));
             return Ok(());
         }
-        let results: HashMap<_, _> = designs.iter().zip(results).collect();
         for row in rows {
             let Some(config) = row.config.clone() else { continue };
             match &results[&(config, row.family)] {
@@ -59,17 +75,8 @@ impl Task {
         hear: Listener,
         stop: &AtomicBool,
     ) -> Result<()> {
-        let designs = designs(rows);
-        hear(Event::Begin(designs.len(), "placements"));
-        let results = in_parallel(self.jobs, designs.len(), |i| {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let result = super::place(&designs[i].0, designs[i].1, cache);
-            hear(Event::Done);
-            Ok(Some(result).filter(|r| r.is_ok() || !stop.load(Ordering::Relaxed)))
-        })?;
-        let results: HashMap<_, _> = designs.iter().zip(results).collect();
+        let one = |config: &_, family| super::place(config, family, cache);
+        let results = self.each("placements", rows, one, hear, stop)?;
         for row in rows {
             let Some(config) = row.config.clone() else { continue };
             match &results[&(config.clone(), row.family)] {

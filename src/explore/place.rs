@@ -221,13 +221,19 @@ mod tests {
 
     /// The tiny preset on an ECP5: 3 minutes.
     #[test]
-    #[ignore = "places and routes a whole accelerator"]
+    #[ignore = "minutes: sim/nightly.sh runs it"]
     fn the_tiny_preset_reaches_a_clock() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path())).unwrap();
         match place(&ArrayConfig::preset("tiny").unwrap(), Family::Ecp5, &cache) {
-            Ok(clock) => assert!((40.0..400.0).contains(&clock), "{clock} MHz"),
-            Err(error) if error.exit_code() == 3 => println!("skipped: {error}"),
+            Ok(clock) => {
+                println!("{clock:.1} MHz");
+                assert!((40.0..400.0).contains(&clock));
+            }
+            Err(error @ Error::ToolMissing { .. }) => {
+                assert!(std::env::var_os("CI").is_none(), "{error}");
+                println!("skipped: {error}");
+            }
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,7 +1,9 @@
 //! What is known of one point of a sweep: a row of the report.
 
+use super::coding::Coding;
 use super::cost::NetworkCost;
 use super::part::Lack;
+use super::sweep::Point;
 use super::{Family, Resources};
 use crate::config::{ArrayConfig, Requantize};
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,39 @@ pub struct Row {
 }
 
 impl Row {
+    /// The row of `point`, of which nothing is known, for a clock of `clock_mhz`.
+    pub(super) fn unknown(point: &Point, clock_mhz: f64) -> Self {
+        let Coding { weights, acts, requantize, ref assignment, .. } = point.coding;
+        Self {
+            point: point.index,
+            family: point.family,
+            weights,
+            acts,
+            assignment: assignment.as_ref().map(|a| a.name.clone()),
+            requantize,
+            rows: point.array.0,
+            cols: point.array.1,
+            bus_bits: point.bus.unwrap_or(ArrayConfig::near(point.array.0, point.array.1).bus_bits),
+            layer_bits: vec![],
+            weight_bits_total: 0,
+            config: None,
+            resources: None,
+            source: None,
+            memory_bits: None,
+            fmax_mhz: None,
+            clock_mhz,
+            network: None,
+            images_per_s: None,
+            accuracy: None,
+            correct: None,
+            pareto: false,
+            fits: None,
+            lacks: vec![],
+            refused: None,
+            failed: None,
+        }
+    }
+
     /// `W4A8`, with the assignment's name where there is one.
     pub fn coding(&self) -> String {
         let name = self.assignment.iter().map(|name| format!(" {name}")).collect::<String>();

@@ -210,7 +210,7 @@ impl Task {
         let network = Network::open(&self.model)?;
         let points = self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0);
         let rows = points.map(|p| {
-            let mut row = self.blank(&p);
+            let mut row = Row::unknown(&p, self.clock_mhz);
             row.layer_bits = p.coding.bits(&network.model).map_or(vec![], |b| b.weights);
             row.fail(reason);
             row
@@ -270,7 +270,7 @@ impl Task {
         network: &Network,
         measured: &HashMap<Coding, std::result::Result<Measured, String>>,
     ) -> Row {
-        let mut row = self.blank(point);
+        let mut row = Row::unknown(point, self.clock_mhz);
         let accumulators = match measured.get(&point.coding) {
             Some(Ok(m)) => {
                 row.accuracy = (m.labelled > 0).then(|| m.correct as f64 / m.labelled as f64);
@@ -287,39 +287,6 @@ impl Task {
             row.refused = Some(error.to_string());
         }
         row
-    }
-
-    /// The row of `point`, nothing known.
-    fn blank(&self, point: &Point) -> Row {
-        let Coding { weights, acts, requantize, ref assignment, .. } = point.coding;
-        Row {
-            point: point.index,
-            family: point.family,
-            weights,
-            acts,
-            assignment: assignment.as_ref().map(|a| a.name.clone()),
-            requantize,
-            rows: point.array.0,
-            cols: point.array.1,
-            bus_bits: point.bus.unwrap_or(ArrayConfig::near(point.array.0, point.array.1).bus_bits),
-            layer_bits: vec![],
-            weight_bits_total: 0,
-            config: None,
-            resources: None,
-            source: None,
-            memory_bits: None,
-            fmax_mhz: None,
-            clock_mhz: self.clock_mhz,
-            network: None,
-            images_per_s: None,
-            accuracy: None,
-            correct: None,
-            pareto: false,
-            fits: None,
-            lacks: vec![],
-            refused: None,
-            failed: None,
-        }
     }
 
     fn fill(

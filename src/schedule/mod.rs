@@ -101,6 +101,18 @@ impl Schedule {
         }
     }
 
+    /// What a bench around the accelerator must know, by the names that the benches use.
+    pub fn bench_numbers(&self) -> [(&'static str, u64); 5] {
+        let Regions { weights_at, maps_at, window } = self.regions();
+        [
+            ("BUS_BITS", self.config.bus_bits as u64),
+            ("WEIGHTS_AT", weights_at),
+            ("MAPS_AT", maps_at),
+            ("WRITE_BASE", window.start as u64),
+            ("WRITE_LIMIT", window.end as u64),
+        ]
+    }
+
     /// Bytes of memory that the accelerator may write: the outputs of the layers.
     pub fn write_window(&self) -> std::ops::Range<usize> {
         let input = self.memory.region("input");

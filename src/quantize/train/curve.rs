@@ -1,9 +1,9 @@
 //! The course of a training run, as CSV and as a picture.
 
-use crate::Result;
 use crate::store::write_atomic;
+use crate::{Error, Result};
+use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 use std::path::Path;
 
 /// One epoch.
@@ -25,15 +25,16 @@ pub struct Point {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Curve(pub Vec<Point>);
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 360.0;
-const MARGIN: f64 = 40.0;
+/// Width and height of the picture, in pixels of 1/96 inch.
+const SIZE: (u32, u32) = (640, 360);
 
 impl Curve {
     /// Writes `stem.csv` and `stem.svg`.
     pub fn save(&self, stem: &Path) -> Result<()> {
         write_atomic(&stem.with_extension("csv"), self.csv().as_bytes())?;
-        write_atomic(&stem.with_extension("svg"), self.svg().as_bytes())
+        let (path, mut svg) = (stem.with_extension("svg"), String::new());
+        self.draw(&mut svg).map_err(|e| Error::bad_file(&path, format!("cannot be drawn: {e}")))?;
+        write_atomic(&path, svg.as_bytes())
     }
 
     /// `stage,epoch,loss,train,test`.
@@ -44,51 +45,35 @@ impl Curve {
     }
 
     /// Both accuracies over the epochs of all stages, with a rule where a stage begins.
-    pub fn svg(&self) -> String {
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-             font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-        );
-        let accuracies = self.0.iter().flat_map(|p| [p.train, p.test]);
-        let floor = (accuracies.fold(1.0, f64::min) * 10.0) as u32;
-        let y = |share: f64| {
-            let rise = (share - f64::from(floor) / 10.0) / (1.0 - f64::from(floor) / 10.0).max(0.1);
-            HEIGHT - MARGIN - rise * (HEIGHT - 2.0 * MARGIN)
-        };
-        let x = |i: usize| MARGIN + (i as f64 + 0.5) * (WIDTH - 2.0 * MARGIN) / self.0.len().max(1) as f64;
-        for tenth in floor..=10 {
-            let (share, at) = (f64::from(tenth) / 10.0, y(f64::from(tenth) / 10.0));
-            let right = WIDTH - MARGIN;
-            let _ = writeln!(
-                svg,
-                "<path d=\"M{MARGIN} {at:.1}H{right}\" stroke=\"#ddd\"/><text x=\"4\" y=\"{:.1}\">{:.0} %</text>",
-                at + 4.0,
-                100.0 * share
-            );
-        }
+    fn draw(&self, svg: &mut String) -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let accuracies = || self.0.iter().flat_map(|p| [p.train, p.test]);
+        let floor = (accuracies().fold(1.0, f64::min) * 10.0).floor().min(9.0) * 10.0;
+        let mut chart = ChartBuilder::on(&root)
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(56)
+            .build_cartesian_2d(0..self.0.len().max(1), floor..100.0)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc("epochs").y_desc("accuracy, %").light_line_style(TRANSPARENT).draw()?;
         for (i, p) in self.0.iter().enumerate().filter(|(_, p)| p.epoch == 1) {
-            let (at, bottom, stage) = (x(i), HEIGHT - MARGIN, &p.stage);
-            let _ = writeln!(
-                svg,
-                "<path d=\"M{at:.1} {MARGIN}V{bottom}\" stroke=\"#bbb\"/><text x=\"{at:.1}\" y=\"{:.1}\">{stage}</text>",
-                bottom + 16.0
-            );
+            chart.draw_series(LineSeries::new([(i, floor), (i, 100.0)], BLACK.mix(0.4)))?;
+            chart.draw_series([Text::new(p.stage.clone(), (i, floor), ("sans-serif", 13))])?;
         }
         type Share = fn(&Point) -> f64;
-        let lines: [(&str, &str, Share); 2] =
-            [("train", "#1f77b4", |p| p.train), ("test", "#d62728", |p| p.test)];
-        for (k, (name, colour, share)) in lines.into_iter().enumerate() {
-            let points: Vec<String> =
-                self.0.iter().enumerate().map(|(i, p)| format!("{:.1},{:.1}", x(i), y(share(p)))).collect();
-            let points = points.join(" ");
-            let _ = writeln!(
-                svg,
-                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
-            );
-            let at = MARGIN + 60.0 * k as f64;
-            let _ = writeln!(svg, "<text x=\"{at}\" y=\"24\" fill=\"{colour}\">{name}</text>");
+        let lines: [(&str, RGBColor, Share); 2] =
+            [("train", RGBColor(22, 104, 199), |p| p.train), ("test", RGBColor(214, 39, 40), |p| p.test)];
+        for (name, colour, share) in lines {
+            let points = self.0.iter().enumerate().map(|(i, p)| (i + 1, 100.0 * share(p)));
+            let key = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour);
+            let line = LineSeries::new(points, colour.stroke_width(2)).point_size(2);
+            chart.draw_series(line)?.label(name).legend(key);
         }
-        svg + "</svg>\n"
+        let mut labels = chart.configure_series_labels();
+        labels.position(SeriesLabelPosition::LowerRight).background_style(WHITE).draw()?;
+        root.present()?;
+        Ok(())
     }
 }
 
@@ -101,7 +86,12 @@ mod tests {
         let point = Point { stage: "W4A4".into(), epoch: 1, loss: 0.5, train: 0.75, test: 0.875 };
         let curve = Curve(vec![point]);
         assert_eq!(curve.csv(), "stage,epoch,loss,train,test\nW4A4,1,0.500000,0.750000,0.875000\n");
-        assert!(curve.svg().contains("W4A4") && curve.svg().ends_with("</svg>\n"));
-        assert!(Curve::default().svg().contains("svg"));
+        let folder = tempfile::tempdir().unwrap();
+        let drawn = |curve: &Curve| {
+            curve.save(&folder.path().join("curve")).unwrap();
+            std::fs::read_to_string(folder.path().join("curve.svg")).unwrap()
+        };
+        assert!(drawn(&curve).contains("W4A4") && drawn(&curve).contains("polyline"));
+        assert!(drawn(&Curve::default()).ends_with("</svg>\n"));
     }
 }
