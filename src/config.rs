@@ -15,6 +15,17 @@ pub enum Requantize {
     Pow2,
 }
 
+/// What the array's products are made of. Requantizers that scale take DSPs either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Multipliers {
+    /// The operator `*`: synthesis takes a DSP, or what it likes where the product is small.
+    #[default]
+    Dsp,
+    /// Rows of partial products in look-up tables; no DSP.
+    Lut,
+}
+
 /// Words of the bus that a read stream or the write port holds: four bursts.
 pub const STREAM_WORDS: usize = 64;
 
@@ -42,6 +53,8 @@ pub struct ArrayConfig {
     pub requantizers: usize,
     /// Requantization.
     pub requantize: Requantize,
+    /// What the array's products are made of.
+    pub multipliers: Multipliers,
     /// Bits of the AXI data bus: 64, 128, 256 or 512.
     pub bus_bits: usize,
     /// First layers of at most this many channels are folded (nine kernel positions side by side in the
@@ -64,6 +77,7 @@ impl Default for ArrayConfig {
             acc_depth: 512,
             requantizers: 2,
             requantize: Requantize::Scale,
+            multipliers: Multipliers::Dsp,
             bus_bits: 128,
             fold_channels: 3,
             fold_width: 256,

@@ -1,7 +1,7 @@
 //! Options that choose a design point, shared by the verbs that need one.
 
 use std::path::{Path, PathBuf};
-use vgg2rtl::config::{ArrayConfig, Requantize};
+use vgg2rtl::config::{ArrayConfig, Multipliers, Requantize};
 use vgg2rtl::int::IntModel;
 use vgg2rtl::schedule::fit;
 use vgg2rtl::{Error, Result};
@@ -31,6 +31,9 @@ pub struct Design {
     /// Requantization: scale or pow2 [default: pow2 where the model allows it].
     #[arg(long, value_name = "MODE", value_parser = requantize)]
     requantize: Option<Requantize>,
+    /// What the array's products are made of: dsp or lut [default: dsp].
+    #[arg(long, value_name = "CELLS", value_parser = multipliers)]
+    multipliers: Option<Multipliers>,
     /// Most channels of a folded first layer; 0 leaves the folding block out.
     #[arg(long, value_name = "CHANNELS")]
     fold: Option<usize>,
@@ -72,6 +75,14 @@ pub fn requantize(text: &str) -> std::result::Result<Requantize, String> {
         "scale" => Ok(Requantize::Scale),
         "pow2" => Ok(Requantize::Pow2),
         _ => Err("scale or pow2".into()),
+    }
+}
+
+pub fn multipliers(text: &str) -> std::result::Result<Multipliers, String> {
+    match text {
+        "dsp" => Ok(Multipliers::Dsp),
+        "lut" => Ok(Multipliers::Lut),
+        _ => Err("dsp or lut".into()),
     }
 }
 
@@ -120,6 +131,7 @@ impl Design {
         set(&mut config.acc_depth, self.sizes.acc_depth);
         set(&mut config.requantizers, self.sizes.requantizers);
         set(&mut config.requantize, self.requantize);
+        set(&mut config.multipliers, self.multipliers);
         set(&mut config.fold_channels, self.fold);
         set(&mut config.fold_width, self.sizes.fold_width);
     }

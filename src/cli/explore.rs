@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vgg2rtl::arith::WIDTHS;
-use vgg2rtl::config::Requantize;
+use vgg2rtl::config::{Multipliers, Requantize};
 use vgg2rtl::explore::report::{self, Report};
 use vgg2rtl::explore::{
     Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Network, Part, Slurm,
@@ -67,6 +67,9 @@ pub struct Args {
     /// Requantization: scale, pow2.
     #[arg(long, value_name = "MODES", default_value = "scale", value_delimiter = ',', value_parser = design::requantize)]
     requantize: Vec<Requantize>,
+    /// What the array's products are made of: dsp, lut.
+    #[arg(long, value_name = "CELLS", default_value = "dsp", value_delimiter = ',', value_parser = design::multipliers)]
+    multipliers: Vec<Multipliers>,
     /// FPGA families [default: that of --fit, or ecp5].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     family: Vec<String>,
@@ -309,6 +312,7 @@ impl Args {
                 ends: self.ends,
                 assignments: self.assign.iter().map(|a| Assignment::parse(a)).collect::<Result<_>>()?,
                 requantize: distinct(&self.requantize),
+                multipliers: distinct(&self.multipliers),
                 arrays: distinct(&self.array),
                 buses: match &self.bus {
                     Some(list) => list.0.iter().map(|&b| Some(b)).collect(),

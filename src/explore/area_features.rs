@@ -9,7 +9,7 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
     let n: Vec<usize> = args.iter().map(|&a| a as usize).collect();
     match kind {
         "delay" => vec![1.0, a[0], a[0] * a[1], a[0] * n[1].div_ceil(16) as f64],
-        "pe" => vec![1.0, a[0], a[1], a[0] * a[1], a[2]],
+        "pe" | "pe_lut" | "row_multiplier" => vec![1.0, a[0], a[1], a[0] * a[1], a[2]],
         "ram" | "lanes_ram" | "queue" => memory(family, n[0] as u32, n[1]).to_vec(),
         "unpacker" => unpacker(n[0], n[1]),
         "packer" => packer(n[0], n[1]),

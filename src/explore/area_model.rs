@@ -28,7 +28,7 @@ pub type File = BTreeMap<String, BTreeMap<String, Kind>>;
 pub const DATA: &str = include_str!("area_model.json");
 
 /// Kinds in whose measured neighbours, which differ in the last argument only, the linear model corrects the rest.
-const SMOOTH: [&str; 2] = ["pe", "accumulator"];
+const SMOOTH: [&str; 3] = ["pe", "pe_lut", "accumulator"];
 
 /// What was measured, by arguments.
 type Measured = HashMap<Vec<u32>, [u32; RESOURCES]>;

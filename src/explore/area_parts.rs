@@ -3,7 +3,7 @@
 //! This mirrors the constructors of `hw`; a test compares the places with those of the emitted Verilog.
 
 use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
-use crate::config::{ArrayConfig, Requantize};
+use crate::config::{ArrayConfig, Multipliers, Requantize};
 use crate::hw::ComputeCore;
 use crate::hw::datapath::{Accumulators, Array, LaneBuffer, address_bits};
 use crate::hw::drain::{GroupSelect, RawBeat, Requantizers};
@@ -135,7 +135,13 @@ fn core(list: &mut List, config: &ArrayConfig) {
     list.ram("top.core.weights.lane.ram", cols, weight_depth, w);
     list.add("top.core.extend", "extend", 1, &[rows, a]);
     list.add("top.core.array", "array", 1, &[]);
-    list.add("top.core.array.pe", "pe", rows * cols, &[w, a, psum]);
+    match config.multipliers {
+        Multipliers::Dsp => list.add("top.core.array.pe", "pe", rows * cols, &[w, a, psum]),
+        Multipliers::Lut => {
+            list.add("top.core.array.pe", "pe_lut", rows * cols, &[w, a, psum]);
+            list.add("top.core.array.pe.rows_0", "row_multiplier", rows * cols, &[w, a]);
+        }
+    }
     list.add("top.core.accumulators", "accumulators", 1, &[]);
     list.add("top.core.accumulators.accumulator", "accumulator", cols, &[position, acc, psum]);
     list.ram("top.core.accumulators.accumulator.bank0", cols, acc_depth, acc);
@@ -216,13 +222,16 @@ mod tests {
     #[test]
     fn parts_are_those_of_the_verilog() {
         let pow2 = ArrayConfig { requantize: Requantize::Pow2, rows: 12, ..ArrayConfig::default() };
+        let luts = ArrayConfig { multipliers: Multipliers::Lut, ..ArrayConfig::default() };
         let flat = ArrayConfig { fold_channels: 0, cols: 16, ..ArrayConfig::default() };
-        for config in presets().into_iter().map(|p| p.2).chain([pow2, flat]).filter(|c| c.rows <= 16) {
+        for config in presets().into_iter().map(|p| p.2).chain([pow2, flat, luts]).filter(|c| c.rows <= 16) {
             let sources = sources(&config).unwrap();
             let mut emitted = BTreeSet::new();
             places(&sources, sources.len() - 1, "top", &mut emitted);
-            let listed: BTreeSet<_> =
-                parts(&config).iter().map(|p| (p.path.to_string(), p.kind.to_string())).collect();
+            let listed: BTreeSet<_> = parts(&config)
+                .iter()
+                .map(|p| (p.path.into(), p.kind.trim_end_matches("_lut").into()))
+                .collect();
             assert_eq!(listed, emitted);
         }
     }

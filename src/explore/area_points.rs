@@ -1,6 +1,6 @@
 //! Design points that the area model is fitted to, and others that it is measured on.
 
-use crate::config::{ArrayConfig, Requantize};
+use crate::config::{ArrayConfig, Multipliers, Requantize};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,12 +41,16 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
         acc_depth: one_of(&[128, 256, 512, 512, 1024]),
         requantizers: one_of(&[1, 2, 4, 8]),
         requantize: Requantize::Scale,
+        multipliers: Multipliers::Dsp,
         bus_bits: one_of(&[64, 128, 128, 256]),
         fold_channels: one_of(&[0, 1, 3, 3, 3, 3]),
         fold_width: one_of(&[32, 64, 256, 256]),
     };
     if rng.random() {
         config.requantize = Requantize::Pow2;
+    }
+    if rng.random_bool(0.3) {
+        config.multipliers = Multipliers::Lut;
     }
     config
 }
@@ -57,9 +61,11 @@ pub fn grid() -> Vec<(ArrayConfig, &'static [&'static str])> {
     let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
     let pairs = WIDTHS.into_iter().flat_map(|w| WIDTHS.into_iter().map(move |a| (w, a)));
     let pair = |(weight_bits, act_bits)| ArrayConfig { weight_bits, act_bits, ..base() };
+    let luts = |config| ArrayConfig { multipliers: Multipliers::Lut, ..config };
+    let lut_pairs = pairs.clone().map(|p| (luts(pair(p)), &["pe_lut", "row_multiplier"][..]));
     let pairs = pairs.map(|p| (pair(p), &["pe", "max_pool"][..]));
     let rows = [(5, 8), (7, 8), (12, 12), (6, 12), (11, 8), (15, 8)];
     let rows = [64, 128, 256].into_iter().flat_map(|bus| rows.into_iter().map(move |row| (bus, row)));
     let row = |(bus_bits, (weight_bits, cols))| ArrayConfig { bus_bits, weight_bits, cols, ..base() };
-    pairs.chain(rows.map(|r| (row(r), &["unpacker"][..]))).collect()
+    pairs.chain(lut_pairs).chain(rows.map(|r| (row(r), &["unpacker"][..]))).collect()
 }

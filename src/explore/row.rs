@@ -5,7 +5,7 @@ use super::cost::NetworkCost;
 use super::part::Lack;
 use super::sweep::Point;
 use super::{Family, Resources};
-use crate::config::{ArrayConfig, Requantize};
+use crate::config::{ArrayConfig, Multipliers, Requantize};
 use serde::{Deserialize, Serialize};
 
 /// Where an area comes from.
@@ -33,6 +33,8 @@ pub struct Row {
     pub assignment: Option<String>,
     /// Requantization.
     pub requantize: Requantize,
+    /// What the array's products are made of.
+    pub multipliers: Multipliers,
     /// Rows of the array.
     pub rows: usize,
     /// Columns of the array.
@@ -86,6 +88,7 @@ impl Row {
             acts,
             assignment: assignment.as_ref().map(|a| a.name.clone()),
             requantize,
+            multipliers: point.multipliers,
             rows: point.array.0,
             cols: point.array.1,
             bus_bits: point.bus.unwrap_or(ArrayConfig::near(point.array.0, point.array.1).bus_bits),

@@ -4,7 +4,7 @@ use super::Family;
 use super::accuracy::accumulator_bits_by_type;
 use super::coding::{Assignment, Bits, Coding};
 use crate::arith::WIDTHS;
-use crate::config::{ArrayConfig, Requantize};
+use crate::config::{ArrayConfig, Multipliers, Requantize};
 use crate::float::FloatModel;
 use crate::schedule::{Geometry, LayerGeometry};
 use crate::{Error, Result};
@@ -26,6 +26,8 @@ pub struct Axes {
     pub assignments: Vec<Assignment>,
     /// Requantization modes.
     pub requantize: Vec<Requantize>,
+    /// What the array's products are made of.
+    pub multipliers: Vec<Multipliers>,
     /// Rows and columns.
     pub arrays: Vec<(usize, usize)>,
     /// Bits of the bus; `None`: the preset's.
@@ -60,6 +62,8 @@ pub struct Point {
     pub index: usize,
     /// Widths and requantization.
     pub coding: Coding,
+    /// What the array's products are made of.
+    pub multipliers: Multipliers,
     /// Rows and columns.
     pub array: (usize, usize),
     /// Bits of the bus.
@@ -75,6 +79,7 @@ impl Axes {
             ("--weights", self.weights.is_empty()),
             ("--acts", self.acts.is_empty()),
             ("--requantize", self.requantize.is_empty()),
+            ("--multipliers", self.multipliers.is_empty()),
             ("--array", self.arrays.is_empty()),
             ("--bus", self.buses.is_empty()),
             ("--family", self.families.is_empty()),
@@ -130,6 +135,7 @@ impl Axes {
             1 + self.assignments.len(),
             self.acts.len(),
             self.requantize.len(),
+            self.multipliers.len(),
             self.arrays.len(),
             self.buses.len(),
             self.families.len(),
@@ -166,8 +172,17 @@ impl Axes {
         for &family in &self.families {
             for &array in &self.arrays {
                 for &bus in &self.buses {
-                    for coding in self.codings() {
-                        points.push(Point { index: points.len(), coding, array, bus, family });
+                    for &multipliers in &self.multipliers {
+                        for coding in self.codings() {
+                            points.push(Point {
+                                index: points.len(),
+                                coding,
+                                multipliers,
+                                array,
+                                bus,
+                                family,
+                            });
+                        }
                     }
                 }
             }
@@ -192,6 +207,7 @@ impl Point {
             weight_bits: bits.weights.iter().copied().max().unwrap_or(2),
             act_bits: bits.acts.iter().copied().max().unwrap_or(2),
             requantize: self.coding.requantize,
+            multipliers: self.multipliers,
             bus_bits: self.bus.unwrap_or(base.bus_bits),
             act_depth: fixed.act_depth.unwrap_or(base.act_depth),
             weight_depth: fixed.weight_depth.unwrap_or(base.weight_depth),

@@ -1,7 +1,7 @@
 //! The compute core: from loaded buffers to accumulators.
 
 use super::control::{Sequencer, WeightShifter};
-use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer, Multiplier};
+use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer};
 use super::rt::{Lanes, Sig, u};
 use crate::config::ArrayConfig;
 use rust_hdl::prelude::*;
@@ -167,7 +167,7 @@ impl ComputeCore {
             acts,
             weights,
             extend: Extend::new(rows, act_bits),
-            array: Array::new(rows, cols, weight_bits, act_bits, psum_bits, Multiplier::Dsp),
+            array: Array::new(rows, cols, weight_bits, act_bits, psum_bits, config.multipliers),
             accumulators,
             valid: flag(late),
             first: flag(late),

@@ -4,7 +4,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vgg2rtl::arith::Levels;
-use vgg2rtl::config::{ArrayConfig, Requantize};
+use vgg2rtl::config::{ArrayConfig, Multipliers, Requantize};
 use vgg2rtl::cosim::MemoryOptions;
 use vgg2rtl::int::{Golden, IntModel, Output, Trace, random};
 use vgg2rtl::net::{Op, Shape};
@@ -40,6 +40,7 @@ pub fn design_point(seed: u64) -> ArrayConfig {
         acc_depth: rng.random_range(16..=128),
         requantizers: 0,
         requantize: if rng.random_bool(0.3) { Requantize::Pow2 } else { Requantize::Scale },
+        multipliers: if rng.random_bool(0.3) { Multipliers::Lut } else { Multipliers::Dsp },
         bus_bits: 64 << rng.random_range(0..4),
         fold_channels: rng.random_range(0..=4),
         fold_width: rng.random_range(4..=24),

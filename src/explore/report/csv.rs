@@ -18,6 +18,7 @@ const COLUMNS: &[Column] = &[
     ("assignment", |r| number(r.assignment.clone())),
     ("layer_bits", |r| r.layer_bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")),
     ("requantize", |r| format!("{:?}", r.requantize).to_lowercase()),
+    ("multipliers", |r| format!("{:?}", r.multipliers).to_lowercase()),
     ("rows", |r| r.rows.to_string()),
     ("cols", |r| r.cols.to_string()),
     ("bus_bits", |r| r.bus_bits.to_string()),

@@ -71,7 +71,8 @@ fn share() -> PathBuf {
 
 mod tests {
     use super::*;
-    use crate::hw::datapath::{Multiplier, Pe};
+    use crate::config::Multipliers;
+    use crate::hw::datapath::Pe;
     use std::process::Command;
 
     /// A comparison that cannot fail proves nothing.
@@ -81,7 +82,7 @@ mod tests {
             println!("skipped: yosys or iverilog is not installed");
             return;
         }
-        let mut bench = Bench::new(Pe::new(4, 4, 12, Multiplier::Dsp), |b| &mut b.clk_i);
+        let mut bench = Bench::new(Pe::new(4, 4, 12, Multipliers::Dsp), |b| &mut b.clk_i);
         for t in 0..20 {
             bench.block.shift_i.next = true;
             bench.block.swap_i.next = true;

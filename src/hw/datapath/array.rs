@@ -1,6 +1,7 @@
 //! The systolic array.
 
-use super::{Multiplier, Pe};
+use super::Pe;
+use crate::config::Multipliers;
 use crate::hw::rt::{Lanes, Template, s, text, u};
 use rust_hdl::prelude::*;
 
@@ -39,7 +40,7 @@ impl Array {
         weight_bits: u32,
         act_bits: u32,
         psum_bits: u32,
-        multiplier: Multiplier,
+        multipliers: Multipliers,
     ) -> Self {
         Self {
             clk_i: Default::default(),
@@ -48,7 +49,7 @@ impl Array {
             shift_i: Lanes::new(cols, u(1)),
             weight_i: Lanes::new(cols, s(weight_bits)),
             psum_o: Lanes::new(cols, s(psum_bits)),
-            pe: Template(Pe::new(weight_bits, act_bits, psum_bits, multiplier)),
+            pe: Template(Pe::new(weight_bits, act_bits, psum_bits, multipliers)),
             _state: State::new(rows, cols),
         }
     }
@@ -223,8 +224,8 @@ mod tests {
 
     /// A driven array, and that it is its elements.
     fn check(cycles: usize, rows: usize, cols: usize, w: u32, a: u32, p: u32) -> Bench<Array> {
-        let mut grid = Grid::new(rows, cols, Pe::new(w, a, p, Multiplier::Dsp));
-        let mut bench = Bench::new(Array::new(rows, cols, w, a, p, Multiplier::Dsp), |b| &mut b.clk_i);
+        let mut grid = Grid::new(rows, cols, Pe::new(w, a, p, Multipliers::Dsp));
+        let mut bench = Bench::new(Array::new(rows, cols, w, a, p, Multipliers::Dsp), |b| &mut b.clk_i);
         let mut rng = random(rows as u64);
         for t in 0..cycles {
             let x = &mut bench.block;
@@ -265,7 +266,7 @@ mod tests {
         let (rows, cols, positions) = (3, 4, 5);
         let weight = |r: usize, c: usize| (r * 7 + c * 5) as i64 % 11 - 5;
         let act = |p: usize, r: usize| (p * 3 + r) as i64 % 9 - 4;
-        let mut bench = Bench::new(Array::new(rows, cols, 4, 4, 12, Multiplier::Rows), |b| &mut b.clk_i);
+        let mut bench = Bench::new(Array::new(rows, cols, 4, 4, 12, Multipliers::Lut), |b| &mut b.clk_i);
         let start = 20;
         for t in 0..60usize {
             let x = &mut bench.block;

@@ -26,7 +26,7 @@ pub use extend::Extend;
 pub use lane::Lane;
 pub use lane_buffer::LaneBuffer;
 pub use max_pool::MaxPool;
-pub use pe::{Multiplier, Pe};
+pub use pe::Pe;
 pub use ram::Ram;
 pub use requantizer::Requantizer;
 pub use requantizer_pow2::RequantizerPow2;

@@ -1,17 +1,9 @@
 //! The processing element: one weight, one product a cycle.
 
 use super::RowMultiplier;
+use crate::config::Multipliers;
 use crate::hw::rt::{Flop, Reg, Sig, s};
 use rust_hdl::prelude::*;
-
-/// How products are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Multiplier {
-    /// The operator `*`: the tool takes a DSP block.
-    Dsp,
-    /// Rows of partial products in logic: see [`RowMultiplier`].
-    Rows,
-}
 
 /// Weight-stationary processing element.
 ///
@@ -55,8 +47,8 @@ impl Pe {
     pub const LATENCY: usize = 3;
 
     /// An element for `weight_bits` W, operands of `act_bits` + 1 bits and partial sums of `psum_bits`.
-    pub fn new(weight_bits: u32, act_bits: u32, psum_bits: u32, multiplier: Multiplier) -> Self {
-        let rows = (multiplier == Multiplier::Rows) as usize;
+    pub fn new(weight_bits: u32, act_bits: u32, psum_bits: u32, multipliers: Multipliers) -> Self {
+        let rows = (multipliers == Multipliers::Lut) as usize;
         let (weight, act, psum) = (s(weight_bits), s(act_bits + 1), s(psum_bits));
         Self {
             clk_i: Default::default(),
@@ -148,19 +140,19 @@ mod tests {
     #[test]
     fn is_a_multiply_accumulate_with_the_stated_latency() {
         for (weight_bits, act_bits, psum_bits) in [(8, 8, 20), (2, 2, 6), (4, 8, 16), (16, 16, 38)] {
-            for multiplier in [Multiplier::Dsp, Multiplier::Rows] {
-                check(200, Pe::new(weight_bits, act_bits, psum_bits, multiplier)).verilog("pe", 6);
+            for multipliers in [Multipliers::Dsp, Multipliers::Lut] {
+                check(200, Pe::new(weight_bits, act_bits, psum_bits, multipliers)).verilog("pe", 6);
             }
         }
     }
 
     #[test]
     fn netlists_equal_it() {
-        let dsp = check(10_000, Pe::new(8, 8, 20, Multiplier::Dsp));
+        let dsp = check(10_000, Pe::new(8, 8, 20, Multipliers::Dsp));
         for (family, cell) in [(Family::Xc7, "DSP48E1"), (Family::Ice40, "SB_MAC16")] {
             let netlist = dsp.netlist("pe", 6, family);
             assert!(netlist.is_none_or(|text| text.contains(cell)), "no {cell}");
         }
-        check(10_000, Pe::new(8, 8, 20, Multiplier::Rows)).netlist("pe", 6, Family::Ecp5);
+        check(10_000, Pe::new(8, 8, 20, Multipliers::Lut)).netlist("pe", 6, Family::Ecp5);
     }
 }

@@ -340,6 +340,7 @@ impl Logic for Registers {
 mod tests {
     use super::super::master::{Master, Op};
     use super::*;
+    use crate::config::Multipliers;
     use crate::hw::check::{Bench, random};
     use rand::Rng;
 
@@ -396,6 +397,7 @@ mod tests {
             acc_depth: 25,
             requantizers: 2,
             requantize: Requantize::Pow2,
+            multipliers: Multipliers::Dsp,
             bus_bits: 256,
             fold_channels: 1,
             fold_width: 40,

@@ -23,7 +23,7 @@ pub(super) struct Sums {
 
 /// Share of a batch in the running moments of batch norm.
 const NORM_RATE: f64 = 0.1;
-/// Batches whose moments replace the running ones at the end.
+/// Batches whose moments replace the running ones in a network that is evaluated or saved.
 const REESTIMATION_BATCHES: usize = 50;
 
 /// A run in progress.
@@ -132,7 +132,7 @@ impl<'a> Trainer<'a> {
             }
             self.end_epoch(progress)?;
         }
-        self.finish()?;
+        self.net = self.evaluated()?;
         Ok(true)
     }
 
@@ -220,12 +220,13 @@ impl<'a> Trainer<'a> {
 
     fn end_epoch(&mut self, progress: &mut dyn Progress) -> Result<()> {
         let Sums { loss, right, images } = std::mem::take(&mut self.sums);
+        let net = self.evaluated()?;
         let point = Point {
             stage: self.stage.clone(),
             epoch: self.step / self.steps(),
             loss: loss / images as f64,
             train: right as f64 / images as f64,
-            test: accuracy(&self.evaluated(), self.test, usize::MAX)?,
+            test: accuracy(&net, self.test, usize::MAX)?,
         };
         progress.epoch(&point);
         self.curve.0.push(point);
@@ -236,30 +237,25 @@ impl<'a> Trainer<'a> {
         self.checkpoint.as_ref().map_or(Ok(()), |path| self.save(path))
     }
 
-    /// The network with averaged parameters, where they are averaged.
-    fn evaluated(&self) -> Net {
+    /// The network as it would be saved now: with averaged parameters, where they are averaged, and moments of batch norm
+    /// from fresh batches without augmentation.
+    fn evaluated(&mut self) -> Result<Net> {
         let mut net = self.net.clone();
         if let Some(average) = &self.average {
             net.parameters = average.parameters.clone();
         }
-        net
-    }
-
-    /// Takes the averaged parameters, and moments of batch norm from fresh batches without augmentation.
-    fn finish(&mut self) -> Result<()> {
-        self.net = self.evaluated();
-        if self.net.layers.iter().all(|l| l.norm.is_none()) {
-            return Ok(());
+        if net.layers.iter().all(|l| l.norm.is_none()) {
+            return Ok(net);
         }
         let batches = REESTIMATION_BATCHES.min(self.steps());
         for k in 0..batches {
             let first = k * self.options.batch;
-            let images = self.train.batch(first..first + self.options.batch, &self.net.header)?;
-            let forward = self.net.forward(&mut self.tape, images.view(), Phase::Train { seed: 0 })?;
+            let images = self.train.batch(first..first + self.options.batch, &net.header)?;
+            let forward = net.forward(&mut self.tape, images.view(), Phase::Train { seed: 0 })?;
             self.tape.clear();
-            self.net.absorb(&forward.moments, 1.0 / (k + 1) as f64);
+            net.absorb(&forward.moments, 1.0 / (k + 1) as f64);
         }
-        Ok(())
+        Ok(net)
     }
 }
 
