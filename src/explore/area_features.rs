@@ -1,6 +1,7 @@
 //! What the area of a module grows with: terms of a linear model, per kind of [`super::area_parts::Part`].
 
 use super::Family;
+use super::area_memory::memory;
 use crate::config::gcd;
 
 /// The terms of a module of `kind` with `args`.
@@ -9,8 +10,11 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
     let n: Vec<usize> = args.iter().map(|&a| a as usize).collect();
     match kind {
         "delay" => vec![1.0, a[0], a[0] * a[1], a[0] * n[1].div_ceil(16) as f64],
-        "pe" | "pe_lut" | "row_multiplier" => vec![1.0, a[0], a[1], a[0] * a[1], a[2]],
-        "ram" | "lanes_ram" | "queue" => memory(family, n[0] as u32, n[1]).to_vec(),
+        "pe" => vec![1.0, a[0], a[1], a[0] * a[1], a[2]],
+        "row_multiplier" => vec![1.0, a[0], a[1], a[0] * a[1]],
+        "ram" | "lanes_ram" | "queue" => {
+            std::iter::once(1.0).chain(memory_terms(family, n[0] as u32, n[1])).collect()
+        }
         "unpacker" => unpacker(n[0], n[1]),
         "packer" => packer(n[0], n[1]),
         "fold" => fold(family, &n),
@@ -78,43 +82,18 @@ fn fold(family: Family, args: &[usize]) -> Vec<f64> {
     let (pixel, item, choices) = (channels * code, block * code, 1 << blocks);
     let used = (9 * pixel).min(item * choices);
     let mut terms = [1, pixel, item, used, item * choices, x].map(|x| x as f64).to_vec();
-    terms.extend(&memory(family, x as u32, pixel)[1..]);
+    terms.extend(memory_terms(family, x as u32, pixel));
     terms
 }
 
-/// One, and where look-up tables hold the memory, in rows of 16 words: one, its cells of four bits, rows to decode, bits
-/// of a word, and bits to choose from.
-fn memory(family: Family, address_bits: u32, bits: usize) -> [f64; 6] {
-    if blocks(family, address_bits, bits) > 0 {
-        return [1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-    }
-    let rows = 1usize << address_bits.saturating_sub(4);
-    [1, 1, rows * bits.div_ceil(4), rows, bits, rows * bits].map(|x| x as f64)
-}
-
-/// Block RAMs, in the unit of [`super::Resources::bram`], of a memory of 2^`address_bits` words with one write and one
-/// read port; 0 where other cells hold it. Shapes and costs are those of yosys' `memory_libmap` (`brams.txt` and
-/// `lutrams.txt` of each family).
-pub fn blocks(family: Family, address_bits: u32, bits: usize) -> u64 {
-    let depth = 1usize << address_bits;
-    // The widest word and how many of them a block holds.
-    let (widest, words) = match family {
-        Family::Ice40 => (16, 256),
-        Family::Ecp5 | Family::Gowin | Family::Xc7 | Family::Xcup => (36, 512),
-    };
-    let shapes =
-        std::iter::successors(Some((widest, words)), |&(w, d)| (w > 1).then(|| (narrower(w), 2 * d)));
-    let blocks = |(width, words): (usize, usize)| bits.div_ceil(width) * depth.div_ceil(words);
-    let least = shapes.map(blocks).min().unwrap_or(0);
-    let in_logic = match family {
-        Family::Ice40 => false,
-        // A block costs as much as 32 cells of 16 x 4 bits; multiplexers make it less.
-        _ => depth.div_ceil(16) * bits.div_ceil(4) < 22 * least,
-    };
-    if in_logic { 0 } else { least as u64 }
-}
-
-/// The next narrower shape of a block RAM: parity bits are lost below 9.
-fn narrower(width: usize) -> usize {
-    if width == 9 { 4 } else { width / 2 }
+/// Cells of look-up tables, rows to decode, bits of a word that is not a block RAM's, and bits to choose from, by the
+/// number of rows; where flip-flops hold all, they and their words.
+fn memory_terms(family: Family, address_bits: u32, bits: usize) -> Vec<f64> {
+    let memory = memory(family, address_bits, bits);
+    let rows = if memory.rows > 1 { memory.rows } else { 0 };
+    let read = if memory.blocks == 0 { bits } else { 0 };
+    let words = if memory.blocks == 0 && memory.cells == 0 { 1 << address_bits } else { 0 };
+    let mut terms = [memory.cells, rows, read, words * bits, words].map(|x| x as f64).to_vec();
+    terms.extend(one_of(memory.rows.ilog2() as usize, 1..=5, bits));
+    terms
 }

@@ -145,8 +145,37 @@ fn fit_area(family: Family) {
         kinds.iter().map(|(name, k)| (name.clone(), Kind { measured: vec![], ..k.clone() })).collect();
     let linear = Model::new(family, &linear);
     println!("linear models alone: {:?}", error(&held_out, |config| linear.total(&parts(config))));
+    worst_kinds(family, &kinds);
     write_model(family, kinds);
     write_held_out(family, held_out);
+}
+
+/// Prints for each kind how far its linear model is from what was measured: its features are what to improve.
+fn worst_kinds(family: Family, kinds: &BTreeMap<String, Kind>) {
+    for (name, kind) in kinds {
+        let off = |resource: usize| {
+            let errors = kind.measured.iter().map(|(args, found)| {
+                let terms = features(family, name, args);
+                let is: f64 = terms.iter().zip(&kind.fitted[resource]).map(|(t, c)| t * c).sum();
+                ((is - f64::from(found[resource])).abs(), args, is, found[resource])
+            });
+            errors.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|e| e.0 >= 2.0)
+        };
+        for (resource, label) in [(0, "LUT"), (1, "FF"), (3, "DSP"), (4, "BRAM")] {
+            if let Some((_, args, is, found)) = off(resource) {
+                println!("{}: {name} {args:?}: {is:.0} {label} where there are {found}", family.name());
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "prints what the linear models miss"]
+fn residuals() {
+    let file: File = serde_json::from_str(DATA).unwrap();
+    for (family, kinds) in file {
+        worst_kinds(Family::named(&family).unwrap(), &kinds);
+    }
 }
 
 fn write_model(family: Family, kinds: BTreeMap<String, Kind>) {

@@ -1,6 +1,7 @@
 //! The fitted model: per family and kind of module, what was measured, and a linear model for the rest.
 
-use super::area_features::{blocks, features};
+use super::area_features::features;
+use super::area_memory::memory;
 use super::area_parts::Part;
 use super::{Family, Resources};
 use crate::arith::nearest_count;
@@ -88,15 +89,12 @@ impl Model {
             found = std::array::from_fn(|i| f64::from(exact[i]) + found[i] - there[i]);
         }
         found[3] = nearest_count(found[3]) as f64;
+        let blocks = |address, bits| memory(self.family, address, bits as usize).blocks as f64;
         found[4] = match *args {
-            [address, bits] if matches!(kind, "ram" | "lanes_ram") => {
-                blocks(self.family, address, bits as usize)
-            }
-            [channels, code, x, ..] if kind == "fold" => {
-                2 * blocks(self.family, x, (channels * code) as usize)
-            }
-            _ => 0,
-        } as f64;
+            [address, bits] if matches!(kind, "ram" | "lanes_ram") => blocks(address, bits),
+            [channels, code, x, ..] if kind == "fold" => 2.0 * blocks(x, channels * code),
+            _ => nearest_count(found[4]) as f64,
+        };
         found.map(|x| x.max(0.0))
     }
 }

@@ -5,6 +5,7 @@ mod area;
 mod area_features;
 #[cfg(test)]
 mod area_fit;
+mod area_memory;
 mod area_model;
 mod area_parts;
 #[cfg(test)]
