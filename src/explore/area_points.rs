@@ -1,5 +1,6 @@
 //! Design points that the area model is fitted to, and others that it is measured on.
 
+use crate::arith;
 use crate::config::{ArrayConfig, Multipliers, Requantize};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -59,7 +60,7 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
 /// which several, but no whole number, fit a word of the bus.
 pub fn grid() -> Vec<(ArrayConfig, &'static [&'static str])> {
     let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
-    let pairs = WIDTHS.into_iter().flat_map(|w| WIDTHS.into_iter().map(move |a| (w, a)));
+    let pairs = arith::WIDTHS.flat_map(|w| arith::WIDTHS.map(move |a| (w, a)));
     let pair = |(weight_bits, act_bits)| ArrayConfig { weight_bits, act_bits, ..base() };
     let luts = |config| ArrayConfig { multipliers: Multipliers::Lut, ..config };
     let lut_pairs = pairs.clone().map(|p| (luts(pair(p)), &["pe_lut", "row_multiplier"][..]));
