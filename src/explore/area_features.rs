@@ -10,8 +10,15 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
     let n: Vec<usize> = args.iter().map(|&a| a as usize).collect();
     match kind {
         "delay" => vec![1.0, a[0], a[0] * a[1], a[0] * n[1].div_ceil(16) as f64],
-        "pe" => vec![1.0, a[0], a[1], a[0] * a[1], a[2]],
-        "row_multiplier" => vec![1.0, a[0], a[1], a[0] * a[1]],
+        "pe" => {
+            let soft = !is_hard_product(family, args[0], args[1]);
+            let terms = [1.0, a[0], a[1], a[0] * a[1], a[2]];
+            [false, true].into_iter().flat_map(|s| terms.map(|t| if s == soft { t } else { 0.0 })).collect()
+        }
+        "row_multiplier" => {
+            let adder = (a[0] - 1.0) * (n[1] + 2).div_ceil(2) as f64; // a carry cell may hold two bits
+            vec![1.0, a[0], a[1], a[0] * a[1], adder]
+        }
         "ram" | "lanes_ram" | "queue" => {
             std::iter::once(1.0).chain(memory_terms(family, n[0] as u32, n[1])).collect()
         }
@@ -37,6 +44,17 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
         "controller" => vec![1.0],
         "act_loader" => vec![1.0, a[0], a[1], a[2], a[0] * a[2]],
         _ => std::iter::once(1.0).chain(a).collect(),
+    }
+}
+
+/// Whether the product of a weight of `w` bits and an operand of `a` + 1 bits takes a DSP: what yosys' scripts ask for
+/// (`DSP_Y_MINWIDTH` of `synth_*`).
+pub fn is_hard_product(family: Family, w: u32, a: u32) -> bool {
+    match family {
+        Family::Ecp5 => true,
+        Family::Ice40 => w + a + 1 >= 11,
+        Family::Xc7 | Family::Xcup => w + a + 1 >= 9,
+        Family::Gowin => false,
     }
 }
 
@@ -76,12 +94,13 @@ fn packer(bus: usize, item: usize) -> Vec<f64> {
     terms
 }
 
-/// Window registers, line buffers, and the selection of a block of lanes.
+/// Window registers, line buffers, and the selection of a block of lanes, in logic that depends on how many there are.
 fn fold(family: Family, args: &[usize]) -> Vec<f64> {
-    let &[channels, code, x, block, blocks] = args else { return vec![] };
-    let (pixel, item, choices) = (channels * code, block * code, 1 << blocks);
-    let used = (9 * pixel).min(item * choices);
-    let mut terms = [1, pixel, item, used, item * choices, x].map(|x| x as f64).to_vec();
+    let &[channels, code, x, block, _] = args else { return vec![] };
+    let (pixel, item, choices) = (channels * code, block * code, (9 * channels).div_ceil(block));
+    let mut terms = [1, pixel, item, x].map(|x| x as f64).to_vec();
+    let class = [1, 2, 3, 4, 6, 8, 16].iter().position(|most| choices <= *most).unwrap_or(7);
+    terms.extend(one_of(class, 0..=7, item));
     terms.extend(memory_terms(family, x as u32, pixel));
     terms
 }

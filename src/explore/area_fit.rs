@@ -58,7 +58,8 @@ fn samples(family: Family, cache: &Cache) -> Result<BTreeMap<&'static str, Vec<S
     let mut seen: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
     let mut found: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
     let points = points().0.into_iter().map(|config| (config, None));
-    for (i, (config, kinds)) in points.chain(grid().into_iter().map(|(c, k)| (c, Some(k)))).enumerate() {
+    for (i, (config, kinds)) in points.chain(grid(family).into_iter().map(|(c, k)| (c, Some(k)))).enumerate()
+    {
         let sources = sources(&config)?;
         let mut at = BTreeMap::new();
         places(&sources, sources.len() - 1, "top", &mut at);

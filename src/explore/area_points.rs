@@ -1,5 +1,7 @@
 //! Design points that the area model is fitted to, and others that it is measured on.
 
+use super::Family;
+use super::area_features::is_hard_product;
 use crate::arith;
 use crate::config::{ArrayConfig, Multipliers, Requantize};
 use rand::seq::IndexedRandom;
@@ -56,17 +58,21 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
     config
 }
 
-/// Design points for the kinds whose logic follows no line: every pair of widths in the array, and rows of weights of
-/// which several, but no whole number, fit a word of the bus.
-pub fn grid() -> Vec<(ArrayConfig, &'static [&'static str])> {
+/// Design points for the kinds whose logic follows no line: pairs of widths in the array, all of them where products are
+/// made of look-up tables, and rows of weights of which several, but no whole number, fit a word of the bus.
+pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
     let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
-    let pairs = arith::WIDTHS.flat_map(|w| arith::WIDTHS.map(move |a| (w, a)));
-    let pair = |(weight_bits, act_bits)| ArrayConfig { weight_bits, act_bits, ..base() };
-    let luts = |config| ArrayConfig { multipliers: Multipliers::Lut, ..config };
-    let lut_pairs = pairs.clone().map(|p| (luts(pair(p)), &["pe_lut", "row_multiplier"][..]));
-    let pairs = pairs.map(|p| (pair(p), &["pe", "max_pool"][..]));
+    let all = arith::WIDTHS.flat_map(|w| arith::WIDTHS.map(move |a| (w, a)));
+    let is_wanted =
+        |(w, a): &(u32, u32)| WIDTHS.contains(w) && WIDTHS.contains(a) || !is_hard_product(family, *w, *a);
+    let pairs: Vec<_> = all.filter(is_wanted).collect();
+    let pair = |&(weight_bits, act_bits): &(u32, u32)| ArrayConfig { weight_bits, act_bits, ..base() };
+    let of_luts = |p: &(u32, u32)| ArrayConfig { multipliers: Multipliers::Lut, ..pair(p) };
+    let known = |p: &&(u32, u32)| WIDTHS.contains(&p.0) && WIDTHS.contains(&p.1);
+    let dsps = pairs.iter().map(|p| (pair(p), &["pe", "max_pool"][..]));
+    let luts = pairs.iter().filter(known).map(|p| (of_luts(p), &["pe_lut", "row_multiplier"][..]));
     let rows = [(5, 8), (7, 8), (12, 12), (6, 12), (11, 8), (15, 8)];
     let rows = [64, 128, 256].into_iter().flat_map(|bus| rows.into_iter().map(move |row| (bus, row)));
     let row = |(bus_bits, (weight_bits, cols))| ArrayConfig { bus_bits, weight_bits, cols, ..base() };
-    pairs.chain(lut_pairs).chain(rows.map(|r| (row(r), &["unpacker"][..]))).collect()
+    dsps.chain(luts).chain(rows.map(|r| (row(r), &["unpacker"][..]))).collect()
 }
