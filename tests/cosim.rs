@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Engine, Job, MemoryOptions, Network, Simulator, build, tools};
+use vgg2rtl::cosim::{Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, tools};
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, random};
@@ -131,6 +131,46 @@ fn the_simulators_agree() {
     for (engine, stall_percent, words, cycles) in &seen {
         assert_eq!(words, &seen[0].2, "{engine:?}");
         assert!(*stall_percent > 0 || cycles == &seen[0].3, "{engine:?}: {cycles:?}");
+    }
+}
+
+/// A small VGG, from its start to its interrupt: folded, resident and dense layers, some of a few hundred cycles.
+#[test]
+fn the_cycle_model_agrees_with_the_simulation_of_whole_networks() {
+    let conv = |co, pool| Op::Conv { co, pool };
+    let model = random::model(&random::Recipe {
+        input: Shape { c: 3, h: 16, w: 16 },
+        ops: [conv(8, false), conv(16, true), conv(16, false), conv(32, true), conv(32, true)]
+            .into_iter()
+            .chain([Op::Dense { co: 48 }, Op::Dense { co: 10 }])
+            .collect(),
+        w: 8,
+        a: 8,
+        power_of_two: false,
+        per_channel: true,
+        seed: 7,
+    });
+    let (cache, codes) = (cache(), random::images(&model, 1, 5));
+    let trace = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+    for (preset, rows, cols, latency) in
+        [("ecp5-85k", 8, 8, 20), ("ecp5-85k", 16, 8, 5), ("16x16", 16, 16, 20), ("16x16", 8, 16, 40)]
+    {
+        let base = ArrayConfig { rows, cols, requantizers: 2, ..ArrayConfig::preset(preset).unwrap() };
+        let config = fit(&model, &base);
+        let schedule = schedule(&model, &config, 1).unwrap();
+        let simulator = InProcess::new(&config).unwrap();
+        let memory = MemoryOptions { latency, stall_percent: 0, ..MemoryOptions::default() };
+        let reports =
+            network(&simulator, &schedule, &cache, memory).chain(codes.view(), &trace, &|_| ()).unwrap();
+        let pairs: Vec<(u64, u64)> = reports.iter().map(|r| (r.cycles, r.model_cycles)).collect();
+        let (rtl, modelled) = pairs.iter().fold((0, 0), |(r, m), p| (r + p.0, m + p.1));
+        assert!(
+            rtl.abs_diff(modelled) * 100 <= rtl,
+            "{rows}×{cols}: {rtl} cycles, model {modelled}: {pairs:?}"
+        );
+        for (rtl, modelled) in &pairs {
+            assert!(rtl.abs_diff(*modelled) <= 15.max(rtl * 3 / 100), "{rows}×{cols}: {pairs:?}");
+        }
     }
 }
 

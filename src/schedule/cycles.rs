@@ -1,13 +1,21 @@
 //! The closed-form cycle model of a layer.
 //!
-//! A tile's sweep over M positions occupies the array for max(M, 2·rows) cycles, or M + rows − 1 where M ≤ rows
-//! (`docs/accelerator.md`). Draining the accumulators, and the traffic of the read and the write channel, run
-//! beside it; the slowest of the four sets the pace of an output tile. Before the first sweep the command, a patch and a
-//! tile of weights are read, and after the last one the accumulators drain: that is not hidden.
+//! A layer starts when its command is there and its first patch and weights are loaded, runs stripe after stripe, and
+//! ends when its last output tile is drained and its last write is answered:
+//!
+//! * **Pace** of an output tile: the slowest of its sweeps (`docs/accelerator.md`), the drain of its accumulators, both of
+//!   them where a bank waits for its turn, and the write channel.
+//! * **Loads**: a patch is unpacked a pixel a cycle, with some cycles a row; a folded layer unpacks every block of lanes
+//!   from all of its rows again, and is often no faster than that. Patches of the next stripe come in as soon as there
+//!   are free slots. The read channel carries them beside the weights.
+//! * **Start**: weights have the read channel first, until their FIFO and their buffer are full; the first patch comes
+//!   behind them.
+//! * **Weights**: a row a cycle, or what the read channel gives; then the parameters of the tile, a column a cycle. Where
+//!   that is slower than the array (dense layers), a layer lasts as long as its weights.
 
-use super::program::COMMAND_BYTES;
+use super::program::{COMMAND_BYTES, Kernel};
 use super::{LayerSchedule, Schedule};
-use crate::config::ArrayConfig;
+use crate::config::{ArrayConfig, STREAM_WORDS};
 use serde::Serialize;
 
 /// What the memory gives: a word of the bus a cycle in each direction, less the stalls.
@@ -43,9 +51,44 @@ impl Cycles {
     }
 }
 
+/// Words of a read stream's FIFO.
+const FIFO: u64 = STREAM_WORDS as u64;
+/// Words of the longest burst: a stream asks for one only when its FIFO has room for that many.
+const BURST: u64 = FIFO / 4;
+
+// Cycles from one event to another, counted in `src/hw`; where memory is read or written, its latency comes on top.
+
+/// From the fetch of a command to the start of its layer, beside its words: request and answer through the read port (8),
+/// fields checked (4).
+const COMMAND: u64 = 12;
+/// From the start of a layer to its first sweep, beside the unpacking of the patch: walk to the first row (4), request
+/// and answer (5), word to pixel (1), patch done to first position (2).
+const FIRST_PATCH: u64 = 12;
+/// The same beside the rows of weights: walk (2), request and answer (7), word to row (1).
+const FIRST_WEIGHTS: u64 = 10;
+/// From the last position of a layer to its end, beside rows, columns, drain and last burst: array and accumulators (6),
+/// requantizers and packer (15), write port (4), nothing moves any more (9).
+const LAST_WRITE: u64 = 34;
+/// From the end mark to the interrupt, beside rows and columns: reset of the datapath until no flag is under way.
+const FLUSH: u64 = 22;
+/// From the last position of an output tile to its drain, and from its end to the first position of the next tile in the
+/// same bank, beside rows and columns.
+const HAND_OVER: u64 = 17;
+/// From the request of a burst to the room that its words leave, beside the latency: port (2), FIFO (4), words, room (2).
+const BURST_TRIP: u64 = 8 + BURST;
+/// Between the pixels of two rows of a patch; a folded row waits for its last window, too.
+const ROW_GAP: u64 = 1;
+const FOLDED_ROW_GAP: u64 = 5;
+/// Cycles between two requests for rows, and rows described before their pixels have come: those of a round trip.
+const REQUEST: u64 = 2;
+const ROWS_AHEAD: u64 = 16;
+const ROW_TRIP: u64 = 12;
+/// From the weights of a tile to its parameters and back.
+const TURN: u64 = 2;
+
 /// Cycles that a sweep over `positions` holds the array.
 pub fn sweep(positions: u64, rows: u64) -> u64 {
-    if positions > rows { positions.max(2 * rows) } else { positions + rows - 1 }
+    if positions > rows { positions.max(2 * rows - 1) } else { positions + rows - 1 }
 }
 
 /// Cycles of every layer of `schedule`.
@@ -53,15 +96,15 @@ pub fn estimate(schedule: &Schedule, memory: MemoryTiming) -> Vec<Cycles> {
     of_layers(&schedule.layers, &schedule.config, memory)
 }
 
-/// Cycles of planned or scheduled `layers` on the accelerator `config`.
+/// Cycles of planned or scheduled `layers`, a whole program, on the accelerator `config`. The end of the program is the
+/// last layer's.
 pub fn of_layers(layers: &[LayerSchedule], config: &ArrayConfig, memory: MemoryTiming) -> Vec<Cycles> {
-    layers.iter().map(|l| layer(l, config, memory)).collect()
-}
-
-/// Cycles from the last position of an output tile to its drain, and from its end to the first position of the next
-/// tile in the same bank.
-fn hand_over(config: &ArrayConfig) -> u64 {
-    (config.rows + config.cols) as u64 + 17
+    let model = |layer| Model { layer, config, memory };
+    let mut cycles: Vec<Cycles> = layers.iter().map(|layer| model(layer).cycles()).collect();
+    if let (Some(last), Some(layer)) = (cycles.last_mut(), layers.last()) {
+        last.total += model(layer).command() + (config.rows + config.cols) as u64 + FLUSH;
+    }
+    cycles
 }
 
 /// Cycles after which a run of `schedule` hangs: four times what it should take, and some to set it up.
@@ -69,63 +112,180 @@ pub fn limit(schedule: &Schedule, memory: MemoryTiming) -> u64 {
     4 * estimate(schedule, memory).iter().map(|c| c.total).sum::<u64>() + 20_000
 }
 
-/// The part of a layer that one stripe takes, for one output tile.
-struct StripeTile {
-    array: u64,
+/// A layer on an accelerator.
+struct Model<'a> {
+    layer: &'a LayerSchedule,
+    config: &'a ArrayConfig,
+    memory: MemoryTiming,
+}
+
+/// What one stripe takes.
+struct Stripe {
+    /// Sweeps of one tile of the reduction.
+    sweeps: u64,
+    /// Of them, cycles after the last position.
+    idle: u64,
+    /// Unpacking of one patch.
+    patch: u64,
+    /// Words of one patch.
+    patch_beats: u64,
+    /// Drain of one output tile.
     drain: u64,
-    weight_beats: u64,
-    act_beats: u64,
+    /// Words of one output tile.
     write_beats: u64,
 }
 
-fn layer(layer: &LayerSchedule, config: &ArrayConfig, memory: MemoryTiming) -> Cycles {
-    let (c, t) = (&layer.command, &layer.tiling);
-    let co_tiles = c.co_tiles as u64;
-    let mut sum = Cycles::default();
-    for first in (0..t.units).step_by(t.stripe) {
-        let units = t.stripe.min(t.units - first);
-        let tile = stripe_tile(layer, config, first, units);
-        let runs = co_tiles * t.outer as u64;
-        // A resident stripe's activations are read once, in the shadow of all its output tiles.
-        let act_beats = if t.resident { tile.act_beats.div_ceil(co_tiles) } else { tile.act_beats };
-        let words = |beats: u64| beats * 100 / (100 - memory.stall_percent);
-        // A bank is drained before it takes the sums of the next tile but one.
-        let banks = (tile.array + tile.drain + hand_over(config)) / 2;
-        let pace =
-            [tile.array, tile.drain, banks, words(tile.weight_beats + act_beats), words(tile.write_beats)];
-        sum.array += tile.array * runs;
-        sum.drain += tile.drain * runs;
-        sum.weight_beats += tile.weight_beats * runs;
-        sum.act_beats += tile.act_beats * if t.resident { t.outer as u64 } else { runs };
-        sum.write_beats += tile.write_beats * runs;
-        sum.total += pace.into_iter().max().unwrap_or(0) * runs;
+impl Model<'_> {
+    fn cycles(&self) -> Cycles {
+        let (c, t) = (&self.layer.command, &self.layer.tiling);
+        let (co, ci, outer) = (c.co_tiles as u64, t.ci_tiles as u64, t.outer as u64);
+        let (weight_beats, param_beats) = self.constants();
+        let patches = ci * if t.resident { 1 } else { co };
+        // Patches of the next stripe that find no slot before this one's are free.
+        let late = if t.resident { ci.saturating_sub(t.slots as u64 - ci) } else { 0 };
+        let first = self.stripe(0);
+        let start = self.start(&first);
+        let (mut sum, mut run, mut last) = (Cycles::default(), start, first);
+        for unit in (0..t.units).step_by(t.stripe) {
+            let stripe = self.stripe(unit);
+            let array = stripe.sweeps * ci;
+            // A bank is drained before it takes the sums of the next tile but one.
+            let banks = (array + stripe.drain + self.diagonal() + HAND_OVER) / 2;
+            let pace = array.max(stripe.drain).max(banks).max(self.words(stripe.write_beats));
+            let act_beats = stripe.patch_beats * patches;
+            let exposed = (co * array + 2 * stripe.sweeps + late * stripe.patch).saturating_sub(2 * array);
+            let others = (co * pace)
+                .max(stripe.patch * patches)
+                .max(if late > 0 { exposed } else { 0 })
+                .max(self.words(co * (weight_beats + param_beats) + act_beats));
+            run += others * outer;
+            if unit == 0 {
+                // Its first patch is there, the others come while it runs, and no drain is under way.
+                let loaded = stripe.patch * (patches - 1) + stripe.sweeps;
+                let later = (co - 1) * pace;
+                run -= others;
+                run += if t.resident { array.max(loaded) + later } else { loaded.max(array + later) };
+            }
+            sum.array += array * co * outer;
+            sum.drain += stripe.drain * co * outer;
+            sum.weight_beats += (weight_beats + param_beats) * co * outer;
+            sum.act_beats += act_beats * outer;
+            sum.write_beats += stripe.write_beats * co * outer;
+            last = stripe;
+        }
+        let compute = run.max(self.weights(start, sum.act_beats)) - last.idle;
+        let burst = BURST.min(c.y_row_beats as u64);
+        let write = self.diagonal() + last.drain + burst + LAST_WRITE + self.memory.latency;
+        sum.total = self.command() + compute + write;
+        sum
     }
-    let last = stripe_tile(layer, config, 0, t.stripe);
-    let first_patch = last.act_beats / t.ci_tiles as u64;
-    let fetch = (COMMAND_BYTES / config.bus_bytes()) as u64;
-    sum.total += fetch + first_patch + hand_over(config) + last.drain + 4 * memory.latency;
-    sum
-}
 
-fn stripe_tile(layer: &LayerSchedule, config: &ArrayConfig, first: usize, units: usize) -> StripeTile {
-    let (c, t) = (&layer.command, &layer.tiling);
-    let bus = config.bus_bytes() as u64;
-    let positions = (units * t.unit_positions) as u64;
-    let blocks_of_tile = (config.cols / config.block()).min(c.co_blocks as usize) as u64;
-    let rows_read = match t.kernel {
-        super::program::Kernel::Dense => units * c.in_h as usize,
-        _ => (first + units + 1).min(c.in_h as usize) - first.saturating_sub(1),
-    };
-    let blocks_read = t.ci_tiles * (config.rows / config.block());
-    let rows_written = units / (1 + c.pool as usize);
-    let groups = (config.block() / config.requantizers) as u64;
-    let blocks_folded = if t.kernel == super::program::Kernel::Folded { 1 } else { blocks_read };
-    StripeTile {
-        array: sweep(positions, config.rows as u64) * (t.ci_tiles * t.passes()) as u64,
-        drain: blocks_of_tile * positions * if c.raw { config.block() as u64 } else { groups },
-        weight_beats: (c.weights_pitch + c.params_pitch) as u64 / bus,
-        act_beats: (blocks_folded * rows_read * c.x_row_beats as usize) as u64,
-        write_beats: blocks_of_tile * (rows_written * c.y_row_beats as usize) as u64,
+    /// From the fetch of the command to the start of its layer.
+    fn command(&self) -> u64 {
+        COMMAND + self.memory.latency + self.words((COMMAND_BYTES / self.config.bus_bytes()) as u64)
+    }
+
+    /// From the start of the layer to its first sweep.
+    fn start(&self, first: &Stripe) -> u64 {
+        let (tile, tiles) = (self.constants().0 + self.constants().1, self.tiles());
+        let weights = tile * tiles;
+        // Whole bursts of the next tile fit behind a short one.
+        let ahead = weights.min(if tile < FIFO { tile + (FIFO - tile) / BURST * BURST } else { FIFO });
+        // Then streams take turns, a FIFO each, until the buffer of weights is full; unpacking hides some of that.
+        let acts = first.patch_beats.max(1);
+        let buffered = self.buffered_rows() * (self.config.cols as u64 * self.config.weight_bits as u64)
+            / self.config.bus_bits as u64;
+        let between =
+            weights.min(FIFO + buffered).min(FIFO * acts.div_ceil(self.held())).saturating_sub(FIFO);
+        let hidden = between.div_ceil(FIFO) * self.held() * first.patch.saturating_sub(acts) / acts;
+        let patch = FIRST_PATCH + self.words(ahead + between.saturating_sub(hidden)) + first.patch;
+        let rows = self.config.rows as u64;
+        let weights = FIRST_WEIGHTS + rows.max(self.words(self.constants().0 * rows / self.weight_rows()));
+        self.memory.latency + patch.max(weights)
+    }
+
+    /// From the start of the layer to the end of its sweeps, if weights set the pace. They wait for room in their buffer
+    /// until the first sweep begins after `start` cycles, and share the read channel with `act_beats` words.
+    fn weights(&self, start: u64, act_beats: u64) -> u64 {
+        let (config, tiles) = (self.config, self.tiles());
+        let (weight_beats, param_beats) = self.constants();
+        let rows = self.weight_rows() * tiles;
+        let trip = weight_beats * tiles * (self.memory.latency + BURST_TRIP) / FIFO;
+        let reading = rows.max(self.words(weight_beats * tiles + act_beats)).max(trip);
+        let params = (config.cols as u64).max(self.words(param_beats)) + TURN;
+        let all = reading + params * (tiles - 1) + config.rows as u64;
+        let before = reading * self.buffered_rows().min(rows) / rows;
+        (self.memory.latency + FIRST_WEIGHTS + all).max(start + all - before)
+    }
+
+    fn stripe(&self, first: usize) -> Stripe {
+        let (layer, config, latency) = (self.layer, self.config, self.memory.latency);
+        let (c, t) = (&layer.command, &layer.tiling);
+        let (units, in_h) = (t.stripe.min(t.units - first), c.in_h as usize);
+        let positions = (units * t.unit_positions) as u64;
+        let sweep = sweep(positions, config.rows as u64);
+        let (folded, groups) = (t.kernel == Kernel::Folded, (config.rows / config.block()) as u64);
+        let stored = match t.kernel {
+            Kernel::Dense => units * in_h,
+            _ => (first + units + 1).min(in_h) - first.saturating_sub(1),
+        };
+        // A folded layer steps through a row of zeros below the map, and through a column of them behind each row.
+        let rows = groups * (stored + (folded && first + units >= in_h) as usize) as u64;
+        let gap = if folded { FOLDED_ROW_GAP } else { ROW_GAP };
+        let unpack = rows * (c.in_w as u64 + gap) + if folded { groups * units as u64 } else { 0 };
+        let patch_beats = groups * stored as u64 * c.x_row_beats as u64;
+        let described = rows * REQUEST.max((latency + ROW_TRIP).div_ceil(ROWS_AHEAD));
+        let trip = patch_beats * (latency + BURST_TRIP) / self.held();
+        let blocks = (config.cols / config.block()).min(c.co_blocks as usize) as u64;
+        let a_position = if c.raw { config.block() } else { config.block() / config.requantizers } as u64;
+        let pooled = (units * 2 * c.out_w as usize) as u64;
+        let rows_written = (units / (1 + c.pool as usize)) as u64;
+        Stripe {
+            sweeps: sweep * t.passes() as u64,
+            idle: sweep - positions,
+            patch: unpack.max(described).max(trip).max(self.words(patch_beats)),
+            patch_beats,
+            drain: blocks * a_position * if c.pool { pooled } else { positions },
+            write_beats: blocks * rows_written * c.y_row_beats as u64,
+        }
+    }
+
+    /// Cycles in which the memory gives or takes `beats` words.
+    fn words(&self, beats: u64) -> u64 {
+        beats * 100 / 100u64.saturating_sub(self.memory.stall_percent).max(1)
+    }
+
+    /// Words of activations that are asked for at a time: rows, while there is room for the longest burst.
+    fn held(&self) -> u64 {
+        let burst = (self.layer.command.x_row_beats as u64).clamp(1, BURST);
+        ((FIFO - BURST) / burst + 1) * burst
+    }
+
+    /// Words of an output tile's weights, and of its parameters.
+    fn constants(&self) -> (u64, u64) {
+        let (c, bus) = (&self.layer.command, self.config.bus_bytes() as u64);
+        (c.weights_pitch as u64 / bus, c.params_pitch as u64 / bus)
+    }
+
+    /// Rows of weights of an output tile.
+    fn weight_rows(&self) -> u64 {
+        (self.config.rows * self.layer.tiling.ci_tiles * self.layer.tiling.passes()).max(1) as u64
+    }
+
+    /// Rows of weights that the shadow registers and the buffer take before the first sweep.
+    fn buffered_rows(&self) -> u64 {
+        let ArrayConfig { rows, cols, weight_depth, .. } = *self.config;
+        (rows + weight_depth).saturating_sub(cols + 2) as u64
+    }
+
+    /// Output tiles of the layer, in all its stripes.
+    fn tiles(&self) -> u64 {
+        (self.layer.tiling.stripes() * self.layer.command.co_tiles as usize).max(1) as u64
+    }
+
+    /// Cycles through the array, from the first row to the last column.
+    fn diagonal(&self) -> u64 {
+        (self.config.rows + self.config.cols) as u64
     }
 }
 
@@ -139,7 +299,7 @@ mod tests {
     fn a_sweep_hides_the_shift_or_waits_for_it() {
         assert_eq!(sweep(1, 16), 16); // dense at batch 1: one row of weights a cycle
         assert_eq!(sweep(8, 16), 23);
-        assert_eq!(sweep(17, 16), 32);
+        assert_eq!(sweep(17, 16), 31);
         assert_eq!(sweep(448, 16), 448);
     }
 
