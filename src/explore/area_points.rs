@@ -58,21 +58,32 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
     config
 }
 
-/// Design points for the kinds whose logic follows no line: pairs of widths in the array, all of them where products are
-/// made of look-up tables, and rows of weights of which several, but no whole number, fit a word of the bus.
+/// Design points for the kinds whose logic follows no line: pairs of widths in the array, all those up to 8 where `*` takes
+/// look-up tables; and rows of weights and groups of codes of which several, but no whole number, fit a word of the bus.
 pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
     let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
     let all = arith::WIDTHS.flat_map(|w| arith::WIDTHS.map(move |a| (w, a)));
-    let is_wanted =
-        |(w, a): &(u32, u32)| WIDTHS.contains(w) && WIDTHS.contains(a) || !is_hard_product(family, *w, *a);
-    let pairs: Vec<_> = all.filter(is_wanted).collect();
+    let known = |w: u32, a: u32| WIDTHS.contains(&w) && WIDTHS.contains(&a);
+    let is_soft = |w: u32, a: u32| w.max(a) <= 8 && !is_hard_product(family, w, a);
+    let pairs: Vec<_> = all.filter(|&(w, a)| known(w, a) || is_soft(w, a)).collect();
     let pair = |&(weight_bits, act_bits): &(u32, u32)| ArrayConfig { weight_bits, act_bits, ..base() };
     let of_luts = |p: &(u32, u32)| ArrayConfig { multipliers: Multipliers::Lut, ..pair(p) };
-    let known = |p: &&(u32, u32)| WIDTHS.contains(&p.0) && WIDTHS.contains(&p.1);
     let dsps = pairs.iter().map(|p| (pair(p), &["pe", "max_pool"][..]));
-    let luts = pairs.iter().filter(known).map(|p| (of_luts(p), &["pe_lut", "row_multiplier"][..]));
-    let rows = [(5, 8), (7, 8), (12, 12), (6, 12), (11, 8), (15, 8)];
-    let rows = [64, 128, 256].into_iter().flat_map(|bus| rows.into_iter().map(move |row| (bus, row)));
-    let row = |(bus_bits, (weight_bits, cols))| ArrayConfig { bus_bits, weight_bits, cols, ..base() };
-    dsps.chain(luts).chain(rows.map(|r| (row(r), &["unpacker"][..]))).collect()
+    let luts =
+        pairs.iter().filter(|p| known(p.0, p.1)).map(|p| (of_luts(p), &["pe_lut", "row_multiplier"][..]));
+    let odd = [3, 5, 6, 7];
+    let rows = odd.into_iter().flat_map(|w| [4, 8, 12, 16].map(|cols| (w, cols)));
+    let rows = rows.chain([(12, 12), (11, 8), (15, 8)]).map(|(weight_bits, cols)| {
+        let config = ArrayConfig { weight_bits, cols, ..base() };
+        (config, &["unpacker"][..])
+    });
+    let codes =
+        odd.into_iter().flat_map(|a| [1, 2, 4, 8].map(|lanes| (a, lanes))).map(|(act_bits, lanes)| {
+            let config = ArrayConfig { act_bits, requantizers: lanes, ..base() };
+            (config, &["packer"][..])
+        });
+    let streams = rows.chain(codes).flat_map(|(config, kinds)| {
+        [64, 128, 256].map(|bus_bits| (ArrayConfig { bus_bits, ..config.clone() }, kinds))
+    });
+    dsps.chain(luts).chain(streams).collect()
 }
