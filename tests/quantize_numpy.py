@@ -43,12 +43,22 @@ def check_multipliers(name, ratios, m, s):
         assert s == 47 or np.rint(ratio * 2.0 ** (s + 1)) >= 2**16, f"{name}: {m} wastes bits"
 
 
+def folded(layer, floats):
+    """Weights and biases of a float layer with its batch norm folded in, in f64 until the end."""
+    part = lambda kind: floats[f"{layer['name']}.{kind}"].astype(np.float64)
+    w, b = part("weight"), part("bias")
+    if (eps := layer.get("batch_norm_eps")) is not None:
+        k = part("gamma") / np.sqrt(part("var") + np.float64(np.float32(eps)))
+        w, b = w * k.reshape(-1, *[1] * (w.ndim - 1)), (b - part("mean")) * k + part("beta")
+    return w.astype(np.float32), b.astype(np.float32)
+
+
 def main(float_path, int_path):
-    (_, floats), (head, ints) = read(float_path), read(int_path)
+    (float_head, floats), (head, ints) = read(float_path), read(int_path)
     x = head["input_quantizer"]
-    for layer in head["layers"]:
+    for float_layer, layer in zip(float_head["layers"], head["layers"], strict=True):
         name, steps, levels = layer["name"], layer["weight_steps"], layer["weight_levels"]
-        w, b = floats[f"{name}.weight"], floats[f"{name}.bias"]
+        w, b = folded(float_layer, floats)
 
         want = np.clip(np.rint(w / column(steps, w.ndim)), levels["a"], levels["b"])
         assert (ints[f"{name}.weight"] == want).all(), f"{name}: weights differ"

@@ -87,8 +87,12 @@ pub fn cells(
             return Err(Error::ToolFailed { tool: "yosys".into(), reason: "interrupted".into() });
         }
         for (&module, found) in batch.iter().zip(run(sources, batch, script, cache)?) {
-            cache.keep_value(&keys[module], &found)?;
-            cells[module] = Some(found);
+            // Cells depend a little on what else is in the process: the first that were kept hold for all points.
+            let first = cache.value(&keys[module]);
+            if first.is_none() {
+                cache.keep_value(&keys[module], &found)?;
+            }
+            cells[module] = Some(first.unwrap_or(found));
         }
     }
     Ok(cells)
