@@ -170,15 +170,6 @@ fn worst_kinds(family: Family, kinds: &BTreeMap<String, Kind>) {
     }
 }
 
-#[test]
-#[ignore = "prints what the linear models miss"]
-fn residuals() {
-    let file: File = serde_json::from_str(DATA).unwrap();
-    for (family, kinds) in file {
-        worst_kinds(Family::named(&family).unwrap(), &kinds);
-    }
-}
-
 fn write_model(family: Family, kinds: BTreeMap<String, Kind>) {
     let path = root().join("src/explore/area_model.json");
     let mut file: File = serde_json::from_slice(&std::fs::read(&path).unwrap_or(DATA.into())).unwrap();
