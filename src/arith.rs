@@ -133,7 +133,20 @@ impl From<Step> for f32 {
 
 /// `clip(rne(x / step), a, b)`, the division in f32 as PyTorch and ONNX Runtime do it. NaN gives 0.
 pub fn quantize(x: f32, step: Step, levels: Levels) -> i32 {
-    (x / step.0).round_ties_even().clamp(levels.a as f32, levels.b as f32) as i32
+    rne_f32((x / step.0).clamp(levels.a as f32, levels.b as f32)) as i32 // clipping to whole numbers first is the same
+}
+
+/// `rne(x)` for |x| ≤ 2^22: next to 1.5 · 2^23 a float has no fraction, so that the sum rounds. Unlike
+/// `round_ties_even`, no call on processors that predate SSE 4.1, which is what a portable program is compiled for.
+fn rne_f32(x: f32) -> f32 {
+    const NO_FRACTION: f32 = 1.5 * (1 << 23) as f32;
+    (x + NO_FRACTION) - NO_FRACTION
+}
+
+/// As [`rne_f32`] for |x| ≤ 2^51.
+fn rne_f64(x: f64) -> f64 {
+    const NO_FRACTION: f64 = 1.5 * (1u64 << 52) as f64;
+    (x + NO_FRACTION) - NO_FRACTION
 }
 
 /// `q · step`.
@@ -154,7 +167,7 @@ pub fn quantize_bias(bias: f32, step_w: Step, step_x: Step) -> Option<i64> {
 /// Exact while the error of `sum` is below half of `step_w · step_x`; saturates at ±2^47.
 pub fn accumulator(sum: f64, step_w: Step, step_x: Step) -> i64 {
     let limit = (1i64 << 47) as f64;
-    (sum / (step_w.0 as f64 * step_x.0 as f64)).round_ties_even().clamp(-limit, limit) as i64
+    rne_f64((sum / (step_w.0 as f64 * step_x.0 as f64)).clamp(-limit, limit)) as i64
 }
 
 /// The whole number nearest to an estimate that is no part of a network's arithmetic, such as an area; 0 where it is
@@ -281,6 +294,23 @@ mod tests {
         }
         assert_eq!(quantize(f32::NAN, step, levels), 0);
         assert_eq!(quantize(1e30, step, Levels::unsigned(16)), 65535);
+    }
+
+    #[test]
+    fn rounding_without_a_call_is_the_standard_library_s() {
+        for i in -400_000i32..=400_000 {
+            let x = i as f32 / 8.0;
+            assert_eq!(rne_f32(x), x.round_ties_even());
+            assert_eq!(rne_f64(x.into()), f64::from(x).round_ties_even());
+        }
+        for x in [0.49999997f32, 0.50000006, 4_194_303.5, -4_194_303.5, 4_194_304.0, 1e-40] {
+            assert_eq!(rne_f32(x), x.round_ties_even(), "{x}");
+        }
+        let half = (1u64 << 50) as f64 + 0.5;
+        for x in [half, -half, half + 1.0, 0.49999999999999994, (1u64 << 51) as f64] {
+            assert_eq!(rne_f64(x), x.round_ties_even(), "{x}");
+        }
+        assert!(rne_f32(f32::NAN).is_nan());
     }
 
     #[test]

@@ -27,7 +27,10 @@ pub struct Args {
     /// Factor on the convolutions' channels, for example 1/8.
     #[arg(long, default_value = "1", value_parser = fraction, conflicts_with = "float")]
     width: f64,
-    /// Outputs of the dense layers before the last one, for example 4096,4096.
+    /// Keep the float model's convolutions only, and train new dense layers on them for the classes of --data.
+    #[arg(long, requires = "float", conflicts_with = "qat")]
+    new_head: bool,
+    /// Outputs of the new dense layers before the last one, for example 4096,4096.
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     hidden: Vec<usize>,
     /// Data set: a folder as `vgg2rtl eval` reads it, with a training and a test part.
@@ -60,9 +63,9 @@ pub struct Args {
     /// Fold batch norm before training with quantizers; otherwise it is kept, and folded at the end.
     #[arg(long)]
     fold_bn: bool,
-    /// Passes over the training pictures, for each of --weights.
-    #[arg(long, default_value_t = 10)]
-    epochs: usize,
+    /// Passes over the training pictures; one for all --weights, or as many.
+    #[arg(long, value_delimiter = ',', default_value = "10")]
+    epochs: Vec<usize>,
     /// Images of a step.
     #[arg(long, default_value_t = 64)]
     batch: usize,
@@ -147,6 +150,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut train = DataSet::open_split(&args.data, Split::Train)?;
     let mut test = DataSet::open_split(&args.data, Split::Test)?;
     let float = match &args.float {
+        Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &train)?,
         Some(path) => FloatModel::load(path)?,
         None => args.fresh(&train)?,
     };
@@ -170,9 +174,7 @@ pub fn run(args: &Args) -> Result<()> {
 impl Args {
     fn fresh(&self, data: &DataSet) -> Result<FloatModel> {
         let depth = self.model.strip_prefix("vgg").and_then(|d| d.parse().ok()).unwrap_or(0);
-        let picture = data.picture(0)?;
-        let side = picture.height.max(picture.width).next_multiple_of(32); // five pools halve it
-        let input = Shape { c: picture.channels, h: side, w: side };
+        let input = input_of(data)?;
         let name = format!("{}-{}", self.model, self.width);
         let preprocessing = Preprocessing {
             mean: vec![0.5; input.c],
@@ -180,17 +182,18 @@ impl Args {
             ..Preprocessing::unit(input.c)
         };
         let header = Header { name, input, preprocessing, classes: data.classes().to_vec() };
-        let labels = (0..data.len()).filter_map(|i| data.label(i));
-        let classes = labels.max().map_or(0, |top| top + 1).max(data.classes().len());
-        if classes < 2 {
-            return Err(Error::bad_file(data.path(), "needs labels of two classes or more"));
-        }
-        train::vgg(depth, self.width, &self.hidden, header, classes, self.seed)
+        train::vgg(depth, self.width, &self.hidden, header, classes_of(data)?, self.seed)
     }
 
-    fn options(&self) -> Options {
+    fn with_new_head(&self, trunk: FloatModel, data: &DataSet) -> Result<FloatModel> {
+        let header =
+            Header { input: input_of(data)?, classes: data.classes().to_vec(), ..trunk.header.clone() };
+        train::with_new_head(trunk, &self.hidden, header, classes_of(data)?, self.seed)
+    }
+
+    fn options(&self, epochs: usize) -> Options {
         Options {
-            epochs: self.epochs,
+            epochs,
             batch: self.batch,
             rate: self.rate.unwrap_or(if self.qat.is_some() { 0.0005 } else { 0.002 }),
             warm_up: self.warm_up,
@@ -208,18 +211,33 @@ impl Args {
         }
     }
 
-    /// Weight and activation bits of each stage.
-    fn widths(&self) -> Result<Vec<(u32, u32)>> {
-        let acts = match self.acts[..] {
-            [one] => vec![one; self.weights.len()],
-            _ => self.acts.clone(),
-        };
-        if acts.len() != self.weights.len() {
-            let reason = format!("{} numbers for {} of --weights", acts.len(), self.weights.len());
-            return Err(Error::usage("--acts", reason));
+    /// Of an option that gives one value for all --weights or as many, those of each stage.
+    fn each<T: Copy>(&self, option: &str, values: &[T]) -> Result<Vec<T>> {
+        match values {
+            [one] => Ok(vec![*one; self.weights.len()]),
+            _ if values.len() == self.weights.len() => Ok(values.to_vec()),
+            _ => {
+                let reason = format!("{} numbers for {} of --weights", values.len(), self.weights.len());
+                Err(Error::usage(option, reason))
+            }
         }
-        Ok(self.weights.iter().copied().zip(acts).collect())
     }
+}
+
+/// The first picture's size, padded so that five pools halve it.
+fn input_of(data: &DataSet) -> Result<Shape> {
+    let picture = data.picture(0)?;
+    let side = picture.height.max(picture.width).next_multiple_of(32);
+    Ok(Shape { c: picture.channels, h: side, w: side })
+}
+
+fn classes_of(data: &DataSet) -> Result<usize> {
+    let labels = (0..data.len()).filter_map(|i| data.label(i));
+    let classes = labels.max().map_or(0, |top| top + 1).max(data.classes().len());
+    if classes < 2 {
+        return Err(Error::bad_file(data.path(), "needs labels of two classes or more"));
+    }
+    Ok(classes)
 }
 
 /// The stages of one command.
@@ -232,7 +250,8 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn float(&mut self, model: &FloatModel) -> Result<bool> {
-        let Some(net) = self.stage(Net::float_from(model)?, "float", None)? else { return Ok(false) };
+        let epochs = self.args.each("--epochs", &self.args.epochs)?[0];
+        let Some(net) = self.stage(Net::float_from(model)?, "float", epochs, None)? else { return Ok(false) };
         net.float().save(&self.args.output)?;
         Ok(true)
     }
@@ -249,8 +268,10 @@ impl Session<'_> {
         let teacher = self.args.distill.map(|_| Net::float_from(&float)).transpose()?;
         let (train, test) = self.data;
         let images = train.batch(0..CALIBRATION.min(train.len()), &float.header)?;
-        let widths = self.args.widths()?;
-        for (i, &(weights, acts)) in widths.iter().enumerate() {
+        let acts = self.args.each("--acts", &self.args.acts)?;
+        let epochs = self.args.each("--epochs", &self.args.epochs)?;
+        for (i, &weights) in self.args.weights.iter().enumerate() {
+            let acts = acts[i];
             let spec = Spec {
                 ends: self.args.ends,
                 per_channel: !self.args.per_tensor,
@@ -259,9 +280,9 @@ impl Session<'_> {
             };
             let net = Net::quantized_from(&float, &spec, images.view())?;
             let stage = format!("W{weights}A{acts}");
-            let Some(net) = self.stage(net, &stage, teacher.clone())? else { return Ok(false) };
+            let Some(net) = self.stage(net, &stage, epochs[i], teacher.clone())? else { return Ok(false) };
             agreement(&net, test, COMPARED)?;
-            let last = i + 1 == widths.len();
+            let last = i + 1 == self.args.weights.len();
             let path = if last { self.args.output.clone() } else { self.beside(&stage, "safetensors") };
             net.lower()?.save(&path)?;
             float = net.float();
@@ -270,9 +291,9 @@ impl Session<'_> {
     }
 
     /// Trains one stage; `None` when the user stopped it.
-    fn stage(&mut self, net: Net, stage: &str, teacher: Option<Net>) -> Result<Option<Net>> {
+    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Option<Net>> {
         let before = self.curve.0.len();
-        let mut trainer = Trainer::new(net, self.args.options(), self.data, self.args.limit, teacher)?;
+        let mut trainer = Trainer::new(net, self.args.options(epochs), self.data, self.args.limit, teacher)?;
         trainer.stage = stage.into();
         trainer.curve = std::mem::take(&mut self.curve);
         let checkpoint = self.beside(stage, "checkpoint");

@@ -56,9 +56,8 @@ impl<T: Real> Tape<T> {
         self.push(y, &[x, gamma, beta], move |tape, _, mut g| {
             // Σg and Σg·x̂ are the gradients of beta and gamma, and what the moments pass back.
             let (values, gradients) = (tape.slice(x), g.as_slice().expect("row-major"));
-            let sums = per_channel_sum(gradients.len(), channels, |c, i| {
-                let g = gradients[i].wide();
-                [g, g * (values[i].wide() - moments.mean[c]) * inverse[c]]
+            let sums = per_channel_sum([gradients, values], channels, |c, [g, x]| {
+                [g.wide(), g.wide() * (x.wide() - moments.mean[c]) * inverse[c]]
             });
             let vector = |n: usize| -> ArrayD<T> {
                 let sums = sums.iter().map(|s| T::of(s[n])).collect();
@@ -91,9 +90,9 @@ fn narrow<T: Real>(x: &[f64]) -> Vec<T> {
 /// Two passes, so that a variance far below the squared mean keeps its digits.
 fn moments<T: Real>(x: &[T], channels: usize) -> Moments {
     let count = x.len() / channels;
-    let mean = per_channel_sum(x.len(), channels, |_, i| [x[i].wide()]);
+    let mean = per_channel_sum([x], channels, |_, [x]| [x.wide()]);
     let mean: Vec<f64> = mean.into_iter().map(|[s]| s / count as f64).collect();
-    let var = per_channel_sum(x.len(), channels, |c, i| [(x[i].wide() - mean[c]).powi(2)]);
+    let var = per_channel_sum([x], channels, |c, [x]| [(x.wide() - mean[c]).powi(2)]);
     let var = var.into_iter().map(|[s]| s / count as f64).collect();
     Moments { mean, var, count }
 }

@@ -1,11 +1,13 @@
 //! 3×3 convolution, stride 1, zero padding 1.
 //!
 //! Windows are laid out as matrix rows a block at a time and multiplied with the kernel, so that the whole
-//! window matrix (9 times the feature map) never exists. The gradient with respect to the input is again a
-//! convolution, of the output's gradient with the kernel turned by 180°.
+//! window matrix (9 times the feature map) never exists; maps of many channels go through [`winograd`] instead.
+//! The gradient with respect to the input is again a convolution, of the output's gradient with the kernel turned
+//! by 180°.
 
 use super::gemm::gemm;
 use super::im2col::Maps;
+use super::winograd;
 use crate::autograd::{Real, Tape, Var};
 use crate::net::KERNEL;
 use ndarray::linalg::general_mat_mul;
@@ -23,23 +25,49 @@ impl<T: Real> Tape<T> {
         assert_eq!(self.shape(kernel), [co, KERNEL, KERNEL, ci], "kernel of the map's channels");
         let mut y = self.scratch(&[n, h, w, co]);
         let maps = Maps { x: self.slice(x), h, w, c: ci };
-        let matrix = matrix(self.slice(kernel), co);
-        convolve(maps, matrix.t(), matrix_mut(y.as_slice_mut().expect("row-major"), n * h * w));
+        forward(maps, self.slice(kernel), y.as_slice_mut().expect("row-major"));
         self.push(y, &[x, kernel], move |tape, _, g| {
-            let gradient = g.as_slice().expect("row-major");
+            let gradient = Maps { x: g.as_slice().expect("row-major"), h, w, c: co };
             let mut gk = tape.scratch(&[co, KERNEL, KERNEL, ci]);
             let maps = Maps { x: tape.slice(x), h, w, c: ci };
-            kernel_gradient(maps, gradient, matrix_mut(gk.as_slice_mut().expect("row-major"), co));
+            kernel_gradient(maps, gradient, gk.as_slice_mut().expect("row-major"));
             if tape.is_differentiable(x) {
-                let turned = turned(tape.slice(kernel), co, ci);
                 let mut gx = tape.scratch(&[n, h, w, ci]);
-                let maps = Maps { x: gradient, h, w, c: co };
-                convolve(maps, turned.view(), matrix_mut(gx.as_slice_mut().expect("row-major"), n * h * w));
+                input_gradient(gradient, tape.slice(kernel), gx.as_slice_mut().expect("row-major"));
                 tape.accumulate(x, gx);
             }
             tape.accumulate(kernel, gk);
             tape.recycle(g);
         })
+    }
+}
+
+/// `y` `(n, h, w, co)` of the input `maps` and the kernel `(co, ky, kx, ci)`.
+fn forward<T: Real>(maps: Maps<T>, kernel: &[T], y: &mut [T]) {
+    let co = kernel.len() / maps.window();
+    if winograd::pays(maps.c, co) {
+        let kernel = winograd::kernel(kernel, co, maps.c, false);
+        return winograd::convolve(maps, kernel.view().permuted_axes([0, 2, 1]), y);
+    }
+    let positions = y.len() / co;
+    convolve(maps, matrix(kernel, co).t(), matrix_mut(y, positions));
+}
+
+/// `gx` `(n, h, w, ci)` from the output's `gradient` and the kernel `(co, ky, kx, ci)`.
+fn input_gradient<T: Real>(gradient: Maps<T>, kernel: &[T], gx: &mut [T]) {
+    let (co, ci) = (gradient.c, kernel.len() / gradient.window());
+    if winograd::pays(ci, co) {
+        return winograd::convolve(gradient, winograd::kernel(kernel, co, ci, true).view(), gx);
+    }
+    let positions = gx.len() / ci;
+    convolve(gradient, turned(kernel, co, ci).view(), matrix_mut(gx, positions));
+}
+
+/// `gk` `(co, ky, kx, ci)` from the input `maps` and the output's `gradient`.
+fn kernel_gradient<T: Real>(maps: Maps<T>, gradient: Maps<T>, gk: &mut [T]) {
+    match winograd::pays(maps.c, gradient.c) {
+        true => winograd::kernel_gradient(maps, gradient, gk),
+        false => correlate(maps, gradient.x, matrix_mut(gk, gradient.c)),
     }
 }
 
@@ -62,7 +90,7 @@ fn convolve<T: Real>(maps: Maps<T>, kernel: ArrayView2<T>, mut y: ArrayViewMut2<
 }
 
 /// `(co, 9·ci)` = `gradient` `(positions, co)` transposed · windows `(positions, 9·ci)`.
-fn kernel_gradient<T: Real>(maps: Maps<T>, gradient: &[T], mut gk: ArrayViewMut2<T>) {
+fn correlate<T: Real>(maps: Maps<T>, gradient: &[T], mut gk: ArrayViewMut2<T>) {
     let positions = maps.x.len() / maps.c;
     let gradient = matrix(gradient, positions);
     gk.fill(T::zero());
@@ -115,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn gradient_of_many_channels() {
+        for (h, w) in [(1, 1), (3, 4), (4, 5)] {
+            let inputs = [sample(&[2, h, w, 17], 1), sample(&[16, 3, 3, 17], 2)];
+            assert!(worst_gradient_error(&inputs, |t, x| t.conv(x[0], x[1])) < 1e-5);
+        }
+    }
+
+    #[test]
     fn gradient_over_several_blocks() {
         let inputs = [sample(&[1, 50, 45, 1], 1), sample(&[1, 3, 3, 1], 2)];
         // Differences of the kernel only: its nine elements see all 2,250 windows.
@@ -128,13 +164,15 @@ mod tests {
 
     #[test]
     fn value_from_the_definition() {
-        for shape in [[2, 3, 4, 2], [3, 32, 30, 2]] {
-            let (x, k) = (sample(&shape, 3), sample(&[3, 3, 3, 2], 4));
+        for (shape, co) in
+            [([2, 3, 4, 2], 3), ([3, 32, 30, 2], 3), ([2, 33, 35, 17], 18), ([130, 5, 4, 16], 16)]
+        {
+            let (x, k) = (sample(&shape, 3), sample(&[co, 3, 3, shape[3]], 4));
             let mut tape = Tape::<f64>::default();
             let (vx, vk) = (tape.constant(x.clone().into_shared()), tape.constant(k.clone().into_shared()));
             let y = tape.conv(vx, vk);
             let [n, h, w, ci] = shape;
-            let want = Array4::from_shape_fn((n, h, w, 3), |(n, i, j, o)| {
+            let want = Array4::from_shape_fn((n, h, w, co), |(n, i, j, o)| {
                 let mut sum = 0.0;
                 for (ky, kx, c) in (0..9 * ci).map(|t| (t / (3 * ci), t / ci % 3, t % ci)) {
                     let (y, x0) = (i + ky, j + kx);

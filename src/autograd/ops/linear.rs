@@ -38,7 +38,7 @@ impl<T: Real> Tape<T> {
         let y = self.value(x) + self.value(bias);
         self.push(y.into_owned(), &[x, bias], move |tape, _, g| {
             let elements = g.as_slice().expect("row-major");
-            let sums = per_channel_sum(elements.len(), channels, |_, i| [elements[i].wide()]);
+            let sums = per_channel_sum([elements], channels, |_, [g]| [g.wide()]);
             let sums = sums.into_iter().map(|[s]| T::of(s)).collect();
             tape.accumulate(bias, ArrayD::from_shape_vec(IxDyn(&[channels]), sums).expect("one a channel"));
             tape.accumulate(x, g);

@@ -13,6 +13,7 @@ mod loss;
 mod max_pool;
 mod parallel;
 mod relu;
+mod winograd;
 
 pub use batch_norm::Moments;
 pub(crate) use parallel::{per_channel_sum, zip_map};

@@ -30,21 +30,21 @@ pub(crate) fn by_rows<T: Real>(
     blocks.for_each(|(i, (out, x))| f(out, x, i * rows));
 }
 
-/// For each channel `c` the `N` sums over rows `r` of `f(c, r · channels + c)`, in `f64`.
-///
-/// `f` gives the terms of element `i` of channel `c`; rows number `len / channels`.
-pub(crate) fn per_channel_sum<const N: usize>(
-    len: usize,
+/// For each channel `c` the `N` sums over rows of `f(c, x)`, in `f64`; `x` are the row's elements of that channel in
+/// each of the `M` inputs `(rows, channels)`.
+pub(crate) fn per_channel_sum<T: Real, const M: usize, const N: usize>(
+    inputs: [&[T]; M],
     channels: usize,
-    f: impl Fn(usize, usize) -> [f64; N] + Sync,
+    f: impl Fn(usize, [T; M]) -> [f64; N] + Sync,
 ) -> Vec<[f64; N]> {
-    let rows = len / channels;
+    let rows = inputs[0].len() / channels;
     let block = rows.div_ceil(64).max(1); // cut by shape, never by threads
     let partial = |b: usize| {
         let mut sums = vec![[0.0; N]; channels];
         for r in b * block..rows.min((b + 1) * block) {
+            let row = inputs.map(|x| &x[r * channels..][..channels]);
             for (c, sum) in sums.iter_mut().enumerate() {
-                let terms = f(c, r * channels + c);
+                let terms = f(c, row.map(|x| x[c]));
                 (0..N).for_each(|n| sum[n] += terms[n]);
             }
         }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn channel_sums_are_the_plain_sums() {
         let x: Vec<f64> = (0..600).map(|i| i as f64).collect();
-        let sums = per_channel_sum(600, 3, |c, i| [x[i], c as f64]);
+        let sums = per_channel_sum([&x], 3, |c, [x]| [x, c as f64]);
         let by_hand = |c: usize| (0..200).map(|r| (3 * r + c) as f64).sum::<f64>();
         assert_eq!(sums, [[by_hand(0), 0.0], [by_hand(1), 200.0], [by_hand(2), 400.0]]);
     }

@@ -57,18 +57,18 @@ impl FakeQuantizer {
         let channels = tape.value(bias).len();
         let inverse = 1.0 / f64::from(step.get());
         let (x, b, y) = (tape.slice(sums), tape.slice(bias), tape.slice(out));
-        let at = |c: usize, i: usize| {
-            let u = (x[i].wide() + b[c].wide()) * inverse;
-            straight_through(u, y[i].wide() * inverse, self.levels)
+        let at = |c: usize, x: T, y: T| {
+            straight_through((x.wide() + b[c].wide()) * inverse, y.wide() * inverse, self.levels)
         };
         let elements = g.as_slice_mut().expect("row-major");
-        let totals = per_channel_sum(elements.len(), channels, |c, i| {
-            let ((inside, slope), g) = (at(c, i), elements[i].wide());
+        let totals = per_channel_sum([elements, x, y], channels, |c, [g, x, y]| {
+            let ((inside, slope), g) = (at(c, x, y), g.wide());
             [if inside { g } else { 0.0 }, g * slope]
         });
-        elements.par_chunks_mut(channels).with_min_len(64).enumerate().for_each(|(r, g)| {
-            for (c, g) in g.iter_mut().enumerate() {
-                *g = if at(c, r * channels + c).0 { *g } else { T::zero() };
+        let rows = elements.par_chunks_mut(channels).zip(x.par_chunks(channels)).zip(y.par_chunks(channels));
+        rows.with_min_len(64).for_each(|((g, x), y)| {
+            for c in 0..channels {
+                g[c] = if at(c, x[c], y[c]).0 { g[c] } else { T::zero() };
             }
         });
         totals

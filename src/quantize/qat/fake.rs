@@ -124,8 +124,8 @@ mod tests {
     const INPUT: Shape = Shape { c: 2, h: 7, w: 6 };
     const OPS: [Op; 5] = [
         Op::Conv { co: 6, pool: false },
-        Op::Conv { co: 5, pool: true },
-        Op::Conv { co: 7, pool: false },
+        Op::Conv { co: 16, pool: true },
+        Op::Conv { co: 17, pool: false }, // wide enough for Winograd's algorithm
         Op::Dense { co: 9 },
         Op::Dense { co: 4 },
     ];

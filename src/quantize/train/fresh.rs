@@ -1,7 +1,7 @@
 //! Networks to train from scratch.
 
 use crate::float::{BatchNorm, FloatLayer, FloatModel};
-use crate::net::{Header, Op, shapes, vgg_convs};
+use crate::net::{Header, Op, Shape, shapes, vgg_convs};
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,13 +25,57 @@ pub fn vgg(
     if !(width > 0.0 && scaled(64) > 0 && width <= 4.0) {
         return Err(Error::usage("--width", format!("{width} leaves {} channels of 64", scaled(64))));
     }
-    let mut ops: Vec<Op> = convs.into_iter().map(|(co, pool)| Op::Conv { co: scaled(co), pool }).collect();
+    let convs = convs.into_iter().map(|(co, pool)| Op::Conv { co: scaled(co), pool });
+    let layers = layers(convs.collect(), hidden, header.input, classes, seed)?;
+    checked(FloatModel { layers, header })
+}
+
+/// The convolutions of `trunk` with their weights, and new dense layers as [`vgg`] makes them, for the input and the
+/// classes of `header`.
+///
+/// # Errors
+/// A trunk that takes another number of channels, or an input that its pools shrink to nothing.
+pub fn with_new_head(
+    trunk: FloatModel,
+    hidden: &[usize],
+    header: Header,
+    classes: usize,
+    seed: u64,
+) -> Result<FloatModel> {
+    let (has, needs) = (header.input.c, trunk.header.input.c);
+    if has != needs {
+        let reason =
+            format!("the images have {has} channels, the convolutions of {} take {needs}", trunk.header.name);
+        return Err(Error::usage("--new-head", reason));
+    }
+    let mut kept = trunk.layers;
+    kept.retain(|l| matches!(l.op, Op::Conv { .. }));
+    let convs = kept.iter().map(|l| l.op).collect();
+    let head = layers(convs, hidden, header.input, classes, seed)?.split_off(kept.len());
+    kept.extend(head);
+    checked(FloatModel { layers: kept, header })
+}
+
+fn checked(model: FloatModel) -> Result<FloatModel> {
+    model.validate()?;
+    Ok(model)
+}
+
+/// `convs`, dense layers of `hidden` outputs and one to `classes`, with new weights.
+fn layers(
+    convs: Vec<Op>,
+    hidden: &[usize],
+    input: Shape,
+    classes: usize,
+    seed: u64,
+) -> Result<Vec<FloatLayer>> {
     if hidden.contains(&0) {
         return Err(Error::usage("--hidden", "a layer needs outputs"));
     }
+    let mut ops = convs;
     ops.extend(hidden.iter().chain([&classes]).map(|&co| Op::Dense { co }));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let inputs = shapes(header.input, ops.iter().copied());
+    let inputs = shapes(input, ops.iter().copied());
     let last = ops.len() - 1;
     let layers = names(&ops).into_iter().zip(ops).zip(inputs).enumerate().map(|(index, ((name, op), x))| {
         let deviation = (2.0 / op.reduction(x) as f64).sqrt();
@@ -40,9 +84,7 @@ pub fn vgg(
         let norm = index < last;
         FloatLayer { name, op, weight, bias: vec![0.0; op.co()], batch_norm: norm.then(|| unit(op.co())) }
     });
-    let model = FloatModel { layers: layers.collect(), header };
-    model.validate()?;
-    Ok(model)
+    Ok(layers.collect())
 }
 
 /// `conv1_1` … by stages, then `fc`, or `fc6` … where there are several.
@@ -83,7 +125,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Preprocessing, Shape};
+    use crate::net::Preprocessing;
 
     fn header(side: usize) -> Header {
         let input = Shape { c: 1, h: side, w: side };
@@ -100,6 +142,20 @@ mod tests {
         let model = vgg(16, 0.125, &[64, 32], header(32), 10, 1).unwrap();
         let dense: Vec<_> = model.layers[13..].iter().map(|l| (&l.name[..], l.op.co())).collect();
         assert_eq!(dense, [("fc6", 64), ("fc7", 32), ("fc8", 10)]);
+    }
+
+    #[test]
+    fn a_new_head_leaves_the_convolutions() {
+        let trunk = vgg(11, 0.25, &[64, 32], header(64), 10, 1).unwrap();
+        let model = with_new_head(trunk.clone(), &[24], header(32), 3, 2).unwrap();
+        assert_eq!(model.layers[..8], trunk.layers[..8]);
+        let dense: Vec<_> =
+            model.layers[8..].iter().map(|l| (&l.name[..], l.op.co(), l.weight.len())).collect();
+        assert_eq!(dense, [("fc6", 24, 24 * 128), ("fc7", 3, 3 * 24)]);
+        let mut colour = header(32);
+        colour.input.c = 3;
+        colour.preprocessing = Preprocessing::unit(3);
+        assert!(with_new_head(trunk, &[], colour, 3, 2).unwrap_err().to_string().contains("3 channels"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod trainer;
 pub use augment::Augment;
 pub use curve::{Curve, Point};
 pub use evaluate::{accuracy, agreement};
-pub use fresh::vgg;
+pub use fresh::{vgg, with_new_head};
 pub use options::{Distill, Options, Rule};
 pub use trainer::{Progress, Trainer};
 
