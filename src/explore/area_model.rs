@@ -28,7 +28,7 @@ pub type File = BTreeMap<String, BTreeMap<String, Kind>>;
 /// The data file, written by the fit.
 pub const DATA: &str = include_str!("area_model.json");
 
-/// Kinds in whose measured neighbours, which differ in the last argument only, the linear model corrects the rest.
+/// Kinds whose measured neighbours, which differ in the last argument only, tell more than the linear model.
 const SMOOTH: [&str; 3] = ["pe", "pe_lut", "accumulator"];
 
 /// What was measured, by arguments.
@@ -76,18 +76,12 @@ impl Model {
         if let Some(exact) = measured.get(args) {
             return exact.map(f64::from);
         }
-        let linear = |args: &[u32]| {
+        let beside = SMOOTH.contains(&kind).then(|| beside(known, args)).flatten();
+        let mut found = beside.unwrap_or_else(|| {
             let terms = features(self.family, kind, args);
             let value = |c: &Vec<f64>| c.iter().zip(&terms).map(|(c, t)| c * t).sum::<f64>();
             known.fitted.each_ref().map(value)
-        };
-        let mut found = linear(args);
-        if SMOOTH.contains(&kind)
-            && let Some((near, exact)) = nearest(known, args)
-        {
-            let there = linear(near);
-            found = std::array::from_fn(|i| f64::from(exact[i]) + found[i] - there[i]);
-        }
+        });
         found[3] = nearest_count(found[3]) as f64;
         let blocks = |address, bits| memory(self.family, address, bits as usize).blocks as f64;
         found[4] = match *args {
@@ -99,10 +93,27 @@ impl Model {
     }
 }
 
-/// The measured module that differs from `args` in the last one only, and least.
-fn nearest<'a>(known: &'a Kind, args: &[u32]) -> Option<(&'a [u32], &'a [u32; RESOURCES])> {
+/// From the measured module that differs from `args` in the last one only, and least; `None` where there is none.
+fn beside(known: &Kind, args: &[u32]) -> Option<[f64; RESOURCES]> {
     let (last, rest) = args.split_last()?;
-    let alike = known.measured.iter().filter(|(a, _)| a.split_last().is_some_and(|(_, r)| r == rest));
-    let distance = |a: &[u32]| a[rest.len()].abs_diff(*last);
-    alike.min_by_key(|(a, _)| distance(a)).map(|(a, r)| (&a[..], r))
+    let distance = |a: &[u32]| f64::from(*last) - f64::from(a[rest.len()]);
+    let alike = known.measured.iter().filter(|(a, _)| a[..rest.len()] == *rest);
+    let (near, exact) = alike.min_by(|a, b| distance(&a.0).abs().total_cmp(&distance(&b.0).abs()))?;
+    let slopes = slopes(&known.measured);
+    Some(std::array::from_fn(|i| f64::from(exact[i]) + slopes[i] * distance(near)))
+}
+
+/// What one more of the last argument takes, by least squares over modules that differ in nothing else.
+fn slopes(measured: &[(Vec<u32>, [u32; RESOURCES])]) -> [f64; RESOURCES] {
+    let (mut products, mut squares) = ([0.0; RESOURCES], 0.0);
+    for pair in measured.windows(2) {
+        let [(a, found), (b, more)] = pair else { continue };
+        let last = a.len() - 1;
+        if a[..last] == b[..last] {
+            let distance = f64::from(b[last]) - f64::from(a[last]);
+            squares += distance * distance;
+            (0..RESOURCES).for_each(|i| products[i] += distance * (f64::from(more[i]) - f64::from(found[i])));
+        }
+    }
+    products.map(|p| if squares > 0.0 { p / squares } else { 0.0 })
 }
