@@ -37,9 +37,10 @@ fn measure(mut net: Net, images: &Array4<f32>) -> f64 {
         let forward = net.forward(&mut tape, images.view(), Phase::Train { seed: 1 }).expect("in range");
         let loss = tape.cross_entropy(forward.logits, &labels, 0.0);
         tape.backward(loss);
-        let gradients = gradients(&tape, &forward.parameters);
+        let gradients = gradients(&mut tape, &forward.parameters);
         tape.clear();
         optimizer.step(&mut net.parameters, &gradients, 1e-3);
+        gradients.into_iter().flatten().for_each(|g| tape.recycle(g));
         net.absorb(&forward.moments, 0.1);
         start.elapsed().as_secs_f64()
     };

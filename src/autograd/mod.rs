@@ -30,4 +30,4 @@ pub use ops::Moments;
 pub use real::Real;
 pub use tape::{Tape, Tensor, Var};
 
-pub(crate) use ops::{per_channel_sum, zip_map};
+pub(crate) use ops::per_channel_sum;

@@ -102,6 +102,11 @@ impl<T: Real> Tape<T> {
         self.nodes[x.0].gradient.as_ref().map(|g| g.view())
     }
 
+    /// As [`Tape::gradient`], and leaves none behind.
+    pub fn take_gradient(&mut self, x: Var) -> Option<ArrayD<T>> {
+        self.nodes[x.0].gradient.take()
+    }
+
     /// An array of `shape` whose contents are unspecified, from memory of earlier steps where possible.
     pub fn scratch(&mut self, shape: &[usize]) -> ArrayD<T> {
         let elements = self.buffers.take(shape.iter().product());

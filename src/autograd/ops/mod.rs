@@ -16,4 +16,4 @@ mod relu;
 mod winograd;
 
 pub use batch_norm::Moments;
-pub(crate) use parallel::{per_channel_sum, zip_map};
+pub(crate) use parallel::per_channel_sum;

@@ -13,7 +13,7 @@ pub(crate) fn map<T: Real>(out: &mut [T], x: &[T], f: impl Fn(T) -> T + Sync) {
 }
 
 /// `out[i] = f(out[i], x[i])`.
-pub(crate) fn zip_map<T: Real>(out: &mut [T], x: &[T], f: impl Fn(T, T) -> T + Sync) {
+pub(super) fn zip_map<T: Real>(out: &mut [T], x: &[T], f: impl Fn(T, T) -> T + Sync) {
     let blocks = out.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.for_each(|(out, x)| out.iter_mut().zip(x).for_each(|(o, &x)| *o = f(*o, x)));
 }

@@ -35,7 +35,7 @@ impl Optimizer for Adam {
             let shrink = 1.0 - rate * if p.decay { self.decay } else { 0.0 };
             let zeros = || ArrayD::zeros(p.value.raw_dim());
             let (m, v) = self.moments.entry(p.name.clone()).or_insert_with(|| (zeros(), zeros()));
-            Zip::from(&mut p.value).and(g).and(m).and(v).for_each(|w, &g, m, v| {
+            Zip::from(&mut p.value).and(g).and(m).and(v).par_for_each(|w, &g, m, v| {
                 *m = b1 * *m + (1.0 - b1) * g;
                 *v = b2 * *v + (1.0 - b2) * g * g;
                 *w = *w * shrink - rate * size * (*m / c1) / ((*v / c2).sqrt() + eps);

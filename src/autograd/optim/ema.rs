@@ -1,6 +1,7 @@
 //! Exponential moving average of parameters (Polyak and Juditsky 1992).
 
 use super::Parameter;
+use ndarray::Zip;
 
 /// `average ← decay · average + (1 − decay) · parameter` after every step.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,8 @@ impl Average {
     pub fn update(&mut self, parameters: &[Parameter]) {
         for (average, p) in self.parameters.iter_mut().zip(parameters) {
             let decay = self.decay;
-            average.value.zip_mut_with(&p.value, |a, &p| *a = decay * *a + (1.0 - decay) * p);
+            let pairs = Zip::from(&mut average.value).and(&p.value);
+            pairs.par_for_each(|a, &p| *a = decay * *a + (1.0 - decay) * p);
         }
     }
 }

@@ -33,9 +33,9 @@ pub struct Parameter {
 /// Gradients in the order of the parameters; `None` where none arrived.
 pub type Gradients = Vec<Option<ArrayD<f32>>>;
 
-/// Gradients of the parameters that stand at `places` of the tape.
-pub fn gradients(tape: &Tape<f32>, places: &[Var]) -> Gradients {
-    places.iter().map(|&x| tape.gradient(x).map(|g| g.to_owned())).collect()
+/// Takes the gradients of the parameters that stand at `places` from the tape.
+pub fn gradients(tape: &mut Tape<f32>, places: &[Var]) -> Gradients {
+    places.iter().map(|&x| tape.take_gradient(x)).collect()
 }
 
 /// An update rule with its state.

@@ -1,8 +1,7 @@
 //! Stochastic gradient descent with momentum and weight decay, as PyTorch's `SGD`.
 
 use super::{Gradients, Optimizer, Parameter};
-use crate::autograd::zip_map;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Zip};
 use std::collections::BTreeMap;
 
 /// `v ← momentum · v + g + decay · w`, `w ← w − rate · v` (Nesterov: `w ← w − rate · (g' + momentum · v)`).
@@ -32,14 +31,11 @@ impl Optimizer for Sgd {
             let (momentum, nesterov, rate) = (self.momentum, self.nesterov, rate as f32);
             let shape = p.value.raw_dim();
             let v = self.velocity.entry(p.name.clone()).or_insert_with(|| ArrayD::zeros(shape));
-            let value = p.value.as_slice_mut().expect("row-major");
-            let mut gradient = g.clone();
-            let g = gradient.as_slice_mut().expect("row-major");
-            zip_map(g, value, |g, w| g + decay * w);
-            zip_map(v.as_slice_mut().expect("row-major"), g, |v, g| momentum * v + g);
-            let v = v.as_slice().expect("row-major");
-            zip_map(g, v, |g, v| if nesterov { g + momentum * v } else { v });
-            zip_map(value, g, |w, u| w - rate * u);
+            Zip::from(&mut p.value).and(g).and(v).par_for_each(|w, &g, v| {
+                let g = g + decay * *w;
+                *v = momentum * *v + g;
+                *w -= rate * if nesterov { g + momentum * *v } else { *v };
+            });
         }
     }
 

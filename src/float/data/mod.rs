@@ -53,6 +53,9 @@ struct Layout {
     planar: bool,
 }
 
+/// Where Debian's package dataset-fashion-mnist puts its files.
+const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
+
 impl DataSet {
     /// The test pictures at `path`; see [`DataSet::open_split`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -68,11 +71,16 @@ impl DataSet {
     /// | folder with `train` and `test` (or `val`) folders | the one that `split` names |
     /// | folder of class folders of PNG and JPEG files | labelled images |
     /// | folder of PNG and JPEG files, or one such file | images without labels |
+    /// | the word `fashion-mnist`, where there is no such path | what Debian's package of it installs |
     ///
     /// # Errors
     /// Nothing of the above, and files that do not keep what their headers promise.
     pub fn open_split(path: impl AsRef<Path>, split: Split) -> Result<Self> {
-        let path = path.as_ref();
+        let named = path.as_ref() == Path::new("fashion-mnist") && !path.as_ref().exists();
+        let path = if named { Path::new(FASHION_MNIST) } else { path.as_ref() };
+        if named && !path.is_dir() {
+            return Err(Error::bad_file(path, "is not there: apt-get install dataset-fashion-mnist"));
+        }
         let set = if path.is_dir() { Self::open_folder(path, split)? } else { Self::open_file(path)? };
         match set.is_empty() {
             true => Err(Error::bad_file(path, "holds no pictures")),

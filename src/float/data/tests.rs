@@ -85,6 +85,14 @@ fn cifar_planes_become_channels() {
     assert!(DataSet::open(folder.path()).unwrap_err().to_string().contains("no whole number"));
 }
 
+#[test]
+fn fashion_mnist_has_a_name() {
+    match DataSet::open("fashion-mnist") {
+        Ok(set) => assert_eq!((set.len(), set.is_labelled()), (10_000, true)),
+        Err(error) => assert!(error.to_string().contains("apt-get install dataset-fashion-mnist"), "{error}"),
+    }
+}
+
 fn png(path: &Path, width: u32, height: u32, rgb: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     image::save_buffer(path, rgb, width, height, image::ExtendedColorType::Rgb8).unwrap();

@@ -164,10 +164,11 @@ impl<'a> Trainer<'a> {
         self.sums.loss += value * labels.len() as f64;
         self.sums.images += labels.len();
         self.tape.backward(loss);
-        let mut gradients = gradients(&self.tape, &forward.parameters);
+        let mut gradients = gradients(&mut self.tape, &forward.parameters);
         self.tape.clear();
         self.check(&mut gradients)?;
         self.optimizer.step(&mut self.net.parameters, &gradients, rate);
+        gradients.into_iter().flatten().for_each(|g| self.tape.recycle(g));
         self.net.absorb(&forward.moments, NORM_RATE);
         for name in self.net.guard() {
             progress.warn(&format!("step {}: {name} fell to zero and was held above it", self.step));
