@@ -257,6 +257,8 @@ impl Session<'_> {
     }
 
     fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<bool> {
+        let acts = self.args.each("--acts", &self.args.acts)?;
+        let epochs = self.args.each("--epochs", &self.args.epochs)?;
         let learn = match qat {
             Qat::Plain => Learn::Plain,
             Qat::Lsq => Learn::Lsq,
@@ -268,8 +270,6 @@ impl Session<'_> {
         let teacher = self.args.distill.map(|_| Net::float_from(&float)).transpose()?;
         let (train, test) = self.data;
         let images = train.batch(0..CALIBRATION.min(train.len()), &float.header)?;
-        let acts = self.args.each("--acts", &self.args.acts)?;
-        let epochs = self.args.each("--epochs", &self.args.epochs)?;
         for (i, &weights) in self.args.weights.iter().enumerate() {
             let acts = acts[i];
             let spec = Spec {
