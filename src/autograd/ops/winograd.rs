@@ -29,8 +29,6 @@ const OUTPUT: [Taps; 4] =
     [[(0, 1.0), (1, 0.0)], [(0, 1.0), (1, 1.0)], [(0, 1.0), (1, -1.0)], [(0, 0.0), (1, -1.0)]];
 /// The rows of G.
 const WEIGHT: [[f64; KERNEL]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
-/// The columns of A without their zero: output `i` of a tile is made of places `i ..= i + 2`.
-const SIGNS: [[f64; 3]; 2] = [[1.0, 1.0, 1.0], [1.0, -1.0, -1.0]];
 
 /// Whether the transforms pay.
 pub(super) fn pays(ci: usize, co: usize) -> bool {
@@ -146,8 +144,8 @@ fn output_rows<T: Real>(products: &[T], count: usize, first: usize, y: &mut [T],
     for (at, y) in y.chunks_exact_mut(outputs).enumerate() {
         let (i, j, tile) = (at / w, at % w % 2, first + at % w / 2);
         let terms = TAPS.map(|k| {
-            let p = (i + k / 3) * 4 + j + k % 3;
-            (T::of(SIGNS[i][k / 3] * SIGNS[j][k % 3]), &products[(p * count + tile) * outputs..])
+            let p = (i + k / 3) * 4 + j + k % 3; // the rows of A that are not 0 in columns i and j
+            (T::of(OUTPUT[p / 4][i].1 * OUTPUT[p % 4][j].1), &products[(p * count + tile) * outputs..])
         });
         combine(y, terms);
     }
