@@ -168,7 +168,7 @@ impl<T: Real> Tape<T> {
         }
     }
 
-    /// Forgets all values, keeping their memory for the next step.
+    /// Ends a step: forgets all values, keeping as much memory for the next step as this one took.
     pub fn clear(&mut self) {
         for i in 0..self.nodes.len() {
             self.release(i);
@@ -177,6 +177,7 @@ impl<T: Real> Tape<T> {
             }
         }
         self.nodes.clear();
+        self.buffers.trim();
     }
 
     fn release(&mut self, i: usize) {
@@ -223,7 +224,7 @@ mod tests {
             tape.clear();
             address
         };
-        // The parameter's own memory joins the pool too, so the third step meets the first one's.
+        // The parameter's own memory may take the place of the value's, so the third step meets an earlier one's.
         let seen = [step(), step(), step()];
         assert!(seen[2] == seen[0] || seen[2] == seen[1] || seen[1] == seen[0]);
     }

@@ -12,10 +12,10 @@ use vgg2rtl::arith::WIDTHS;
 use vgg2rtl::config::{Multipliers, Requantize};
 use vgg2rtl::explore::report::{self, Report};
 use vgg2rtl::explore::{
-    Assignment, Axes, Axis, Budget, Event, External, Family, Fixed, Images, Mixed, Network, Part, Slurm,
-    Task, Tuning,
+    Assignment, Axes, Axis, Budget, Distributed, Event, External, Family, Fixed, Images, Mixed, Network,
+    Part, Task, Tuning,
 };
-use vgg2rtl::{Error, Result, store};
+use vgg2rtl::{Error, Result, explore, store};
 
 /// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
 ///
@@ -118,19 +118,22 @@ pub struct Args {
     /// Keep what fits this budget, as in lut=20000,dsp=64,bram=100.
     #[arg(long, value_name = "BUDGET")]
     budget: Option<String>,
-    /// Where points are run: here, or as an array of Slurm jobs.
+    /// Where points are run: here, as an array of Slurm jobs, or as a Snakemake workflow.
     #[arg(long, value_enum, default_value_t = Engine::Local)]
     engine: Engine,
-    /// Folder that all of Slurm's machines see.
+    /// Folder that all machines of the engine see.
     #[arg(long, value_name = "DIR", default_value = "out/explore")]
     shared: PathBuf,
-    /// Jobs of the Slurm array.
+    /// Jobs of the Slurm array or of the workflow.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     array_jobs: u16,
     /// Argument for sbatch, as in --sbatch=--partition=short; may be repeated.
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     sbatch: Vec<String>,
-    /// A sweep in a file, as a Slurm job gets it.
+    /// Argument for snakemake, as in --snakemake=--profile=cluster; may be repeated.
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    snakemake: Vec<String>,
+    /// A sweep in a file, as a job of an engine gets it.
     #[arg(long, value_name = "FILE", hide = true, requires_all = ["slice", "outcome"])]
     task: Option<PathBuf>,
     /// Which of how many parts of the sweep to run.
@@ -148,7 +151,7 @@ pub struct Args {
     /// Write one line a point.
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
-    /// Write plots as SVG files.
+    /// Write plots as SVG and PNG files.
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
     /// Print every point, not only the front.
@@ -165,6 +168,8 @@ enum Engine {
     Local,
     /// `sbatch`.
     Slurm,
+    /// `snakemake`; the Snakefile stays in --shared and can be run again by hand.
+    Snakemake,
 }
 
 fn slice(text: &str) -> std::result::Result<(usize, usize), String> {
@@ -218,7 +223,8 @@ pub fn run(args: &Args) -> Result<()> {
     task.search(&hear, &STOP)?;
     let mut outcome = match args.engine {
         Engine::Local => task.run((0, 1), &hear, &STOP)?,
-        Engine::Slurm => args.slurm()?.run(&task)?,
+        Engine::Slurm => args.distributed(explore::Engine::Slurm, &args.sbatch)?.run(&task)?,
+        Engine::Snakemake => args.distributed(explore::Engine::Snakemake, &args.snakemake)?.run(&task)?,
     };
     task.finish(&mut outcome);
     screen.end();
@@ -235,10 +241,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Args {
-    fn slurm(&self) -> Result<Slurm> {
+    fn distributed(&self, engine: explore::Engine, options: &[String]) -> Result<Distributed> {
         let program = std::env::current_exe().map_err(Error::io("vgg2rtl"))?;
-        let (folder, options) = (self.shared.clone(), self.sbatch.clone());
-        Ok(Slurm { folder, jobs: self.array_jobs.into(), program, options })
+        let (folder, options) = (self.shared.clone(), options.to_vec());
+        Ok(Distributed { engine, folder, jobs: self.array_jobs.into(), program, options })
     }
 
     /// Refuses outputs that cannot be written, before the work.

@@ -63,6 +63,12 @@ pub const TOOLS: &[Tool] = &[
         without: "no exploring on more than one machine",
         install: "apt-get install slurm-client",
     },
+    Tool {
+        program: "snakemake",
+        version_args: &["--version"],
+        without: "no exploring as a workflow",
+        install: "apt-get install snakemake",
+    },
 ];
 
 /// Whether a tool is there.

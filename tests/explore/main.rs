@@ -1,4 +1,4 @@
-//! `vgg2rtl explore` from outside: reports, choices, bad input, the page in a browser, Slurm.
+//! `vgg2rtl explore` from outside: reports, choices, bad input, the page in a browser, Slurm, Snakemake.
 //!
 //! Tests of tools that are missing say so and pass, except where the environment variable CI is set.
 
@@ -213,11 +213,30 @@ fn without_tools_the_model_answers_and_the_report_says_so() {
     assert!(
         points(&report).iter().all(|p| p["source"] == "model" && p["resources"]["lut"].as_u64() > Some(0))
     );
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
-    command.args(["explore", "vgg16", "--engine", "slurm", "--shared"]).arg(folder.path().join("shared"));
-    let output = command.env("PATH", "").output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(3) && error.contains("sbatch is not installed"), "{error}");
+    for (engine, program) in [("slurm", "sbatch"), ("snakemake", "snakemake")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
+        command.args(["explore", "vgg16", "--engine", engine, "--shared"]).arg(folder.path().join("shared"));
+        let output = command.env("PATH", "").output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        let said = error.contains(&format!("{program} is not installed"));
+        assert!(output.status.code() == Some(3) && said, "{error}");
+    }
+}
+
+#[test]
+fn snakemake_finds_what_this_machine_does() {
+    if !present(&["snakemake"]) {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let sweep = ["vgg16", "--weights", "2..6", "--acts", "8", "--array", "4x4,8x8"];
+    let here = json(&folder, &sweep);
+    let shared = folder.path().join("shared {folder}");
+    let engine = ["--engine", "snakemake", "--array-jobs", "3", "--snakemake=--quiet", "--shared"];
+    let there = json(&folder, &[&sweep[..], &engine, &[shared.to_str().unwrap()]].concat());
+    assert_eq!(points(&there), points(&here));
+    assert!((0..3).all(|job| shared.join(format!("slice-{job}.json")).is_file()));
+    assert!(shared.join("Snakefile").is_file());
 }
 
 #[test]
@@ -231,9 +250,13 @@ fn files_hold_every_point() {
     assert_eq!(csv.lines().count(), 1 + 28);
     let cells = csv.lines().next().unwrap().split(',').count();
     assert!(csv.lines().all(|l| l.split(',').count() == cells));
-    for (name, least) in [("front.svg", 28), ("layers.svg", 16), ("widths.svg", 14)] {
-        let svg = std::fs::read_to_string(Path::new(&plots).join(name)).unwrap();
+    for (name, least) in [("front", 28), ("layers", 16), ("widths", 14)] {
+        let path = Path::new(&plots).join(name);
+        let svg = std::fs::read_to_string(path.with_extension("svg")).unwrap();
         let shapes = svg.matches("<circle").count() + svg.matches("<rect").count();
         assert!(svg.starts_with("<svg") && shapes >= least, "{name}: {shapes}");
+        let png = image::open(path.with_extension("png")).unwrap().into_luma8();
+        let dark = png.pixels().filter(|p| p.0[0] < 100).count(); // axes and letters
+        assert!(png.width() >= 1440 && png.height() == 960 && dark > 2000, "{name}: {dark} dark pixels");
     }
 }

@@ -1,6 +1,7 @@
 //! Fully connected layer.
 
 use super::gemm::gemm;
+use super::parallel::by_rows;
 use crate::autograd::{Real, Tape, Var, per_channel_sum};
 use ndarray::{ArrayD, ArrayView2, Ix2, IxDyn};
 
@@ -35,8 +36,14 @@ impl<T: Real> Tape<T> {
     pub fn add_bias(&mut self, x: Var, bias: Var) -> Var {
         let channels = self.value(bias).len();
         assert_eq!(self.shape(x).last(), Some(&channels), "one bias a channel");
-        let y = self.value(x) + self.value(bias);
-        self.push(y.into_owned(), &[x, bias], move |tape, _, g| {
+        let mut y = self.scratch_like(x);
+        let shift = self.slice(bias);
+        by_rows(y.as_slice_mut().expect("row-major"), self.slice(x), channels, |y, x, _| {
+            for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                y.iter_mut().zip(x).zip(shift).for_each(|((y, &x), &b)| *y = x + b);
+            }
+        });
+        self.push(y, &[x, bias], move |tape, _, g| {
             let elements = g.as_slice().expect("row-major");
             let sums = per_channel_sum([elements], channels, |_, [g]| [g.wide()]);
             let sums = sums.into_iter().map(|[s]| T::of(s)).collect();

@@ -1,10 +1,11 @@
-//! Plots for papers, as SVG files.
+//! Plots for papers, as SVG and PNG files.
 
 use super::Report;
 use crate::explore::{Axis, Family, Row};
 use crate::{Error, Result, store};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use resvg::{tiny_skia, usvg};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -19,26 +20,56 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(120, 90, 60),
 ];
 
-type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+/// Pixels of a PNG for one of the SVG.
+const ZOOM: f32 = 2.0;
+
+type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Draw = fn(&Report, &mut String) -> Drawn;
 
 /// Writes the plots into `folder`, which is made where needed; their files:
 ///
-/// * `front.svg`: accuracy (or speed, where accuracy is not known) over look-up tables, the Pareto front of these two as
+/// * `front.svg` and `.png`: accuracy (or speed, where accuracy is not known) over look-up tables, the Pareto front of these two as
 ///   a line a family;
-/// * `layers.svg`: cycles of each layer at the fastest point;
-/// * `widths.svg`: the best accuracy (or the least area) at each W and A, of uniform widths.
+/// * `layers`: cycles of each layer at the fastest point;
+/// * `widths`: the best accuracy (or the least area) at each W and A, of uniform widths.
 pub fn plots(report: &Report, folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let plots: [(&str, Draw); 3] = [("front.svg", front), ("layers.svg", layers), ("widths.svg", widths)];
+    let plots: [(&str, Draw); 3] = [("front", front), ("layers", layers), ("widths", widths)];
+    let fonts = fonts();
     let mut files = vec![];
     for (name, draw) in plots {
-        let (path, mut svg) = (folder.join(name), String::new());
-        draw(report, &mut svg).map_err(|e| Error::bad_file(&path, format!("cannot be drawn: {e}")))?;
-        store::write_atomic(&path, svg.as_bytes())?;
-        files.push(path);
+        let path = folder.join(name);
+        let undrawn = |e| Error::bad_file(&path, format!("cannot be drawn: {e}"));
+        let mut svg = String::new();
+        draw(report, &mut svg).map_err(undrawn)?;
+        let png = png(&svg, &fonts).map_err(undrawn)?;
+        for (extension, bytes) in [("svg", svg.into_bytes()), ("png", png)] {
+            let path = path.with_extension(extension);
+            store::write_atomic(&path, &bytes)?;
+            files.push(path);
+        }
     }
     Ok(files)
+}
+
+/// The font of the PNGs, which do not depend on those of the machine.
+fn fonts() -> usvg::Options<'static> {
+    let mut options = usvg::Options::default();
+    let fonts = options.fontdb_mut();
+    fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    let family = fonts.faces().next().and_then(|face| face.families.first()).map(|f| f.0.clone());
+    fonts.set_sans_serif_family(family.unwrap_or_default());
+    options
+}
+
+/// The drawing as a PNG file of [`ZOOM`] times its size.
+fn png(svg: &str, fonts: &usvg::Options) -> Drawn<Vec<u8>> {
+    let tree = usvg::Tree::from_str(svg, fonts)?;
+    let side = |length: f32| (length * ZOOM).ceil() as u32;
+    let (width, height) = (side(tree.size().width()), side(tree.size().height()));
+    let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or("it has no pixels")?;
+    resvg::render(&tree, tiny_skia::Transform::from_scale(ZOOM, ZOOM), &mut pixels.as_mut());
+    Ok(pixels.encode_png()?)
 }
 
 /// Least and greatest value, with a margin; 0 to 1 for none.

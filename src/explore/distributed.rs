@@ -1,4 +1,4 @@
-//! More than one machine: the points of a sweep as an array of Slurm jobs.
+//! More than one machine: the points of a sweep as jobs of an engine that users have, Slurm or Snakemake.
 //!
 //! A job is a call of this program on every n-th point of the sweep. Everything goes through one folder that all machines
 //! see:
@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `task.json` | the sweep |
-//! | `job.sh` | what `sbatch` is given |
+//! | `job.sh` or `Snakefile` | what the engine is given |
 //! | `slice-I.json` | what job I found |
 //! | `job-I.log` | what job I said |
 //! | `cache/` | finished accuracies and syntheses, unless the task has a cache of its own |
@@ -17,31 +17,60 @@ use crate::cosim::tools;
 use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 
-/// How jobs are submitted.
+/// What starts the jobs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Engine {
+    /// A job array of `sbatch`.
+    Slurm,
+    /// A workflow that `snakemake` runs: here, or by a profile on a cluster or in a cloud.
+    Snakemake,
+}
+
+/// How jobs are started.
 #[derive(Clone, Debug)]
-pub struct Slurm {
+pub struct Distributed {
+    /// What starts them.
+    pub engine: Engine,
     /// A folder that all machines see under the same name.
     pub folder: PathBuf,
-    /// Jobs of the array.
+    /// How many there are.
     pub jobs: usize,
     /// This program, as all machines find it.
     pub program: PathBuf,
-    /// Arguments of `sbatch`, such as `--partition=short`.
+    /// More arguments of the engine, such as `--partition=short`.
     pub options: Vec<String>,
 }
 
 /// The name of job `job`'s results in the shared folder.
-pub fn slice_file(job: usize) -> String {
+fn slice_file(job: usize) -> String {
     format!("slice-{job}.json")
 }
 
-impl Slurm {
-    /// Submits the points of `task`, waits for all jobs, and gathers their rows.
+impl Engine {
+    /// The command.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Slurm => "sbatch",
+            Self::Snakemake => "snakemake",
+        }
+    }
+
+    /// The file that the command is given.
+    fn script_file(self) -> &'static str {
+        match self {
+            Self::Slurm => "job.sh",
+            Self::Snakemake => "Snakefile",
+        }
+    }
+}
+
+impl Distributed {
+    /// Starts the points of `task`, waits for all jobs, and gathers their rows.
     ///
-    /// A job that leaves no results fails its own points only; submitted again, it finds in the cache what it finished.
+    /// A job that leaves no results fails its own points only; started again, it finds in the cache what it finished.
     ///
     /// # Errors
-    /// Without `sbatch`, or when it refuses the array.
+    /// Without the engine, or when it refuses the jobs.
     pub fn run(&self, task: &Task) -> Result<Outcome> {
         std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
         let folder = self.folder.canonicalize().map_err(Error::io(&self.folder))?;
@@ -56,37 +85,64 @@ impl Slurm {
         let path = folder.join("task.json");
         let json = serde_json::to_vec_pretty(&task).map_err(|e| Error::bad_file(&path, e.to_string()))?;
         store::write_atomic(&path, &json)?;
-        let script = folder.join("job.sh");
-        store::write_atomic(&script, self.script(&folder)?.as_bytes())?;
-        let mut arguments = vec![
-            "--wait".to_string(),
-            format!("--array=0-{}", self.jobs - 1),
-            "--job-name=vgg2rtl-explore".into(),
-            format!("--output={}/job-%a.log", folder.display()),
-        ];
+        let script = folder.join(self.engine.script_file());
+        let program = self.program.canonicalize().map_err(Error::io(&self.program))?;
+        let (text, mut arguments) = match self.engine {
+            Engine::Slurm => (self.job(&quoted(&program)?, &quoted(&folder)?), self.sbatch(&folder)),
+            Engine::Snakemake => (self.workflow(&program, task.jobs)?, snakemake()),
+        };
+        store::write_atomic(&script, text.as_bytes())?;
         arguments.extend(self.options.iter().cloned());
-        arguments.push(script.display().to_string());
-        let output = tools::call("sbatch", &arguments, Some(&folder))?;
+        if self.engine == Engine::Slurm {
+            arguments.push(script.display().to_string());
+        }
+        let output = tools::call(self.engine.program(), &arguments, Some(&folder))?;
         let gathered = self.gather(&task, &folder)?;
         let nothing = gathered.rows.iter().all(|r| r.config.is_none() && r.refused.is_none());
         if !output.status.success() && nothing {
             let said = [&output.stderr[..], &output.stdout[..]].concat();
             let reason = format!("{}; logs are in {}", tools::first_error(&said), folder.display());
-            return Err(Error::ToolFailed { tool: "sbatch".into(), reason });
+            return Err(Error::ToolFailed { tool: self.engine.program().into(), reason });
         }
         Ok(gathered)
     }
 
-    fn script(&self, folder: &Path) -> Result<String> {
-        let program = self.program.canonicalize().map_err(Error::io(&self.program))?;
-        let (program, folder) = (quoted(&program)?, quoted(folder)?);
+    fn sbatch(&self, folder: &Path) -> Vec<String> {
+        vec![
+            "--wait".to_string(),
+            format!("--array=0-{}", self.jobs - 1),
+            "--job-name=vgg2rtl-explore".into(),
+            format!("--output={}/job-%a.log", folder.display()),
+        ]
+    }
+
+    fn job(&self, program: &str, folder: &str) -> String {
         let jobs = self.jobs;
-        Ok(format!(
+        format!(
             "#!/bin/sh\n\
              # Written by vgg2rtl explore: job i of {jobs} runs every {jobs}th point of the sweep.\n\
              i=$SLURM_ARRAY_TASK_ID\n\
              exec {program} explore --task {folder}/task.json --slice \"$i/{jobs}\" \
              --outcome {folder}/slice-\"$i\".json\n"
+        )
+    }
+
+    fn workflow(&self, program: &Path, threads: usize) -> Result<String> {
+        let text = program.to_str().ok_or_else(|| Error::bad_file(program, "its name is not UTF-8"))?;
+        let text = text.replace('{', "{{").replace('}', "}}"); // or they are wildcards
+        let (program, jobs) = (serde_json::Value::from(text), self.jobs); // a JSON string is one of Python's
+        Ok(format!(
+            "# Written by vgg2rtl explore: job i of {jobs} runs every {jobs}th point of the sweep.\n\
+             rule all:\n\
+             \x20   input: expand(\"slice-{{i}}.json\", i=range({jobs}))\n\n\
+             rule slice:\n\
+             \x20   input: \"task.json\"\n\
+             \x20   output: \"slice-{{i}}.json\"\n\
+             \x20   log: \"job-{{i}}.log\"\n\
+             \x20   threads: {threads}\n\
+             \x20   params: program={program}\n\
+             \x20   shell: \"{{params.program:q}} explore --task {{input}} --slice {{wildcards.i}}/{jobs} \
+             --outcome {{output}} > {{log}} 2>&1\"\n"
         ))
     }
 
@@ -135,6 +191,11 @@ fn absolute(task: &Task, folder: &Path) -> Result<Task> {
     std::fs::create_dir_all(&cache).map_err(Error::io(&cache))?;
     task.cache = Some(whole(&cache)?);
     Ok(task)
+}
+
+/// Arguments of `snakemake` in the folder of its Snakefile: all cores, and a job that fails stops no other.
+fn snakemake() -> Vec<String> {
+    ["--cores", "all", "--keep-going", "--rerun-incomplete"].map(String::from).to_vec()
 }
 
 /// `path` as one word of a shell script.
