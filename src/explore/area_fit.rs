@@ -13,6 +13,7 @@ use crate::config::ArrayConfig;
 use crate::cosim::Cache;
 use crate::{Result, store};
 use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -52,34 +53,57 @@ fn places(sources: &[Source], at: usize, path: &str, found: &mut BTreeMap<String
     }
 }
 
-/// Modules of each kind, of the points of the fit and of the grid.
+/// Modules of each kind, of the points of the fit and of the grid, synthesised on all cores.
 fn samples(family: Family, cache: &Cache) -> Result<BTreeMap<&'static str, Vec<Sample>>> {
     let started = Instant::now();
-    let mut seen: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
+    let chosen = chosen(family);
+    let measured = |(config, parts): &(ArrayConfig, Vec<Part>)| {
+        let found = measured(config, parts, family, cache);
+        println!("{}: {:.0} s", family.name(), started.elapsed().as_secs_f64());
+        found
+    };
+    let all: Vec<Vec<(&str, Sample)>> =
+        chosen.par_iter().with_max_len(1).map(measured).collect::<Result<_>>()?;
     let mut found: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
+    all.into_iter().flatten().for_each(|(kind, sample)| found.entry(kind).or_default().push(sample));
+    Ok(found)
+}
+
+/// The design points of which parts are synthesised, with these.
+fn chosen(family: Family) -> Vec<(ArrayConfig, Vec<Part>)> {
+    let mut seen: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
     let points = points().0.into_iter().map(|config| (config, None));
-    for (i, (config, kinds)) in points.chain(grid(family).into_iter().map(|(c, k)| (c, Some(k)))).enumerate()
-    {
-        let sources = sources(&config)?;
-        let mut at = BTreeMap::new();
-        places(&sources, sources.len() - 1, "top", &mut at);
-        let mut chosen: BTreeMap<usize, Part> = BTreeMap::new();
-        for part in parts(&config) {
+    let points = points.chain(grid(family).into_iter().map(|(config, kinds)| (config, Some(kinds))));
+    let wanted = |(config, kinds): (ArrayConfig, Option<&[&str]>)| {
+        let mut parts = parts(&config);
+        parts.retain(|part| {
             let seen = seen.entry(part.kind).or_default();
             let most = if VARIED.contains(&part.kind) { MANY } else { FEW };
             let room = kinds.map_or(seen.len() < most, |kinds| kinds.contains(&part.kind));
-            if room && seen.insert(part.args.clone()) || always(part.kind, seen.len()) {
-                chosen.insert(at[part.path], part);
-            }
-        }
-        let cells = cells(&sources, family, cache, &NEVER, |module, _| chosen.contains_key(&module))?;
-        for (module, part) in chosen {
-            let own = cells[module].as_ref().map(own).unwrap_or_default();
-            found.entry(part.kind).or_default().push((part.args, numbers(resources(family, &own))));
-        }
-        println!("{}: point {i}, {:.0} s", family.name(), started.elapsed().as_secs_f64());
-    }
-    Ok(found)
+            room && seen.insert(part.args.clone()) || always(part.kind, seen.len())
+        });
+        (config, parts)
+    };
+    points.map(wanted).collect()
+}
+
+/// What `parts` of `config` take.
+fn measured(
+    config: &ArrayConfig,
+    parts: &[Part],
+    family: Family,
+    cache: &Cache,
+) -> Result<Vec<(&'static str, Sample)>> {
+    let sources = sources(config)?;
+    let mut at = BTreeMap::new();
+    places(&sources, sources.len() - 1, "top", &mut at);
+    let wanted: BTreeSet<usize> = parts.iter().map(|part| at[part.path]).collect();
+    let cells = cells(&sources, family, cache, &NEVER, |module, _| wanted.contains(&module))?;
+    let sample = |part: &Part| {
+        let own = cells[at[part.path]].as_ref().map(own).unwrap_or_default();
+        (part.kind, (part.args.clone(), numbers(resources(family, &own))))
+    };
+    Ok(parts.iter().map(sample).collect())
 }
 
 /// Kinds whose arguments do not tell all: several modules are looked at.
@@ -124,8 +148,9 @@ fn fit_area(family: Family) {
     let cache = Cache::open(None).unwrap();
     let held_out: Vec<(ArrayConfig, Resources)> = points()
         .1
-        .into_iter()
+        .into_par_iter()
         .enumerate()
+        .with_max_len(1)
         .map(|(i, config)| {
             let found = synthesize(&config, family, &cache, &NEVER).unwrap();
             println!("{}: held out {i}: {found:?}", family.name());
