@@ -31,7 +31,8 @@ import tempfile
 
 TOOL_MISSING = 3
 
-SYNTHESIS = {"ecp5": "synth_ecp5", "xc7": "synth_xilinx -family xc7"}
+# Without the wide multiplexers of a slice, for which yosys takes many more look-up tables than it saves.
+SYNTHESIS = {"ecp5": "synth_ecp5 -nowidelut", "xc7": "synth_xilinx -family xc7 -nowidelut"}
 
 # Cells of a row of the table; the number is how many units of the resource a cell takes.
 CELLS = {

@@ -46,6 +46,15 @@ codes, every layer's output codes, and the logits of {images} image(s).
 Another input goes to region `input` in the same layout. `m_axi_*` is an AXI4 master: bursts of whole words within
 4 KiB, one ID, answers in order. `rst_n` is synchronous and active low.
 
+## Synthesise it
+
+`rtl/` is all that a tool needs; it names no vendor's primitive. yosys takes fewer look-up tables, up to half, when it
+leaves the wide multiplexers of a slice alone, in `synth_xilinx` and `synth_gowin` too:
+
+```sh
+yosys -p 'read_verilog rtl/*.v; synth_ecp5 -nowidelut -top accelerator -json accelerator.json'
+```
+
 ## Registers
 
 | offset | name | meaning |

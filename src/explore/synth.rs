@@ -234,7 +234,7 @@ mod tests {
         let folder = cache.workspace().unwrap();
         let design: String = sources(&config).unwrap().iter().map(|s| s.text.clone()).collect();
         fs::write(folder.path().join("flat.v"), design).unwrap();
-        let script = "read_verilog flat.v; synth_ecp5 -top accelerator; tee -q -o stat.txt stat";
+        let script = "read_verilog flat.v; synth_ecp5 -nowidelut -top accelerator; tee -q -o stat.txt stat";
         tools::call("yosys", &["-q", "-p", script], Some(folder.path())).unwrap();
         let text = fs::read_to_string(folder.path().join("stat.txt")).unwrap();
         let flat = resources(Family::Ecp5, &statistics(&text)["accelerator"]);

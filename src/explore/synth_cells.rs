@@ -3,15 +3,15 @@
 use super::{Family, Resources};
 use std::collections::BTreeMap;
 
-/// The command of yosys that synthesises for `family`, module by module, without pins. On UltraScale+ without the wide
-/// multiplexers of a slice: with them yosys takes up to three times the look-up tables for a turned word.
+/// The command of yosys that synthesises for `family`, module by module, without pins. Where it knows wide multiplexers
+/// of a slice it is told not to use them: with them it takes up to four times the look-up tables for a turned word.
 pub fn synthesis(family: Family) -> &'static str {
     match family {
-        Family::Ecp5 => "synth_ecp5 -noflatten",
+        Family::Ecp5 => "synth_ecp5 -noflatten -nowidelut",
         Family::Ice40 => "synth_ice40 -dsp -noflatten",
-        Family::Xc7 => "synth_xilinx -family xc7 -noiopad -noclkbuf",
+        Family::Xc7 => "synth_xilinx -family xc7 -nowidelut -noiopad -noclkbuf",
         Family::Xcup => "synth_xilinx -family xcup -nowidelut -noiopad -noclkbuf",
-        Family::Gowin => "synth_gowin -noflatten -noiopads",
+        Family::Gowin => "synth_gowin -noflatten -nowidelut -noiopads",
     }
 }
 
