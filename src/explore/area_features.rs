@@ -30,8 +30,12 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
             let words = a[0] / 64.0;
             vec![1.0, a[2], a[0], a[1] * a[2], a[2] * words]
         }
-        "requantizer" | "requantizer_pow2" | "round_shift" => {
-            let wide = (a[1] > 36.0) as u8 as f64; // a product of two DSPs' width
+        "requantizer" => {
+            let pieces = requantizer_products(family, args[1]).into();
+            vec![1.0, a[0], a[1], pieces, pieces * a[1], is_bit_left(family, args[1]) as u8 as f64]
+        }
+        "requantizer_pow2" | "round_shift" => {
+            let wide = (a[1] > 36.0) as u8 as f64;
             vec![1.0, a[0], a[1], wide, wide * (a[1] - 36.0)]
         }
         "row_read" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3].log2()],
@@ -55,6 +59,31 @@ pub fn is_hard_product(family: Family, w: u32, a: u32) -> bool {
         Family::Ice40 => w + a + 1 >= 11,
         Family::Xc7 | Family::Xcup => w + a + 1 >= 9,
         Family::Gowin => false,
+    }
+}
+
+/// DSPs of the product of a positive sum of `acc` bits and its multiplier: what yosys' `mul2dsp` cuts it into. A DSP takes
+/// `whole` bits of the sum; where they are more, all pieces but the last take `piece`. A last one of a bit takes none.
+pub fn requantizer_products(family: Family, acc: u32) -> u32 {
+    let Some((whole, piece)) = pieces(family) else { return 0 };
+    let more = (acc - 1).saturating_sub(whole).div_ceil(piece);
+    1 + more - is_bit_left(family, acc) as u32
+}
+
+/// Whether the last piece of that product is a bit.
+fn is_bit_left(family: Family, acc: u32) -> bool {
+    pieces(family).is_some_and(|(whole, piece)| whole == piece && acc - 1 > whole && (acc - 1) % piece == 1)
+}
+
+/// Bits of an unsigned operand that a DSP takes, and those that it takes of a longer one (`DSP_A_MAXWIDTH` and
+/// `DSP_A_MAXWIDTH_PARTIAL` of `synth_*`, less the sign where there is one).
+fn pieces(family: Family) -> Option<(u32, u32)> {
+    match family {
+        Family::Ecp5 => Some((18, 18)),
+        Family::Ice40 => Some((16, 16)),
+        Family::Xc7 => Some((24, 17)),
+        Family::Xcup => Some((26, 17)),
+        Family::Gowin => None,
     }
 }
 

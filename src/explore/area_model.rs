@@ -1,6 +1,6 @@
 //! The fitted model: per family and kind of module, what was measured, and a linear model for the rest.
 
-use super::area_features::features;
+use super::area_features::{features, requantizer_products};
 use super::area_memory::memory;
 use super::area_parts::Part;
 use super::{Family, Resources};
@@ -82,7 +82,10 @@ impl Model {
             let value = |c: &Vec<f64>| c.iter().zip(&terms).map(|(c, t)| c * t).sum::<f64>();
             known.fitted.each_ref().map(value)
         });
-        found[3] = nearest_count(found[3]) as f64;
+        found[3] = match *args {
+            [_, acc] if kind == "requantizer" => requantizer_products(self.family, acc).into(),
+            _ => nearest_count(found[3]) as f64,
+        };
         let blocks = |address, bits| memory(self.family, address, bits as usize).blocks as f64;
         found[4] = match *args {
             [address, bits] if matches!(kind, "ram" | "lanes_ram") => blocks(address, bits),
@@ -116,4 +119,21 @@ fn slopes(measured: &[(Vec<u32>, [u32; RESOURCES])]) -> [f64; RESOURCES] {
         }
     }
     products.map(|p| if squares > 0.0 { p / squares } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_requantizers_are_those_that_yosys_took() {
+        let file: File = serde_json::from_str(DATA).unwrap();
+        for family in Family::ALL {
+            let measured = &file[family.name()]["requantizer"].measured;
+            assert!(measured.len() > 30, "{}", family.name());
+            for (args, found) in measured {
+                assert_eq!(requantizer_products(family, args[1]), found[3], "{}: {args:?}", family.name());
+            }
+        }
+    }
 }

@@ -15,6 +15,10 @@ const FITTED: usize = 64;
 /// Points that the fit does not see.
 const HELD_OUT: usize = 22;
 
+/// Kinds that depend on the accumulators' bits.
+const OF_SUMS: [&str; 6] =
+    ["requantizer", "requantizer_pow2", "round_shift", "raw_beat", "group_select", "accumulator"];
+
 /// Points of the fit, then those that are held out: random valid ones, the same on every machine.
 pub fn points() -> (Vec<ArrayConfig>, Vec<ArrayConfig>) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -59,7 +63,8 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
 }
 
 /// Design points for the kinds whose logic follows no line: pairs of widths in the array, all those up to 8 where `*` takes
-/// look-up tables; and rows of weights and groups of codes of which several, but no whole number, fit a word of the bus.
+/// look-up tables; rows of weights and groups of codes of which several, but no whole number, fit a word of the bus; and
+/// accumulators as narrow as the integers of a network allow.
 pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
     let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
     let all = arith::WIDTHS.flat_map(|w| arith::WIDTHS.map(move |a| (w, a)));
@@ -85,5 +90,14 @@ pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
     let streams = rows.chain(codes).flat_map(|(config, kinds)| {
         [64, 128, 256].map(|bus_bits| (ArrayConfig { bus_bits, ..config.clone() }, kinds))
     });
-    dsps.chain(luts).chain(streams).collect()
+    let sums = [10, 12, 14, 16, 18, 19, 20, 22, 26, 28, 34, 36, 38, 44].into_iter();
+    let sums = sums.flat_map(|acc_bits| [2, 8].map(|act_bits| (acc_bits, act_bits)));
+    let sums = sums.flat_map(|(acc_bits, act_bits)| {
+        [Requantize::Scale, Requantize::Pow2].map(|requantize| {
+            let narrow = ArrayConfig { weight_bits: 2, act_bits, acc_bits, rows: 4, cols: 4, ..base() };
+            (ArrayConfig { requantize, ..narrow }, &OF_SUMS[..])
+        })
+    });
+    let sums = sums.filter(|(config, _)| config.validate().is_ok());
+    dsps.chain(luts).chain(streams).chain(sums).collect()
 }
