@@ -62,15 +62,14 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
     config
 }
 
-/// Design points for the kinds whose logic follows no line: pairs of widths in the array, all those up to 8 where `*` takes
-/// look-up tables; rows of weights and groups of codes of which several, but no whole number, fit a word of the bus; and
+/// Design points for the kinds whose logic follows no line: pairs of widths in the array, all those of which `*` takes look-up
+/// tables; rows of weights and groups of codes of which several, but no whole number, fit a word of the bus; and
 /// accumulators as narrow as the integers of a network allow.
 pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
     let base = || ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
     let all = arith::WIDTHS.flat_map(|w| arith::WIDTHS.map(move |a| (w, a)));
     let known = |w: u32, a: u32| WIDTHS.contains(&w) && WIDTHS.contains(&a);
-    let is_soft = |w: u32, a: u32| w.max(a) <= 8 && !is_hard_product(family, w, a);
-    let pairs: Vec<_> = all.filter(|&(w, a)| known(w, a) || is_soft(w, a)).collect();
+    let pairs: Vec<_> = all.filter(|&(w, a)| known(w, a) || !is_hard_product(family, w, a)).collect();
     let pair = |&(weight_bits, act_bits): &(u32, u32)| ArrayConfig { weight_bits, act_bits, ..base() };
     let of_luts = |p: &(u32, u32)| ArrayConfig { multipliers: Multipliers::Lut, ..pair(p) };
     let dsps = pairs.iter().map(|p| (pair(p), &["pe", "max_pool"][..]));
