@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::cosim::{self, Cache, Comparison, Engine, MemoryOptions, Network};
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
@@ -147,7 +147,7 @@ impl Args {
         bundle::write(&bundle, &self.output.join(format!("w{bits}a{bits}")))?;
         case.model.save(&self.output.join(format!("w{bits}a{bits}.safetensors")))?;
         if self.inject_fault {
-            schedule.flip_weight(1);
+            cosim::inject(&mut schedule, &case.model, codes.view(), &trace, 0..case.model.layers.len())?;
             case.schedule = schedule;
         }
         Ok(case)

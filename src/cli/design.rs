@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use vgg2rtl::config::{ArrayConfig, Multipliers, Requantize};
 use vgg2rtl::int::IntModel;
 use vgg2rtl::schedule::fit;
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, store};
 
 /// The design point: a preset or an array's size, widths from the model, and single numbers that replace them.
 #[derive(clap::Args, Clone, Debug)]
@@ -138,6 +138,6 @@ impl Design {
 }
 
 fn read(path: &Path) -> Result<ArrayConfig> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = store::read_text(path)?;
     serde_json::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string()))
 }

@@ -212,7 +212,7 @@ pub fn run(args: &Args) -> Result<()> {
     let hear = |event: Event| screen.hear(event);
     stop_on_interrupt();
     if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
-        let text = std::fs::read_to_string(task).map_err(Error::io(task))?;
+        let text = store::read_text(task)?;
         let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
         let outcome = task.run(slice, &hear, &STOP)?;
         let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;
