@@ -158,9 +158,7 @@ impl Graph {
                 let pads = vec![ints("pads", &[1; 4]), ints("kernel_shape", &[3, 3])];
                 self.node("Conv", &[value, &weight, &bias], &sums, pads)
             }
-            Op::Dense { .. } => {
-                self.node("Gemm", &[value, &weight, &bias], &sums, vec![int("transB", 1)])
-            }
+            Op::Dense { .. } => self.node("Gemm", &[value, &weight, &bias], &sums, vec![int("transB", 1)]),
         };
         let Output::Requantized { quantizer, .. } = layer.output else { return sums };
         let real = self.node("Relu", &[&sums], &format!("{name}/relu"), vec![]);
@@ -200,7 +198,8 @@ impl Graph {
         let step = |c: usize| layer.weight_steps[if layer.weight_steps.len() == 1 { 0 } else { c }].get();
         let narrow: Option<Vec<i32>> = layer.bias.iter().map(|&b| i32::try_from(b).ok()).collect();
         let Some(codes) = narrow else {
-            let real = |(c, &b): (usize, &i64)| (b as f64 * f64::from(step(c)) * f64::from(input.get())) as f32;
+            let real =
+                |(c, &b): (usize, &i64)| (b as f64 * f64::from(step(c)) * f64::from(input.get())) as f32;
             return self.float(format!("{name}/bias"), &[co], layer.bias.iter().enumerate().map(real));
         };
         let raw = codes.into_iter().flat_map(i32::to_le_bytes).collect();

@@ -67,7 +67,8 @@ fn dead_model() -> IntModel {
 /// `VGG2RTL_MODELS` sets how many (`sim/nightly.sh` takes 1,000).
 #[test]
 fn an_injected_fault_is_seen_or_refused() {
-    let count = std::env::var("VGG2RTL_MODELS").map_or(16, |n| n.parse().expect("VGG2RTL_MODELS is a number"));
+    let count =
+        std::env::var("VGG2RTL_MODELS").map_or(16, |n| n.parse().expect("VGG2RTL_MODELS is a number"));
     let folder = TempDir::new().unwrap();
     let cache = Cache::open(Some(folder.path())).unwrap();
     let config = ArrayConfig { rows: 4, cols: 4, requantizers: 1, ..ArrayConfig::preset("tiny").unwrap() };
@@ -89,11 +90,23 @@ fn an_injected_fault_is_seen_or_refused() {
         };
         let simulator = InProcess::new(&config).unwrap();
         let memory = MemoryOptions::default();
-        let network =
-            Network { simulator: &simulator, schedule: &schedule, cache: &cache, memory, jobs: 1, resume: false };
+        let network = Network {
+            simulator: &simulator,
+            schedule: &schedule,
+            cache: &cache,
+            memory,
+            jobs: 1,
+            resume: false,
+        };
         let reports = network.chain(codes.view(), &trace, &|_| ()).unwrap();
-        assert!(reports[fault.layer].comparison.mismatches > 0, "seed {seed}: {fault:?} is not seen: {reports:?}");
-        assert!(reports[..fault.layer].iter().all(|r| r.comparison.mismatches == 0), "seed {seed}: {fault:?}");
+        assert!(
+            reports[fault.layer].comparison.mismatches > 0,
+            "seed {seed}: {fault:?} is not seen: {reports:?}"
+        );
+        assert!(
+            reports[..fault.layer].iter().all(|r| r.comparison.mismatches == 0),
+            "seed {seed}: {fault:?}"
+        );
         seen += 1;
     }
     println!("{count} networks: {seen} injected faults seen, {refused} refused");
@@ -116,7 +129,11 @@ fn the_verb_says_what_it_injected_or_that_it_could_not() {
     }
     let output = run(&dead_model(), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-    assert!(said(&output).contains("changes a word for these images: no fault is injected"), "{}", said(&output));
+    assert!(
+        said(&output).contains("changes a word for these images: no fault is injected"),
+        "{}",
+        said(&output)
+    );
 }
 
 /// A generated bundle of a small network.
@@ -178,7 +195,8 @@ fn every_target_of_a_bundle_notices_an_edited_file() {
     }
     let bundle = Bundle::new();
     let files = bundle.files();
-    let (named, list) = (["design.json", "data/program.hex", "data/golden.safetensors"], "SHA256SUMS".to_string());
+    let (named, list) =
+        (["design.json", "data/program.hex", "data/golden.safetensors"], "SHA256SUMS".to_string());
     assert!(named.iter().all(|name| files.contains(&name.to_string())));
     for name in files.iter().filter(|name| *name != "design.mk" && *name != "Makefile") {
         let (passed, text) = bundle.changed(name, |bytes| bytes.push(b' '), || bundle.make("sums"));
@@ -243,7 +261,12 @@ fn tools_that_do_nothing_are_named() {
     let run = |simulator: &str| {
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_vgg2rtl"));
-        command.env("PATH", path).arg("cosim").arg(&model).args(["--preset", "tiny", "--simulator", simulator]);
+        command.env("PATH", path).arg("cosim").arg(&model).args([
+            "--preset",
+            "tiny",
+            "--simulator",
+            simulator,
+        ]);
         let output = command.arg("--cache").arg(&cache).output().unwrap();
         (output.status.code(), said(&output))
     };
@@ -253,11 +276,18 @@ fn tools_that_do_nothing_are_named() {
     let (code, text) = run("verilator");
     assert!(code == Some(3) && text.contains("verilator failed: it reports no error, but made no"), "{text}");
     let (code, text) = run("icarus");
-    assert!(code == Some(3) && text.contains("iverilog failed: it reports no error, but made no tb.vvp"), "{text}");
+    assert!(
+        code == Some(3) && text.contains("iverilog failed: it reports no error, but made no tb.vvp"),
+        "{text}"
+    );
     tool(folder.path(), "iverilog", "touch tb.vvp");
     let (code, text) = run("icarus");
     assert!(code == Some(3) && text.contains("vvp failed"), "{text}");
-    tool(folder.path(), "verilator", "mkdir obj_dir; printf '#!/bin/sh\\n' > obj_dir/Vaccelerator; chmod +x obj_dir/*");
+    tool(
+        folder.path(),
+        "verilator",
+        "mkdir obj_dir; printf '#!/bin/sh\\n' > obj_dir/Vaccelerator; chmod +x obj_dir/*",
+    );
     let (code, text) = run("verilator");
     assert!(code == Some(3) && text.contains("its statistics cannot be read"), "{text}");
 }

@@ -90,7 +90,8 @@ fn an_edited_entry_of_explore_is_measured_again() {
             root.join("models/fashion-test-256-images-idx3-ubyte.gz"),
         );
         let arguments = ["explore", model.to_str().unwrap(), "--data", data.to_str().unwrap()];
-        let rest = ["--weights", "4", "--acts", "4", "--array", "4x4", "--json", "--cache", cache.to_str().unwrap()];
+        let rest =
+            ["--weights", "4", "--acts", "4", "--array", "4x4", "--json", "--cache", cache.to_str().unwrap()];
         let output = vgg2rtl(&[&arguments[..], &rest].concat());
         assert!(output.status.success(), "{}", said(&output));
         (String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
@@ -125,7 +126,11 @@ fn no_cache_lies_at_a_predictable_place_that_others_write_to() {
         command.output().unwrap()
     };
     let homeless = run(None);
-    assert!(homeless.status.success() && said(&homeless).contains("results are not kept"), "{}", said(&homeless));
+    assert!(
+        homeless.status.success() && said(&homeless).contains("results are not kept"),
+        "{}",
+        said(&homeless)
+    );
     assert!(entries(&temporary, "").is_empty());
     let shared = folder.path().join("shared");
     std::fs::create_dir_all(shared.join("vgg2rtl")).unwrap();

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, inject, tools};
+use vgg2rtl::cosim::{
+    Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, inject, tools,
+};
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, random};

@@ -60,11 +60,15 @@ fn a_network_ends_in_logits_of_one_position() {
         (&[conv(4, true), conv(3, false)], "layer conv2: the network ends in maps of 3×2×2"),
         (&[conv(4, true), conv(3, true)], "layer conv2: its sums are the logits, no pool can follow"),
         (&[dense, conv(4, false)], "layer conv2: a convolution after a dense layer"),
-        (&[conv(4, true), conv(4, true), conv(4, true)], "layer conv3: its feature map 4×1×1 → 4×0×0 is empty"),
+        (
+            &[conv(4, true), conv(4, true), conv(4, true)],
+            "layer conv3: its feature map 4×1×1 → 4×0×0 is empty",
+        ),
         (&[], "layer -: the network has no layers"),
     ];
     for (ops, want) in cases {
-        let refused = |result: vgg2rtl::Result<()>| result.unwrap_err().to_string().replace("layer0", "conv1");
+        let refused =
+            |result: vgg2rtl::Result<()>| result.unwrap_err().to_string().replace("layer0", "conv1");
         let int = if ops.is_empty() {
             let mut model = random::model(&recipe(SMALL, &[dense], 1));
             model.layers.clear();
@@ -74,7 +78,8 @@ fn a_network_ends_in_logits_of_one_position() {
         };
         let found = refused(int.validate());
         assert!(found.starts_with(want), "{ops:?}: {found}");
-        let found = refused(float_model(SMALL, ops).validate()).replace("layer1", "conv2").replace("layer2", "conv3");
+        let found =
+            refused(float_model(SMALL, ops).validate()).replace("layer1", "conv2").replace("layer2", "conv3");
         assert!(found.starts_with(want), "{ops:?}: {found}");
     }
 }
@@ -101,7 +106,10 @@ fn integer_models_that_could_not_run_are_refused() {
         (|m| m.layers[0].name = "<b>".into(), "layer -: a layer has the name"),
         (|m| m.layers[0].name = "x".repeat(65), "layer -: a layer has the name"),
         (|m| m.layers[0].name = "input".into(), "layer -: a layer has the name \"input\": it is kept"),
-        (|m| m.layers[0].name = "fc2.weights".into(), "layer -: a layer has the name \"fc2.weights\": it is kept"),
+        (
+            |m| m.layers[0].name = "fc2.weights".into(),
+            "layer -: a layer has the name \"fc2.weights\": it is kept",
+        ),
         (|m| m.layers[0].name = m.layers[1].name.clone(), "layer -: two layers have the name"),
         (|m| m.header.name = "a\nb".into(), "layer -: the name \"a\\nb\" has control"),
         (|m| m.header.classes = vec!["\u{7}".into(); 4], "layer -: the class"),
@@ -146,11 +154,26 @@ fn descriptions_say_nothing_that_is_not_so() {
         }
     }
     for (at, key, value, want) in [
-        ("/layers/0", "weight_bits", json!(4_000_000), "layer conv0: weight_bits 4000000 where levels -128 … 127 take 8"),
+        (
+            "/layers/0",
+            "weight_bits",
+            json!(4_000_000),
+            "layer conv0: weight_bits 4000000 where levels -128 … 127 take 8",
+        ),
         ("/layers/0", "weight_bits", json!(0), "layer conv0: weight_bits 0"),
         ("/layers/0", "weight_bits", json!(9), "layer conv0: weight_bits 9"),
-        ("/layers/1", "accumulator_bits", json!(0), "layer conv1: accumulator_bits 0 where its integers need"),
-        ("/layers/1", "accumulator_bits", json!(49), "layer conv1: accumulator_bits 49 where its integers need"),
+        (
+            "/layers/1",
+            "accumulator_bits",
+            json!(0),
+            "layer conv1: accumulator_bits 0 where its integers need",
+        ),
+        (
+            "/layers/1",
+            "accumulator_bits",
+            json!(49),
+            "layer conv1: accumulator_bits 49 where its integers need",
+        ),
         ("/input_quantizer", "step", json!(0.3), "layer conv0: channel 0 requantizes by"),
         ("/layers/0/output_quantizer", "step", json!(0.3), "layer conv0: channel 0 requantizes by"),
         ("/layers/0", "name", json!("a\nb"), "only letters, digits and _ - . are possible"),
@@ -161,7 +184,13 @@ fn descriptions_say_nothing_that_is_not_so() {
     // A layer that loses its batch norm leaves tensors behind.
     let mut normalised = float_model(SMALL, &[Op::Dense { co: 3 }]);
     let channel = || vec![1.0; 3];
-    let norm = vgg2rtl::float::BatchNorm { gamma: channel(), beta: channel(), mean: channel(), var: channel(), eps: 0.1 };
+    let norm = vgg2rtl::float::BatchNorm {
+        gamma: channel(),
+        beta: channel(),
+        mean: channel(),
+        var: channel(),
+        eps: 0.1,
+    };
     normalised.layers[0].batch_norm = Some(norm);
     normalised.save(&path).unwrap();
     let changed = description::changed(&std::fs::read(&path).unwrap(), |d| {
@@ -202,20 +231,27 @@ fn candidate(rng: &mut ChaCha8Rng) -> IntModel {
 fn change(model: &mut IntModel, rng: &mut ChaCha8Rng) {
     let count = model.layers.len();
     let layer = &mut model.layers[rng.random_range(0..count)];
-    let extreme = *[0, 1, -1, 2, 127, i64::from(i32::MAX) + 1, 1 << 46, -(1 << 46), 1 << 62, i64::MIN].choose(rng).unwrap();
+    let extreme = *[0, 1, -1, 2, 127, i64::from(i32::MAX) + 1, 1 << 46, -(1 << 46), 1 << 62, i64::MIN]
+        .choose(rng)
+        .unwrap();
     match rng.random_range(0..16) {
         0 => layer.bias[0] = extreme,
         1 => layer.weight[0] = extreme as i16,
         2 => layer.weight_levels = Levels { a: extreme as i32, b: 1 },
         3 => layer.weight_levels = Levels { a: 0, b: 1 },
-        4 => layer.weight_steps = vec![Step::new(*[1e-37, 1e-30, 0.5, 1e30, 3e38].choose(rng).unwrap()).unwrap()],
+        4 => {
+            layer.weight_steps =
+                vec![Step::new(*[1e-37, 1e-30, 0.5, 1e30, 3e38].choose(rng).unwrap()).unwrap()]
+        }
         5 => layer.op = conv(layer.op.co(), rng.random()),
         6 => drop(layer.bias.pop()),
         7 => drop(layer.weight.pop()),
         8 => layer.output = Output::Logits,
         9 => model.input.levels = Levels { a: 0, b: rng.random_range(0..=70_000) },
         10 => model.input.step = Step::new(*[1e-37, 0.5, 1e30].choose(rng).unwrap()).unwrap(),
-        11 => layer.name = (*["a.b-c", "x", "a_codes", "logits", "program", "a b"].choose(rng).unwrap()).into(),
+        11 => {
+            layer.name = (*["a.b-c", "x", "a_codes", "logits", "program", "a b"].choose(rng).unwrap()).into()
+        }
         12 if count > 1 => drop(model.layers.pop()),
         13 => model.header.classes = vec!["one".into(); rng.random_range(0..3)],
         _ => {
@@ -239,7 +275,12 @@ fn run_everywhere(model: &IntModel, seed: u64, cache: &Cache) {
     let folder = cache.path("");
     export::onnx(model, &folder.join("m.onnx")).unwrap();
     model.save(&folder.join("m.safetensors")).unwrap();
-    let deep = ArrayConfig { act_depth: 4096, acc_depth: 256, requantizers: 1, ..ArrayConfig::preset("tiny").unwrap() };
+    let deep = ArrayConfig {
+        act_depth: 4096,
+        acc_depth: 256,
+        requantizers: 1,
+        ..ArrayConfig::preset("tiny").unwrap()
+    };
     let config = fit(model, &deep);
     let schedule = schedule(model, &config, 2).unwrap();
     let mut memory = schedule.memory.clone();
@@ -258,7 +299,8 @@ fn run_everywhere(model: &IntModel, seed: u64, cache: &Cache) {
 /// `VGG2RTL_MODELS` sets how many (`sim/nightly.sh` takes more).
 #[test]
 fn whatever_validate_accepts_runs_and_agrees() {
-    let count = std::env::var("VGG2RTL_MODELS").map_or(600, |n| n.parse().expect("VGG2RTL_MODELS is a number"));
+    let count =
+        std::env::var("VGG2RTL_MODELS").map_or(600, |n| n.parse().expect("VGG2RTL_MODELS is a number"));
     let folder = TempDir::new().unwrap();
     let cache = Cache::open(Some(folder.path())).unwrap();
     let (mut accepted, mut refused, mut failures) = (0, 0, vec![]);
@@ -287,7 +329,9 @@ fn a_file_that_is_saved_is_accepted_again() {
     for seed in 0..60 {
         let mut model = candidate(&mut ChaCha8Rng::seed_from_u64(seed));
         model.header.input.c = 3;
-        if model.layers[0].op.weight_shape(model.header.input).iter().product::<usize>() != model.layers[0].weight.len() {
+        if model.layers[0].op.weight_shape(model.header.input).iter().product::<usize>()
+            != model.layers[0].weight.len()
+        {
             continue; // pictures have one channel or three
         }
         if model.validate().is_ok() {

@@ -101,7 +101,8 @@ fn sums(folder: &Path) -> Result<String> {
         }
     }
     names.sort();
-    let line = |name: &String| Ok(format!("{}  {name}\n", store::sha256(&store::read_file(&folder.join(name))?)));
+    let line =
+        |name: &String| Ok(format!("{}  {name}\n", store::sha256(&store::read_file(&folder.join(name))?)));
     names.iter().map(line).collect()
 }
 

@@ -44,7 +44,8 @@ impl Cache {
     fn of_user() -> std::result::Result<Self, String> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || variable("HOME").map(|home| home.join(".cache"));
-        let base = variable("XDG_CACHE_HOME").or_else(home).ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
+        let base =
+            variable("XDG_CACHE_HOME").or_else(home).ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
         Self::at(&base.join("vgg2rtl")).map_err(|e| e.to_string())
     }
 
@@ -76,7 +77,10 @@ impl Cache {
         } else {
             return Ok(());
         };
-        Err(Error::bad_file(&self.folder, format!("{reason}: a cache, from which programs are run, cannot be there")))
+        Err(Error::bad_file(
+            &self.folder,
+            format!("{reason}: a cache, from which programs are run, cannot be there"),
+        ))
     }
 
     #[cfg(not(unix))]

@@ -6,8 +6,8 @@ use crate::net::{KERNEL, Op, Shape};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 use ndarray::{Array4, ArrayView4};
-use rand::seq::SliceRandom;
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;
 

@@ -244,7 +244,10 @@ impl Network<'_> {
             if is_verdict(&reports, schedule, golden, models) {
                 return Ok(reports);
             }
-            warn(&format!("{}: is no verdict on this network; simulated again", self.cache.path(&key).display()));
+            warn(&format!(
+                "{}: is no verdict on this network; simulated again",
+                self.cache.path(&key).display()
+            ));
         }
         let (memory, statistics) = self.execute(schedule, memory, Some(&expected), None)?;
         let names: Vec<String> = schedule.layers.iter().map(|l| l.name.clone()).collect();

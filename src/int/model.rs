@@ -189,7 +189,9 @@ impl IntModel {
                 return Err(Error::bad_layer(&layer.name, reason));
             }
             if !(need..=ACCUMULATOR_BITS).contains(&have) {
-                let reason = format!("accumulator_bits {have} where its integers need {need}, at most {ACCUMULATOR_BITS}");
+                let reason = format!(
+                    "accumulator_bits {have} where its integers need {need}, at most {ACCUMULATOR_BITS}"
+                );
                 return Err(Error::bad_layer(&layer.name, reason));
             }
         }
@@ -222,10 +224,15 @@ impl IntLayer {
         }
         let bits = arith::accumulator_bits(self.accumulator_bound(x.levels));
         if bits > ACCUMULATOR_BITS {
-            return Err(format!("its accumulator needs {bits} bits, at most {ACCUMULATOR_BITS} are supported"));
+            return Err(format!(
+                "its accumulator needs {bits} bits, at most {ACCUMULATOR_BITS} are supported"
+            ));
         }
         if let Some(w) = self.weight_steps.iter().find(|w| arith::sum_step(**w, x.step).is_none()) {
-            return Err(format!("weight step {w} times input step {} is no number that a float holds", x.step));
+            return Err(format!(
+                "weight step {w} times input step {} is no number that a float holds",
+                x.step
+            ));
         }
         self.validate_output(x)
     }

@@ -75,10 +75,7 @@ pub fn model(recipe: &Recipe) -> IntModel {
             output: if last {
                 Output::Logits
             } else {
-                Output::Requantized {
-                    quantizer: Quantizer { step, levels: Levels::unsigned(recipe.a) },
-                    by,
-                }
+                Output::Requantized { quantizer: Quantizer { step, levels: Levels::unsigned(recipe.a) }, by }
             },
         });
     }

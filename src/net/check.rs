@@ -40,9 +40,13 @@ pub fn check_chain<'a>(input: Shape, layers: impl Iterator<Item = (&'a str, Op)>
     }
     let out = maps[maps.len() - 1];
     match end {
-        Op::Conv { pool: true, .. } => Err(Error::bad_layer(last, "its sums are the logits, no pool can follow")),
+        Op::Conv { pool: true, .. } => {
+            Err(Error::bad_layer(last, "its sums are the logits, no pool can follow"))
+        }
         Op::Conv { .. } if (out.h, out.w) != (1, 1) => {
-            let reason = format!("the network ends in maps of {out}, logits are 1×1: it needs a dense layer in the end");
+            let reason = format!(
+                "the network ends in maps of {out}, logits are 1×1: it needs a dense layer in the end"
+            );
             Err(Error::bad_layer(last, reason))
         }
         _ => Ok(()),
@@ -81,7 +85,9 @@ impl Shape {
 
     /// As [`Shape::len`], whatever the extents are.
     fn elements(self) -> u128 {
-        [self.h, self.w].iter().fold(self.c as u128, |product, &extent| product.saturating_mul(extent as u128))
+        [self.h, self.w]
+            .iter()
+            .fold(self.c as u128, |product, &extent| product.saturating_mul(extent as u128))
     }
 }
 

@@ -41,7 +41,10 @@ mod tests {
         assert!(reason(folder.path()).contains("is a folder"));
         assert!(reason(&folder.path().join("none")).contains("No such file"));
         if cfg!(unix) {
-            assert_eq!(reason(Path::new("/dev/zero")), "/dev/zero: is a pipe, socket or device, a file is needed");
+            assert_eq!(
+                reason(Path::new("/dev/zero")),
+                "/dev/zero: is a pipe, socket or device, a file is needed"
+            );
         }
         let path = folder.path().join("text");
         fs::write(&path, b"abc").unwrap();

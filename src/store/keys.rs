@@ -6,13 +6,13 @@ use serde_json::Value;
 /// `layers[2].weight_bit`. A key whose value is null says nothing and is never named.
 pub fn unknown(found: &Value, known: &Value) -> Option<String> {
     match (found, known) {
-        (Value::Object(found), Value::Object(known)) => found.iter().find_map(|(key, value)| {
-            match (known.get(key), value.is_null()) {
+        (Value::Object(found), Value::Object(known)) => {
+            found.iter().find_map(|(key, value)| match (known.get(key), value.is_null()) {
                 (None, false) => Some(key.clone()),
                 (None, true) => None,
                 (Some(inner), _) => unknown(value, inner).map(|at| join(key, &at)),
-            }
-        }),
+            })
+        }
         (Value::Array(found), Value::Array(known)) => {
             let pairs = found.iter().zip(known).enumerate();
             pairs.filter_map(|(i, (f, k))| unknown(f, k).map(|at| join(&format!("[{i}]"), &at))).next()

@@ -39,12 +39,18 @@ fn run(reader: &Reader, time: Option<Duration>) -> (u64, Vec<u64>) {
 #[test]
 fn no_reader_panics() {
     let seconds = std::env::var("VGG2RTL_FUZZ_SECONDS");
-    let time = seconds.ok().map(|n| Duration::from_secs(n.parse().expect("VGG2RTL_FUZZ_SECONDS is a number")));
+    let time =
+        seconds.ok().map(|n| Duration::from_secs(n.parse().expect("VGG2RTL_FUZZ_SECONDS is a number")));
     let mut failures = vec![];
     for reader in &READERS {
         let begun = Instant::now();
         let (count, panicked) = run(reader, time);
-        println!("{:14} {count:8} files in {:6.1} s, {} panics", reader.name, begun.elapsed().as_secs_f64(), panicked.len());
+        println!(
+            "{:14} {count:8} files in {:6.1} s, {} panics",
+            reader.name,
+            begun.elapsed().as_secs_f64(),
+            panicked.len()
+        );
         failures.extend(panicked.iter().map(|seed| format!("{} seed {seed}", reader.name)));
     }
     assert!(failures.is_empty(), "{failures:?}");

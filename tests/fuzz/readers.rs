@@ -37,10 +37,26 @@ pub const READERS: [Reader; 14] = [
     Reader { name: "explore_cache", seeds: |folder| vec![measured(folder)], read: explore_cache },
     Reader { name: "config", seeds: |_| vec![json(&ArrayConfig::default())], read: config },
     Reader { name: "task", seeds: |folder| vec![task_file(folder)], read: task },
-    Reader { name: "idx", seeds: |_| vec![idx()], read: |folder, bytes| pictures(folder, "t-images-idx3-ubyte", bytes) },
-    Reader { name: "cifar", seeds: |_| vec![vec![3; 2 * 3073]], read: |folder, bytes| pictures(folder, "a.bin", bytes) },
-    Reader { name: "png", seeds: |folder| vec![picture(folder, "a.png")], read: |folder, bytes| pictures(folder, "a.png", bytes) },
-    Reader { name: "jpeg", seeds: |folder| vec![picture(folder, "a.jpg")], read: |folder, bytes| pictures(folder, "a.jpg", bytes) },
+    Reader {
+        name: "idx",
+        seeds: |_| vec![idx()],
+        read: |folder, bytes| pictures(folder, "t-images-idx3-ubyte", bytes),
+    },
+    Reader {
+        name: "cifar",
+        seeds: |_| vec![vec![3; 2 * 3073]],
+        read: |folder, bytes| pictures(folder, "a.bin", bytes),
+    },
+    Reader {
+        name: "png",
+        seeds: |folder| vec![picture(folder, "a.png")],
+        read: |folder, bytes| pictures(folder, "a.png", bytes),
+    },
+    Reader {
+        name: "jpeg",
+        seeds: |folder| vec![picture(folder, "a.jpg")],
+        read: |folder, bytes| pictures(folder, "a.jpg", bytes),
+    },
 ];
 
 /// Reads `bytes` by the reader `name`, in a folder that the process keeps.
@@ -80,7 +96,15 @@ const OPS: [Op; 2] = [Op::Conv { co: 3, pool: true }, Op::Dense { co: 2 }];
 
 fn small_int() -> IntModel {
     let (w, a) = (4, 4);
-    random::model(&random::Recipe { input: INPUT, ops: OPS.into(), w, a, power_of_two: false, per_channel: true, seed: 1 })
+    random::model(&random::Recipe {
+        input: INPUT,
+        ops: OPS.into(),
+        w,
+        a,
+        power_of_two: false,
+        per_channel: true,
+        seed: 1,
+    })
 }
 
 pub fn int_file(folder: &Path) -> Vec<u8> {
@@ -105,11 +129,14 @@ fn small_float() -> FloatModel {
     let layer = |(i, (op, x)): (usize, (Op, &Shape))| FloatLayer {
         name: format!("layer{i}"),
         op,
-        weight: (0..op.weight_shape(*x).iter().product()).map(|k: usize| (k * 29 % 17) as f32 / 34.0 - 0.25).collect(),
+        weight: (0..op.weight_shape(*x).iter().product())
+            .map(|k: usize| (k * 29 % 17) as f32 / 34.0 - 0.25)
+            .collect(),
         bias: vec![0.1; op.co()],
         batch_norm: None,
     };
-    let header = Header { name: "small".into(), input: INPUT, preprocessing: Preprocessing::unit(1), classes: vec![] };
+    let header =
+        Header { name: "small".into(), input: INPUT, preprocessing: Preprocessing::unit(1), classes: vec![] };
     FloatModel { header, layers: OPS.into_iter().zip(&shapes).enumerate().map(layer).collect() }
 }
 
@@ -260,7 +287,8 @@ fn evaluator<T>(folder: &Path, with: impl FnOnce(&Evaluator, &Path) -> T) -> T {
 /// The one entry that holds an accuracy, after a measurement.
 fn entry(cache: &Path) -> PathBuf {
     let entries = fs::read_dir(cache).expect("a folder").map(|e| e.expect("an entry").path());
-    let named = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("accuracy-"));
+    let named =
+        |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("accuracy-"));
     entries.into_iter().find(named).expect("a measurement is kept")
 }
 
@@ -326,8 +354,10 @@ fn picture(folder: &Path, name: &str) -> Vec<u8> {
 }
 
 fn pictures(folder: &Path, name: &str, bytes: &[u8]) {
-    let preprocessing = Preprocessing { fit: Fit::Stretch { filter: Default::default() }, ..Preprocessing::unit(3) };
-    let header = Header { name: "test".into(), input: Shape { c: 3, h: 8, w: 8 }, preprocessing, classes: vec![] };
+    let preprocessing =
+        Preprocessing { fit: Fit::Stretch { filter: Default::default() }, ..Preprocessing::unit(3) };
+    let header =
+        Header { name: "test".into(), input: Shape { c: 3, h: 8, w: 8 }, preprocessing, classes: vec![] };
     let path = file(folder, name, bytes);
     if let Ok(set) = DataSet::open(path) {
         let _ = set.batch([0, set.len() - 1], &header);

@@ -18,21 +18,39 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 const VERBS: [(&str, &[&str]); 22] = [
     ("inspect int.st", &["int.st"]),
     ("inspect float.st", &["float.st"]),
-    ("import vgg.pth -o out.st --input 32", &["vgg.pth"]),
+    ("import vgg.pth -o out.st --input 3x32x32", &["vgg.pth"]),
     ("import vgg.onnx -o out.st", &["vgg.onnx"]),
-    ("import vgg.st -o out.st --input 32", &["vgg.st"]),
-    ("quantize float.st --weights 4 --acts 4 --calib data -o out.st", &["float.st", "data/t10k-images-idx3-ubyte"]),
-    ("eval float.st --data data --engine float", &["float.st", "data/t10k-images-idx3-ubyte", "data/t10k-labels-idx1-ubyte"]),
+    ("import vgg.st -o out.st --input 3x32x32", &["vgg.st"]),
+    (
+        "quantize float.st --weights 4 --acts 4 --calib data -o out.st",
+        &["float.st", "data/t10k-images-idx3-ubyte"],
+    ),
+    (
+        "eval float.st --data data --engine float",
+        &["float.st", "data/t10k-images-idx3-ubyte", "data/t10k-labels-idx1-ubyte"],
+    ),
     ("eval int.st --data data --engine golden", &["int.st", "data/t10k-images-idx3-ubyte"]),
     ("eval float.st --data pictures --engine float", &["pictures/a.png", "pictures/b.jpg"]),
     ("eval float.st --data cifar.bin --engine float", &["cifar.bin"]),
     ("export int.st --onnx out.onnx", &["int.st"]),
     ("generate int.st --config config.json -o out", &["int.st", "config.json"]),
-    ("cosim int.st --preset tiny --simulator in-process --chain --cache cache", &["int.st", "cache/result-*"]),
-    ("explore float.st --data data --weights 4 --acts 4 --array 4x4 --cache cache --csv out.csv", &["float.st", "cache/accuracy-*"]),
+    (
+        "cosim int.st --preset tiny --simulator in-process --chain --cache cache",
+        &["int.st", "cache/result-*"],
+    ),
+    (
+        "explore float.st --data data --weights 4 --acts 4 --array 4x4 --cache cache --csv out.csv",
+        &["float.st", "cache/accuracy-*"],
+    ),
     ("explore float.st --weights 2,4 --acts 4 --array 4x4 --cache cache", &["float.st"]),
-    ("train float.st --data data --epochs 1 --batch 8 --resume -o run.st", &["run-float.checkpoint", "float.st"]),
-    ("train float.st --qat lsq --weights 4 --acts 4 --data data --epochs 1 --batch 8 -o out.st", &["float.st"]),
+    (
+        "train float.st --data data --epochs 1 --batch 8 --resume -o run.st",
+        &["run-float.checkpoint", "float.st"],
+    ),
+    (
+        "train float.st --qat lsq --weights 4 --acts 4 --data data --epochs 1 --batch 8 -o out.st",
+        &["float.st"],
+    ),
     ("bench golden int.st --runs 1", &["int.st"]),
     ("bench accelerator int.st --preset tiny", &["int.st"]),
     ("bench accelerator int.st --config config.json", &["config.json"]),
@@ -42,8 +60,10 @@ const VERBS: [(&str, &[&str]); 22] = [
 
 fn program(folder: &Path, arguments: &str) -> std::process::Output {
     // The folder is all that a run knows: what it leaves behind is found.
-    let home = ["HOME", "TMPDIR", "XDG_CACHE_HOME"].map(|name| format!("{name}={}", folder.join("home").display()));
-    let words = home.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_vgg2rtl")]).chain(arguments.split(' '));
+    let home =
+        ["HOME", "TMPDIR", "XDG_CACHE_HOME"].map(|name| format!("{name}={}", folder.join("home").display()));
+    let words =
+        home.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_vgg2rtl")]).chain(arguments.split(' '));
     tools::call_within("env", &words.collect::<Vec<_>>(), Some(folder), LIMIT)
         .unwrap_or_else(|e| panic!("vgg2rtl {arguments}: {e}"))
 }
