@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Module, and what it may use besides the common ground: `arith config error net store`.
+/// Module, and what it may use besides the common ground: `arith config error isa net store`.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("arith", &[]),
     ("error", &[]),
     ("config", &[]),
+    ("isa", &[]),
     ("net", &[]),
     ("store", &[]),
     ("float", &[]),
@@ -21,10 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cosim", &["int", "schedule", "hw"]),
     ("explore", &["float", "int", "schedule", "hw", "cosim", "quantize"]),
 ];
-const COMMON: &[&str] = &["arith", "config", "error", "net", "store"];
+const COMMON: &[&str] = &["arith", "config", "error", "isa", "net", "store"];
 
 /// Stages in which no real number exists.
-const INTEGERS_ONLY: &[&str] = &["int", "schedule", "hw", "bundle", "cosim"];
+const INTEGERS_ONLY: &[&str] = &["isa", "int", "schedule", "hw", "bundle", "cosim"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -2,6 +2,7 @@
 
 use super::{Ram, address_bits};
 use crate::hw::rt::{Flop, Reg, Sig, s, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Two banks of accumulators: one adds up partial sums, the other one is read.
@@ -58,9 +59,9 @@ impl Accumulator {
     /// Cycles between two additions to one accumulator, at least.
     pub const SPACING: usize = 3;
     /// Cycles from a partial sum to the first cycle whose `drain_addr_i` may read the accumulator.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = timing::ACCUMULATOR;
     /// Cycles from `drain_addr_i` to `drain_o`.
-    pub const DRAIN_LATENCY: usize = 2;
+    pub const DRAIN_LATENCY: usize = timing::ACCUMULATOR_DRAIN;
 
     /// Two banks of `depth` accumulators of `acc_bits` for partial sums of `psum_bits`.
     pub fn new(depth: usize, acc_bits: u32, psum_bits: u32) -> Self {

@@ -3,6 +3,7 @@
 use super::RoundShift;
 use crate::arith::MULTIPLIER_BITS;
 use crate::hw::rt::{K, Reg, Sig, s, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// `clip(rne((acc + bias) · m / 2^s), 0, b)`, one a cycle: [`crate::arith::requantize`] for levels that start at 0, as
@@ -41,7 +42,7 @@ impl Requantizer {
     /// Cycles from `acc_i` to `sum_o`.
     pub const SUM_LATENCY: usize = 1;
     /// Cycles from `acc_i` to `code_o`.
-    pub const LATENCY: usize = 3 + RoundShift::LATENCY;
+    pub const LATENCY: usize = timing::REQUANTIZER;
 
     /// For accumulators of `acc_bits`, at most 48, and codes of `code_bits`.
     pub fn new(acc_bits: u32, code_bits: u32) -> Self {

@@ -85,6 +85,19 @@ impl Stmt {
         self.inner().for_each(|s| s.each_write(f));
     }
 
+    /// Calls `f` with every signal read and every pattern of a case.
+    pub fn each_name<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        self.each_read(f);
+        self.each_pattern(f);
+    }
+
+    fn each_pattern<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        if let Stmt::Case(_, arms) = self {
+            arms.iter().for_each(|(pattern, _)| f(pattern));
+        }
+        self.inner().for_each(|s| s.each_pattern(f));
+    }
+
     pub fn reads(&self) -> HashSet<&str> {
         let mut names = HashSet::new();
         self.each_read(&mut |n| {

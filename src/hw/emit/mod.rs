@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | collect | `collect.rs` | block | tree of [`collect::Node`] |
 //! | lower | `lower.rs`, `index.rs` | rust_hdl's syntax tree | [`ir::Stmt`], loops unrolled |
+//! | join | `bundle.rs` | assignments of ports of several signals | one for each signal |
 //! | name | `symbols.rs` | node | identifiers, widths, signs |
 //! | plan | `plan.rs` | statements | assigns, combinational and clocked groups |
 //! | print | `expr.rs`, `body.rs`, `module.rs` | plan | text |
@@ -16,6 +17,7 @@
 //! starts with `// module name: what it is`, and `@child@` stands for the module of the child of that name.
 
 mod body;
+mod bundle;
 mod collect;
 mod expr;
 mod index;
@@ -27,6 +29,8 @@ mod symbols;
 
 #[cfg(test)]
 pub(crate) use collect::bits;
+#[cfg(test)]
+pub(crate) use symbols::identifier;
 use rust_hdl::prelude::{Block, check_all};
 use std::collections::{HashMap, HashSet};
 
@@ -52,9 +56,9 @@ pub struct Module {
 /// exact Verilog.
 pub fn emit(top: &str, block: &dyn Block, generated_by: &str) -> Result<Vec<Module>> {
     check_all(block).map_err(|e| format!("{top}: {e:?}"))?;
-    let node = collect::collect(top, block)?;
+    let mut node = collect::collect(top, block)?;
     let mut library = Library { generated_by, ..Default::default() };
-    library.add(&node, Some(top))?;
+    library.add(&mut node, Some(top))?;
     Ok(library.modules)
 }
 
@@ -70,9 +74,11 @@ struct Library<'a> {
 
 impl Library<'_> {
     /// Adds the modules of `node` and its children; returns the module's name.
-    fn add(&mut self, node: &collect::Node, name: Option<&str>) -> Result<String> {
-        let children = node.instances().map(|child| Ok((child.name.clone(), self.add(child, None)?)));
-        let children: HashMap<String, String> = children.collect::<Result<_>>()?;
+    fn add(&mut self, node: &mut collect::Node, name: Option<&str>) -> Result<String> {
+        let mut children = HashMap::new();
+        for child in node.instances_mut() {
+            children.insert(child.name.clone(), self.add(child, None)?);
+        }
         let printed = module::print(node, &children)?;
         let title = name.unwrap_or(&printed.name);
         if name.is_none()

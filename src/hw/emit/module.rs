@@ -2,6 +2,7 @@
 
 use super::Result;
 use super::body::{Assign, assignment, pad, statements};
+use super::bundle::{child_ports, flatten, prune};
 use super::collect::{Item, Node};
 use super::expr::{Printer, number, range};
 use super::lower::{Kernel, lower, title};
@@ -20,11 +21,12 @@ pub struct Printed {
     pub rest: String,
 }
 
-/// Prints `node`, whose children are the modules `children` (child → module).
+/// Prints `node`, whose children are the modules `children` (child → module). Inputs that it does not read are taken
+/// from it.
 ///
 /// # Errors
 /// Named with the module.
-pub fn print(node: &Node, children: &HashMap<String, String>) -> Result<Printed> {
+pub fn print(node: &mut Node, children: &HashMap<String, String>) -> Result<Printed> {
     let printed = match &node.code {
         Verilog::Combinatorial(block) => lower(block).and_then(|kernel| print_kernel(node, kernel, children)),
         Verilog::Wrapper(wrapper) => print_text(node, &wrapper.code, children),
@@ -50,9 +52,11 @@ fn print_text(node: &Node, text: &str, children: &HashMap<String, String>) -> Re
     Ok(Printed { name, doc, rest: format!("{head}\n{}\nendmodule\n", indented.join("\n")) })
 }
 
-fn print_kernel(node: &Node, kernel: Kernel, children: &HashMap<String, String>) -> Result<Printed> {
-    let symbols = Symbols::new(node)?;
-    let plan = plan(node, kernel.body, &symbols)?;
+fn print_kernel(node: &mut Node, kernel: Kernel, children: &HashMap<String, String>) -> Result<Printed> {
+    let body = flatten(node, kernel.body);
+    prune(node, &body);
+    let symbols = Symbols::new(node, &body)?;
+    let plan = plan(node, body, &symbols)?;
     let (name, doc) = kernel.title.ok_or("kernel must start with comment!(\"module name: what it is\")")?;
     let procedural: HashSet<String> =
         plan.groups.iter().flatten().flat_map(|s| s.writes()).map(String::from).collect();
@@ -134,15 +138,6 @@ fn nets(node: &Node, plan: &Plan, symbols: &Symbols, procedural: &HashSet<String
         lines.push(format!("wire {}{}_unused;", range(symbol.bits, symbol.signed), symbol.id));
     }
     Ok(lines)
-}
-
-/// Ports of all instances, with their names in the kernel.
-fn child_ports(node: &Node) -> impl Iterator<Item = (String, &Item)> {
-    let ports = |child: &Node| format!("{}$", child.name);
-    node.instances().flat_map(move |child| {
-        let prefix = ports(child);
-        child.items.iter().filter(|i| i.is_port()).map(move |p| (format!("{prefix}{}", p.name), p))
-    })
 }
 
 /// An output that nothing reads.

@@ -2,6 +2,8 @@
 
 use super::Result;
 use super::collect::{Item, Node};
+use super::ir::Stmt;
+use crate::isa;
 use rust_hdl::prelude::AtomKind;
 use std::collections::{HashMap, HashSet};
 
@@ -22,11 +24,12 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// The symbols of `node`: its own signals, its registers, the ports of its children, states of its machines.
+    /// The symbols of `node`: its own signals, its registers, the ports of its children, states of its machines, and the
+    /// constants of [`isa`] that `body` names.
     ///
     /// # Errors
     /// If two signals would get one identifier, or one would be a Verilog keyword.
-    pub fn new(node: &Node) -> Result<Self> {
+    pub fn new(node: &Node, body: &[Stmt]) -> Result<Self> {
         let mut symbols = Symbols { map: HashMap::new() };
         node.items.iter().for_each(|item| symbols.add(&item.name, own_id(item), item));
         for child in node.instances() {
@@ -40,6 +43,7 @@ impl Symbols {
         }
         symbols.check()?;
         symbols.add_states(node);
+        body.iter().for_each(|stmt| stmt.each_name(&mut |name| symbols.add_constant(name)));
         Ok(symbols)
     }
 
@@ -67,6 +71,13 @@ impl Symbols {
                 let symbol = Symbol { id, bits: item.bits, signed: false, is_bool: false, value };
                 self.map.insert(state.replace("::", "$"), symbol);
             }
+        }
+    }
+
+    fn add_constant(&mut self, name: &str) {
+        if let Some((id, bits, value)) = isa::constant(&name.replace('$', "::")) {
+            let symbol = Symbol { id, bits, signed: false, is_bool: false, value: Some(value.into()) };
+            self.map.insert(name.into(), symbol);
         }
     }
 
@@ -101,9 +112,16 @@ fn own_id(item: &Item) -> String {
     if item.kind == AtomKind::Constant { upper(&id) } else { id }
 }
 
-/// `a$b` → `a_b`.
+/// `a$b` → `a_b`, and `a_i$b` → `a_b_i`.
 pub fn identifier(name: &str) -> String {
-    name.replace('$', "_")
+    let mut parts: Vec<&str> = name.split('$').collect();
+    let last = parts.pop().unwrap_or_default();
+    let suffix = ["_i", "_o"].into_iter().find(|s| parts.last().is_some_and(|port| port.ends_with(s)));
+    if let (Some(suffix), Some(port)) = (suffix, parts.last_mut()) {
+        *port = port.trim_end_matches(suffix);
+    }
+    parts.push(last);
+    parts.join("_") + suffix.unwrap_or_default()
 }
 
 /// `FetchState_Idle`, `last_word` → `FETCH_STATE_IDLE`, `LAST_WORD`.
@@ -144,6 +162,12 @@ unique0 until until_with untyped var virtual void wait_order weak wildcard with 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_s_direction_stands_last() {
+        let names = ["layer_i$units", "core$layer_o$units", "pe$3$act_i", "read$q"];
+        assert_eq!(names.map(identifier), ["layer_units_i", "core_layer_units_o", "pe_3_act_i", "read_q"]);
+    }
 
     #[test]
     fn constants_are_upper_case() {

@@ -2,6 +2,7 @@
 
 use super::{LanesRam, counter_bits};
 use crate::hw::rt::{Flop, Lanes, LanesReg, Reg, Sig, Ty, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// A FIFO of wide words. The word that comes next stands at the output, in registers, until it is taken.
@@ -42,7 +43,7 @@ pub struct Fifo {
 
 impl Fifo {
     /// Cycles from `push_i` to `valid_o` of an empty FIFO.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = timing::FIFO;
 
     /// A FIFO of `depth` words, of `count` lanes of type `ty` each.
     ///
