@@ -243,7 +243,7 @@ impl Logic for Accelerator {
         self.host.s_axil_rready_i.next = self.s_axil_rready.val();
         self.irq.next = self.host.irq_o.val();
 
-        // The layer, to every block.
+        comment!("The layer, to every block.");
         self.acts.layer_i.next = self.host.layer_o.val();
         self.fields_unused.next =
             self.host.layer_o.patch.val() | self.host.layer_o.step.val() | self.host.layer_o.clip.val();
@@ -251,7 +251,7 @@ impl Logic for Accelerator {
         self.core.layer_i.next = self.host.layer_o.val();
         self.drain.layer_i.next = self.host.layer_o.val();
 
-        // Buffers, accumulators, parameters.
+        comment!("Buffers, accumulators, parameters.");
         self.core.act_write_i.next = self.acts.act_write_o.val();
         self.core.act_addr_i.next = self.acts.act_addr_o.val();
         self.core.act_data_i.next = self.acts.act_data_o.val();
@@ -273,7 +273,7 @@ impl Logic for Accelerator {
         self.drain.shift_i.next = self.weights.shift_o.val();
         self.weights.params_room_i.next = self.drain.params_room_o.val();
 
-        // Reading.
+        comment!("Reading.");
         self.commands.run_valid_i.next = self.host.run_valid_o.val();
         self.commands.run_addr_i.next = self.host.run_addr_o.val();
         self.commands.run_beats_i.next = self.host.run_beats_o.val();
@@ -319,7 +319,7 @@ impl Logic for Accelerator {
         self.m_axi_awcache.next = self.cache.val();
         self.m_axi_awprot.next = self.protection.val();
 
-        // Writing.
+        comment!("Writing.");
         self.write.run_valid_i.next = self.drain.run_valid_o.val();
         self.write.run_addr_i.next = self.drain.run_addr_o.val();
         self.write.run_beats_i.next = self.drain.run_beats_o.val();
@@ -343,7 +343,7 @@ impl Logic for Accelerator {
         self.write.m_axi_bresp_i.next = self.m_axi_bresp.val();
         self.m_axi_wstrb.next = self.strobe.strobe_o.val();
 
-        // Progress and faults.
+        comment!("Progress and faults.");
         self.host.layer_done_i.next = self.drain.done_o.val() && self.write.idle_o.val();
         self.host.write_idle_i.next = self.write.idle_o.val();
         self.host.read_idle_i.next = self.read.idle_o.val();

@@ -121,10 +121,10 @@ impl<B: Block> Bench<B> {
     fn ports(&self, modules: &[Module]) -> Vec<Port> {
         let mut pins = Pins::default();
         self.block.accept("top", &mut pins);
-        let head = modules.last().unwrap().text.split(");").next().unwrap().to_string();
+        let head: Vec<&str> = modules.last().unwrap().text.lines().take_while(|l| *l != ");").collect();
         let declared = |name: &str| {
             let words = |l: &str| l.split_once("//").map_or(l, |c| c.0).trim().trim_end_matches(',').to_string();
-            let line = head.lines().map(words).find(|l| l.ends_with(&format!(" {name}")))?;
+            let line = head.iter().map(|l| words(l)).find(|l| l.ends_with(&format!(" {name}")))?;
             let high = line.split_once('[').map_or(Some("0"), |(_, r)| r.split(':').next())?;
             Some(high.parse::<usize>().unwrap() + 1)
         };

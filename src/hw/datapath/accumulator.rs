@@ -107,7 +107,7 @@ impl Logic for Accumulator {
             self, clk_i, valid, first, bank, addr, psum, write, write_bank, write_addr, previous, operand,
             drain_bank, drain
         );
-        // Read; the bank that adds goes before the drain.
+        comment!("Read; the bank that adds goes before the drain.");
         self.bank0.clk_i.next = self.clk_i.val();
         self.bank1.clk_i.next = self.clk_i.val();
         self.bank0.addr_i.next = self.drain_addr_i.val();
@@ -123,7 +123,7 @@ impl Logic for Accumulator {
         self.bank.d.next = self.bank_i.val();
         self.addr.d.next = self.addr_i.val();
         self.psum.d.next = self.psum_i.val();
-        // Select.
+        comment!("Select.");
         self.previous.d.next = self.bank0.word_o.val();
         if self.bank.q.val() {
             self.previous.d.next = self.bank1.word_o.val();
@@ -135,7 +135,7 @@ impl Logic for Accumulator {
         self.write.d.next = self.valid.q.val();
         self.write_bank.d.next = self.bank.q.val();
         self.write_addr.d.next = self.addr.q.val();
-        // Add and write.
+        comment!("Add and write.");
         self.sum.next = self.previous.q.val() + self.operand.q.val();
         self.bank0.write_i.next = self.write.q.val() && !self.write_bank.q.val();
         self.bank1.write_i.next = self.write.q.val() && self.write_bank.q.val();

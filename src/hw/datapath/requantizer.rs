@@ -93,7 +93,7 @@ impl Logic for Requantizer {
         self.sum_o.next = self.sum.q.val();
 
         self.positive.d.next = self.sum.q.val();
-        // The sign: yosys makes a long comparison of `sum < 0`.
+        comment!("The sign: yosys makes a long comparison of `sum < 0`.");
         if (self.sum.q.val() >> self.sign_at.val()) != 0 {
             self.positive.d.next = 0;
         }

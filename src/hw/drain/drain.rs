@@ -186,7 +186,7 @@ impl Logic for Drain {
         self.item_valid.clk_i.next = self.clk_i.val();
         self.item_last.clk_i.next = self.clk_i.val();
 
-        // Rows: a row begins when the one before is read and its run is taken.
+        comment!("Rows: a row begins when the one before is read and its run is taken.");
         self.walk.rst_ni.next = self.rst_ni.val();
         self.walk.start_i.next = self.start_i.val();
         self.walk.layer_i.next = self.layer_i.val();
@@ -214,7 +214,7 @@ impl Logic for Drain {
         self.run_addr_o.next = self.run_addr.q.val();
         self.run_beats_o.next = self.layer_i.y_row_beats.val();
 
-        // Addresses.
+        comment!("Addresses.");
         self.read.rst_ni.next = self.rst_ni.val();
         self.read.go_i.next = self.go.val();
         self.read.enable_i.next = self.room_i.val();
@@ -237,7 +237,7 @@ impl Logic for Drain {
         }
         self.group.value_i.next = self.read.group_o.val();
 
-        // Accumulators and parameters.
+        comment!("Accumulators and parameters.");
         self.store.rst_ni.next = self.rst_ni.val();
         self.store.start_i.next = self.start_i.val();
         self.store.record_valid_i.next = self.record_valid_i.val();
@@ -252,7 +252,7 @@ impl Logic for Drain {
         self.select.word_i.next = self.drain_i.val();
         self.select.group_i.next = self.group.value_o.val();
 
-        // Codes.
+        comment!("Codes.");
         self.code_valid.value_i.next = 0;
         if self.read.valid_o.val() {
             self.code_valid.value_i.next = 1;
@@ -268,7 +268,7 @@ impl Logic for Drain {
         self.requantizers.valid_i.next = self.code_valid.value_o.val() == 1;
         self.requantizers.first_i.next = self.code_first.value_o.val() == 1;
 
-        // Beats.
+        comment!("Beats.");
         self.item_valid.value_i.next = 0;
         if self.read.valid_o.val() && self.read.last_o.val() && (self.layer_i.raw.val() == 0) {
             self.item_valid.value_i.next = 1;

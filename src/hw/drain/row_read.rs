@@ -180,7 +180,7 @@ impl Logic for RowRead {
         self.row_end_o.next = self.ends_row.val();
         self.tile_end_o.next = self.ends_row.val() && self.ends_tile.q.val();
 
-        // Through the window: right, down and back, right.
+        comment!("Through the window: right, down and back, right.");
         self.step.next = 1;
         if (self.window.q.val() & 1) == 1 {
             self.step.next = self.row_less.q.val();

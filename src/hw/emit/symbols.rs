@@ -16,6 +16,8 @@ pub struct Symbol {
     pub is_bool: bool,
     /// Value, of constants and states.
     pub value: Option<i128>,
+    /// Name of the state, `Phase$Idle`.
+    pub state: Option<String>,
 }
 
 /// Symbols by their names in the kernel.
@@ -50,7 +52,7 @@ impl Symbols {
     fn add(&mut self, name: &str, id: String, item: &Item) {
         let value = (item.kind == AtomKind::Constant).then_some(item.value);
         let Item { bits, signed, is_bool, .. } = *item;
-        self.map.insert(name.into(), Symbol { id, bits, signed, is_bool, value });
+        self.map.insert(name.into(), Symbol { id, bits, signed, is_bool, value, state: None });
     }
 
     /// A register is called by its own name; its input, where it needs a name, has `_d` after it.
@@ -67,17 +69,17 @@ impl Symbols {
         for item in items {
             for (value, state) in item.states.iter().enumerate() {
                 let id = upper(&identifier(&state.replace("::", "$")));
-                let value = Some(value as i128);
-                let symbol = Symbol { id, bits: item.bits, signed: false, is_bool: false, value };
-                self.map.insert(state.replace("::", "$"), symbol);
+                let (value, state) = (Some(value as i128), state.replace("::", "$"));
+                let (bits, known) = (item.bits, Some(state.clone()));
+                self.map.insert(state, Symbol { id, bits, signed: false, is_bool: false, value, state: known });
             }
         }
     }
 
     fn add_constant(&mut self, name: &str) {
         if let Some((id, bits, value)) = isa::constant(&name.replace('$', "::")) {
-            let symbol = Symbol { id, bits, signed: false, is_bool: false, value: Some(value.into()) };
-            self.map.insert(name.into(), symbol);
+            let value = Some(value.into());
+            self.map.insert(name.into(), Symbol { id, bits, signed: false, is_bool: false, value, state: None });
         }
     }
 

@@ -218,7 +218,7 @@ impl Logic for Controller {
         self.stop_o.next = self.stop.q.val();
         self.flush_no.next = self.flush_n.q.val();
 
-        // Watchdog and faults, a cycle late to keep their paths short.
+        comment!("Watchdog and faults, a cycle late to keep their paths short.");
         self.active.d.next = self.active_i.val();
         self.late.next = self.watchdog.q.val() == self.patience.val();
         self.watchdog.d.next = self.watchdog.q.val() + 1;
@@ -286,7 +286,7 @@ impl Logic for Controller {
                 }
             }
             Phase::Run => {
-                // The next layer reads what this one writes.
+                comment!("The next layer reads what this one writes.");
                 if !self.layer_done_i.val() || !self.write_idle_i.val() {
                     self.count.d.next = self.settle_cycles.val();
                 } else if self.count.q.val() == 0 {

@@ -246,7 +246,7 @@ impl Logic for Registers {
         self.irq_o.next = self.done_i.val() && (self.irq_enable.q.val() == 1);
         self.address_unused.next = (self.s_axil_awaddr_i.val() & 3) | ((self.s_axil_araddr_i.val() & 3) << 2);
 
-        // Writes.
+        comment!("Writes.");
         self.write.next = self.aw_full.q.val()
             && self.w_full.q.val()
             && (!self.b_full.q.val() || self.s_axil_bready_i.val());
@@ -287,7 +287,7 @@ impl Logic for Registers {
             self.irq_enable.d.next = self.w_data.q.val() >> bit::IRQ.low;
         }
 
-        // Reads.
+        comment!("Reads.");
         self.status.next = (self.index_i.val() << bit::COMPLETED.low) | (self.error_i.val() << bit::ERROR.low);
         if self.busy_i.val() {
             self.status.next = self.status.val() | (1 << bit::BUSY.low);

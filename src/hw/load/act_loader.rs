@@ -141,7 +141,7 @@ impl Logic for ActLoader {
         self.unpack.row_i.next = self.rows.data_o.val();
         self.rows.take_i.next = self.unpack.row_take_o.val();
 
-        // Pixels of one block of channels, or all channels of a folded layer.
+        comment!("Pixels of one block of channels, or all channels of a folded layer.");
         self.pixels.beat_valid_i.next = self.stream.valid_o.val() && !self.folded.val();
         self.pixels.beat_i.next = self.stream.beat_o.val();
         self.pixels.take_i.next = self.unpack.pixel_take_o.val() && !self.folded.val();

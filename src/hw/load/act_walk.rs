@@ -237,7 +237,7 @@ impl Logic for ActWalk {
             self.next_plane.next = self.plane_addr.q.val() + self.layer_i.x_plane_pitch.val();
         }
 
-        // A row, or the one of zeros below the map.
+        comment!("A row, or the one of zeros below the map.");
         self.at_row.next = self.state.q.val() == State::Row;
         self.at_below.next = self.state.q.val() == State::Below;
         self.run_valid_o.next = self.at_row.val() && self.row_ready_i.val();

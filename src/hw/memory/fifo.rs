@@ -86,7 +86,7 @@ impl Logic for Fifo {
         self.ram.data_i.next = self.data_i.val();
 
         self.go.next = self.ready.q.val() && (!self.valid.q.val() || self.take_i.val());
-        // A word written by this cycle's edge is read by the next one's.
+        comment!("A word written by this cycle's edge is read by the next one's.");
         self.next_read.next = self.read.q.val();
         self.ready.d.next = self.read.q.val() != self.write.q.val();
         if self.go.val() {
