@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Module, and what it may use besides the common ground: `arith config error net store`.
+/// Module, and what it may use besides the common ground: [`COMMON`].
 const MAY_USE: &[(&str, &[&str])] = &[
     ("arith", &[]),
     ("error", &[]),
+    ("interrupt", &[]),
+    ("output", &[]),
     ("config", &[]),
     ("net", &[]),
     ("store", &[]),
@@ -21,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cosim", &["int", "schedule", "hw"]),
     ("explore", &["float", "int", "schedule", "hw", "cosim", "quantize"]),
 ];
-const COMMON: &[&str] = &["arith", "config", "error", "net", "store"];
+const COMMON: &[&str] = &["arith", "config", "error", "interrupt", "net", "output", "store"];
 
 /// Stages in which no real number exists.
 const INTEGERS_ONLY: &[&str] = &["int", "schedule", "hw", "bundle", "cosim"];

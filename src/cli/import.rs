@@ -1,8 +1,11 @@
 //! `vgg2rtl import`: a trained VGG from PyTorch or ONNX as a model file.
 
+use super::print::out;
+use super::{number, outputs};
 use std::path::PathBuf;
 use vgg2rtl::float::import::{Options, import};
-use vgg2rtl::net::{Colour, Filter, Fit, Preprocessing, Shape};
+use vgg2rtl::net::{Colour, Filter, Fit, Header, LONGEST, Preprocessing, Shape};
+use vgg2rtl::output::Output;
 use vgg2rtl::{Error, Result};
 
 /// Read a trained VGG (.safetensors, .pth or .onnx) into a model file, batch norm folded.
@@ -29,26 +32,23 @@ pub struct Args {
     #[arg(long)]
     colour: Option<String>,
     /// Factor on the bytes 0 … 255; the input is (byte · scale − mean) / std.
-    #[arg(long)]
+    #[arg(long, value_parser = number::real::<f32>("a number other than 0", |v| v != 0.0))]
     scale: Option<f32>,
     /// Subtracted after scaling, one a channel, separated by commas.
-    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_parser = number::real::<f32>("numbers", |_| true))]
     mean: Vec<f32>,
     /// Divisor, one a channel, separated by commas.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = number::real::<f32>("numbers other than 0", |v| v != 0.0))]
     std: Vec<f32>,
 }
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
+    outputs::check(&[Output::file("-o", &args.output)], [&*args.file])?;
     let options = Options { input: args.input, preprocessing: None, classes: args.classes.clone() };
     let mut model = import(&args.file, &options)?;
     args.change(&mut model.header.preprocessing)?;
-    model
-        .header
-        .preprocessing
-        .check(model.header.input)
-        .map_err(|reason| Error::usage("--mean, --std", reason))?;
+    args.check(&model.header)?;
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
     if !args.classes.is_empty() && args.classes.len() != outputs {
         let reason = format!("{} names for {outputs} outputs", args.classes.len());
@@ -56,11 +56,29 @@ pub fn run(args: &Args) -> Result<()> {
     }
     model.save(&args.output)?;
     let (input, layers, macs) = (model.header.input, model.layers.len(), model.macs());
-    println!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", args.output.display());
-    Ok(())
+    out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", args.output.display())
 }
 
 impl Args {
+    /// Names the option that does not fit the network.
+    fn check(&self, header: &Header) -> Result<()> {
+        let channels = header.input.c;
+        for (option, list) in [("--mean", &self.mean), ("--std", &self.std)] {
+            if ![0, channels].contains(&list.len()) {
+                let reason = format!("{} numbers for {channels} channels", list.len());
+                return Err(Error::usage(option, reason));
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if let Some(name) = self.classes.iter().find(|name| !seen.insert(*name)) {
+            return Err(Error::usage("--classes", format!("{name:?} is there twice")));
+        }
+        header.preprocessing.check(header.input).map_err(|reason| match &self.colour {
+            Some(_) => Error::usage("--colour", reason),
+            None => Error::bad_file(&self.file, reason),
+        })
+    }
+
     /// Overrides what the user said in the default preprocessing.
     fn change(&self, p: &mut Preprocessing) -> Result<()> {
         if let Some(colour) = &self.colour {
@@ -96,9 +114,9 @@ impl Args {
 fn parse_fit(text: &str) -> Result<Fit> {
     let filter = Filter::default();
     if let Some(shorter) = text.strip_prefix("crop:") {
-        let shorter = shorter
-            .parse()
-            .map_err(|_| Error::usage("--fit", format!("{shorter:?} is no number of pixels")))?;
+        let pixels = shorter.parse().ok().filter(|pixels| (1..=LONGEST).contains(pixels));
+        let reason = || format!("crop:{shorter}, 1 to {LONGEST} pixels are possible");
+        let shorter = pixels.ok_or_else(|| Error::usage("--fit", reason()))?;
         return Ok(Fit::Crop { shorter, filter });
     }
     named("--fit", text, &[("pad", Fit::Pad), ("stretch", Fit::Stretch { filter })])
