@@ -1,8 +1,10 @@
 //! `vgg2rtl eval`: accuracy of a model on labelled images, and agreement with its float model.
 
 use super::design::Design;
+use super::given::Given;
+use super::print::out;
 use super::simulation::Simulation;
-use super::{images, table};
+use super::{images, number, outputs, table};
 use clap::ValueEnum;
 use ndarray::{Axis, concatenate};
 use serde::Serialize;
@@ -10,12 +12,15 @@ use std::path::{Path, PathBuf};
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::net::Header;
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes};
 use vgg2rtl::{Error, Result};
 
 /// Measure a model: accuracy, top-5, confusion, agreement with float, speed.
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    given: Given,
     /// Model file: float for `--engine float`, integer for the others.
     model: PathBuf,
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; the test part where there is one.
@@ -28,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     float_model: Option<PathBuf>,
     /// Images to use, spread evenly over DATA; all by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::count(1..=usize::MAX))]
     images: Option<usize>,
     /// Write every layer's integers for the images used, with --engine golden.
     #[arg(long, value_name = "FILE")]
@@ -57,12 +62,17 @@ enum Engine {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    if args.images == Some(0) {
-        return Err(Error::usage("--images", "0 images, at least one is needed"));
-    }
     if args.trace.is_some() && args.engine != Engine::Golden {
         return Err(Error::usage("--trace", "only --engine golden writes one"));
     }
+    if args.engine != Engine::Rtl {
+        args.given.refuse::<Design>("--engine rtl")?;
+        args.given.refuse::<Simulation>("--engine rtl")?;
+    }
+    let file = args.trace.iter().map(|path| Output::file("--trace", path));
+    let cache = args.simulation.cache().map(|path| Output::folder("--cache", path));
+    let inputs = [Some(&*args.model), Some(&args.data), args.float_model.as_deref(), args.design.file()];
+    outputs::check(&file.chain(cache).collect::<Vec<_>>(), inputs.into_iter().flatten())?;
     let reference = args.float_model.as_deref().map(FloatModel::load).transpose()?;
     match args.engine {
         Engine::Float => {
@@ -96,18 +106,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Most codes that a trace may hold, 1 GiB.
-const LARGEST_TRACE: usize = 1 << 28;
-
 /// Writes the codes and logits of every layer for the images that `args` selects.
 fn trace(args: &Args, model: &IntModel, golden: &Golden, path: &Path) -> Result<()> {
     let data = DataSet::open(&args.data)?;
-    let images = args.images.unwrap_or(data.len()).min(data.len());
-    let codes: usize = model.shapes().iter().map(|s| s.len()).sum();
-    if codes.saturating_mul(images) > LARGEST_TRACE {
-        let reason = format!("{images} images of {codes} codes are too many; say fewer with --images");
-        return Err(Error::usage("--trace", reason));
-    }
+    images::check_memory("--images", model, args.images.unwrap_or(data.len()).min(data.len()))?;
     let batches = images::batches(&data, args.images, &model.header);
     let batches = batches.map(|batch| Ok(input_codes(model, &batch?.0))).collect::<Result<Vec<_>>>()?;
     let views: Vec<_> = batches.iter().map(|x| x.view()).collect();
@@ -148,10 +150,9 @@ fn measure(
         }
     }
     match args.json {
-        true => println!("{}", describe(args, &score, reference.is_some())),
+        true => out!("{}", describe(args, &score, reference.is_some())),
         false => print(&score, header, reference.is_some()),
     }
-    Ok(())
 }
 
 /// `part` of `whole`; `None` when there is nothing to take a part of.
@@ -173,33 +174,33 @@ fn describe(args: &Args, score: &Score, compared: bool) -> serde_json::Value {
     })
 }
 
-fn print(score: &Score, header: &Header, compared: bool) {
-    let line = |what: &str, part: usize, whole: usize| {
-        if let Some(share) = share(part, whole) {
-            println!("{what:10} {:6.2} %  ({part} of {whole})", 100.0 * share);
-        }
+fn print(score: &Score, header: &Header, compared: bool) -> Result<()> {
+    let line = |what: &str, part: usize, whole: usize| match share(part, whole) {
+        Some(share) => out!("{what:10} {:6.2} %  ({part} of {whole})", 100.0 * share),
+        None => Ok(()),
     };
-    line("accuracy", score.correct, score.labelled);
-    line("top-5", score.top5, score.labelled);
+    line("accuracy", score.correct, score.labelled)?;
+    line("top-5", score.top5, score.labelled)?;
     if compared {
-        line("agreement", score.agreeing, score.images);
+        line("agreement", score.agreeing, score.images)?;
     }
-    println!("{:10} {:6.1} images/s", "speed", score.rate());
+    out!("{:10} {:6.1} images/s", "speed", score.rate())?;
     if !score.confusion.is_empty() && score.confusion.len() <= LARGEST_CONFUSION {
-        println!("\nconfusion (row: label, column: answer)");
-        confusion(score, header);
+        out!("\nconfusion (row: label, column: answer)")?;
+        confusion(score, header)?;
     }
+    Ok(())
 }
 
 /// Classes up to which the confusion is printed; JSON has it always.
 const LARGEST_CONFUSION: usize = 20;
 
-fn confusion(score: &Score, header: &Header) {
+fn confusion(score: &Score, header: &Header) -> Result<()> {
     let name = |c: usize| header.classes.get(c).cloned().unwrap_or_else(|| c.to_string());
     let columns: Vec<String> = (0..score.confusion.len()).map(|c| c.to_string()).collect();
     let head: Vec<&str> = [""].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let row = |(label, counts): (usize, &Vec<usize>)| {
         [name(label)].into_iter().chain(counts.iter().map(usize::to_string)).collect()
     };
-    table::print(&head, &score.confusion.iter().enumerate().map(row).collect::<Vec<_>>());
+    table::print(&head, &score.confusion.iter().enumerate().map(row).collect::<Vec<_>>())
 }

@@ -35,6 +35,21 @@ pub fn batches<'a>(
     })
 }
 
+/// Most codes of all layers together that are held at a time, 1 GiB.
+const MOST_CODES: usize = 1 << 28;
+
+/// Refuses more images than whose codes of every layer fit into memory.
+pub fn check_memory(option: &str, model: &IntModel, count: usize) -> Result<()> {
+    let codes = model.shapes().iter().map(|s| s.len()).sum::<usize>().max(1);
+    match MOST_CODES / codes {
+        most if count > most => {
+            let reason = format!("{count} images of {codes} codes are too many; {most} are possible");
+            Err(Error::usage(option, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Codes of `count` images spread evenly over `data`; random ones where there is no data.
 pub fn codes(model: &IntModel, data: Option<&Path>, count: usize, seed: u64) -> Result<Array4<i32>> {
     let Some(path) = data else { return Ok(random::images(model, count, seed)) };

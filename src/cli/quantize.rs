@@ -1,12 +1,14 @@
 //! `vgg2rtl quantize`: post-training quantization of a float model.
 
-use super::{images, table};
+use super::print::out;
+use super::{images, number, outputs, table};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use vgg2rtl::arith::{Levels, Step, WIDTHS};
 use vgg2rtl::float::{DataSet, FloatModel, Split};
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{
-    DEFAULT_ENDS, Exception, Method, Mode, Quantized, Recipe, TensorReport, Widths, quantize,
+    DEFAULT_ENDS, Exception, Method, Mode, Quantized, Recipe, TensorReport, Widths, check_levels, quantize,
 };
 use vgg2rtl::{Error, Result};
 
@@ -24,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "DATA")]
     calib: PathBuf,
     /// Calibration images to use, spread evenly over DATA.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = number::count(1..=usize::MAX))]
     images: usize,
     /// Levels of the weights.
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
@@ -53,9 +55,9 @@ pub struct Args {
     /// How steps are chosen.
     #[arg(long, value_enum, default_value_t = Choice::Mse)]
     method: Choice,
-    /// Share of values, in percent, that --method percentile does not clip.
-    #[arg(long, value_name = "P", default_value_t = 99.99)]
-    percentile: f64,
+    /// Share of values, in percent, that --method percentile does not clip [default: 99.99].
+    #[arg(long, value_name = "P", value_parser = number::real::<f64>("a percentage above 0 and up to 100", |p| p > 0.0 && p <= 100.0))]
+    percentile: Option<f64>,
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
@@ -74,7 +76,7 @@ enum Scale {
     Pow2,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Choice {
     Minmax,
     Percentile,
@@ -87,19 +89,22 @@ enum Switch {
     Off,
 }
 
+/// Of --method percentile.
+const PERCENTILE: f64 = 99.99;
+
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let recipe = recipe(args)?;
+    outputs::check(&[Output::file("-o", &args.output)], [&*args.model, &args.calib])?;
     let model = FloatModel::load(&args.model)?;
     let data = open(&args.calib)?;
     let batches = images::batches(&data, Some(args.images), &model.header);
     let quantized = quantize(&model, &recipe, batches.map(|batch| batch.map(|(x, _)| x)))?;
     quantized.int.save(&args.output)?;
     match args.json {
-        true => println!("{}", describe(args, &recipe, &quantized, args.images.min(data.len()))),
+        true => out!("{}", describe(args, &recipe, &quantized, args.images.min(data.len()))),
         false => print(&quantized.report),
     }
-    Ok(())
 }
 
 /// The training pictures where `path` holds both parts, else whatever it holds.
@@ -108,12 +113,8 @@ fn open(path: &Path) -> Result<DataSet> {
 }
 
 fn recipe(args: &Args) -> Result<Recipe> {
-    if args.images == 0 {
-        return Err(Error::usage("--images", "0 images, at least one is needed to calibrate"));
-    }
-    if !(args.percentile > 0.0 && args.percentile <= 100.0) {
-        let reason = format!("{} is not a percentage above 0 and up to 100", args.percentile);
-        return Err(Error::usage("--percentile", reason));
+    if args.percentile.is_some() && args.method != Choice::Percentile {
+        return Err(Error::usage("--percentile", "has a meaning only with --method percentile"));
     }
     Ok(Recipe {
         mode: match args.scale {
@@ -123,7 +124,7 @@ fn recipe(args: &Args) -> Result<Recipe> {
         per_channel: !args.per_tensor,
         method: match args.method {
             Choice::Minmax => Method::MinMax,
-            Choice::Percentile => Method::Percentile(args.percentile),
+            Choice::Percentile => Method::Percentile(args.percentile.unwrap_or(PERCENTILE)),
             Choice::Mse => Method::Mse,
         },
         widths: widths(args)?,
@@ -171,7 +172,8 @@ fn levels(option: &str, text: &str, of_bits: fn(u32) -> Levels) -> Result<Levels
     if let Some((a, b)) = text.split_once("..") {
         let number = |s: &str| s.parse::<i32>().ok();
         if let (Some(a), Some(b)) = (number(a), number(b)) {
-            return Ok(Levels { a, b });
+            let levels = Levels { a, b };
+            return check_levels(option, levels, option == "--acts").map(|()| levels);
         }
     } else if let Some(bits) = text.parse().ok().filter(|bits| WIDTHS.contains(bits)) {
         return Ok(of_bits(bits));
@@ -194,7 +196,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
     })
 }
 
-fn print(report: &[TensorReport]) {
+fn print(report: &[TensorReport]) -> Result<()> {
     let row = |t: &TensorReport| {
         vec![
             t.layer.clone(),
@@ -208,7 +210,7 @@ fn print(report: &[TensorReport]) {
         ]
     };
     let head = ["layer", "tensor", "bits", "levels", "step", "range", "clipped", "SQNR"];
-    table::print(&head, &report.iter().map(row).collect::<Vec<_>>());
+    table::print(&head, &report.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One step, or the least and the greatest.

@@ -1,18 +1,22 @@
 //! `vgg2rtl train`: a float network from scratch, or a float network into integers with training.
 
+use super::number::{self, MOST_BATCH};
+use super::outputs;
+use super::print::{self, note, out};
 use clap::ValueEnum;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use vgg2rtl::arith::Levels;
 use vgg2rtl::float::{DataSet, FloatModel, Split};
-use vgg2rtl::net::{Header, Preprocessing, Shape};
+use vgg2rtl::net::{Header, LONGEST, Preprocessing, Shape};
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::qat::{Learn, Net, Spec};
 use vgg2rtl::quantize::train::{
     self, Augment, Curve, Distill, Options, Point, Progress, Rule, Trainer, agreement,
 };
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, interrupt};
 
 /// Train a float network from scratch, or fine-tune one with quantized weights and activations.
 ///
@@ -31,13 +35,13 @@ pub struct Args {
     #[arg(long, requires = "float", conflicts_with = "qat")]
     new_head: bool,
     /// Outputs of the new dense layers before the last one, for example 4096,4096.
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = number::count(1..=MOST_HIDDEN))]
     hidden: Vec<usize>,
     /// Data set: a folder as `vgg2rtl eval` reads it, with a training and a test part.
     #[arg(long)]
     data: PathBuf,
     /// Training pictures to use, the first ones.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
     limit: usize,
     /// Where the trained model goes.
     #[arg(short, long)]
@@ -46,28 +50,28 @@ pub struct Args {
     #[arg(long, requires = "float")]
     qat: Option<Qat>,
     /// Weight bits of the inner layers; a list trains one after the other, as in 8,4,2.
-    #[arg(long, value_delimiter = ',', default_value = "8")]
+    #[arg(long, value_delimiter = ',', default_value = "8", requires = "qat", value_parser = number::width())]
     weights: Vec<u32>,
     /// Activation bits of the inner layers; one for all --weights, or as many.
-    #[arg(long, value_delimiter = ',', default_value = "8")]
+    #[arg(long, value_delimiter = ',', default_value = "8", requires = "qat", value_parser = number::width())]
     acts: Vec<u32>,
     /// Bits of the image, and of the weights of the first and last layer.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, requires = "qat", value_parser = number::width())]
     ends: u32,
     /// Least and greatest weight code of the inner layers, as in -7,7.
-    #[arg(long, value_parser = levels, allow_hyphen_values = true)]
+    #[arg(long, requires = "qat", value_parser = levels, allow_hyphen_values = true)]
     weight_levels: Option<Levels>,
     /// One weight step a layer rather than one an output channel.
-    #[arg(long)]
+    #[arg(long, requires = "qat")]
     per_tensor: bool,
     /// Fold batch norm before training with quantizers; otherwise it is kept, and folded at the end.
-    #[arg(long)]
+    #[arg(long, requires = "qat")]
     fold_bn: bool,
     /// Passes over the training pictures; one for all --weights, or as many.
-    #[arg(long, value_delimiter = ',', default_value = "10")]
+    #[arg(long, value_delimiter = ',', default_value = "10", value_parser = number::count(1..=MOST_EPOCHS))]
     epochs: Vec<usize>,
     /// Images of a step.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = number::count(2..=MOST_BATCH))]
     batch: usize,
     /// Learning rate after the warm-up [default: 0.002, with --qat 0.0005].
     #[arg(long)]
@@ -91,7 +95,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0.0)]
     average: f32,
     /// Pixels by which training images are shifted at random.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = number::count(0..=LONGEST))]
     pad: usize,
     /// Train on no mirror images.
     #[arg(long)]
@@ -100,7 +104,7 @@ pub struct Args {
     #[arg(long, requires = "qat")]
     distill: Option<f64>,
     /// Softens both outputs for --distill.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 4.0, requires = "distill")]
     temperature: f64,
     /// Everything random follows from it.
     #[arg(long, default_value_t = 1)]
@@ -112,6 +116,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Most outputs of a dense layer.
+const MOST_HIDDEN: usize = 1 << 16;
+/// Most passes over the pictures.
+const MOST_EPOCHS: usize = 100_000;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Qat {
@@ -132,12 +141,27 @@ fn fraction(text: &str) -> std::result::Result<f64, String> {
         Some((over, under)) => Ok(number(over)? / number(under)?),
         None => number(text),
     }
+    .and_then(|width| match width > 0.0 && width <= 4.0 {
+        true => Ok(width),
+        false => Err(format!("{width} is not above 0 and up to 4")),
+    })
 }
 
 fn levels(text: &str) -> std::result::Result<Levels, String> {
     let (a, b) = text.split_once(',').ok_or("needs two numbers, as in -7,7")?;
     let number = |t: &str| t.trim().parse::<i32>().map_err(|e| format!("{t:?}: {e}"));
     Ok(Levels { a: number(a)?, b: number(b)? })
+}
+
+/// Name of the stage of a float network.
+const FLOAT: &str = "float";
+/// Extensions of what is written beside the output.
+const MODEL: &str = "safetensors";
+const CHECKPOINT: &str = "checkpoint";
+
+/// Name of the stage of these weight and activation bits.
+fn stage_name(weights: u32, acts: u32) -> String {
+    format!("W{weights}A{acts}")
 }
 
 /// Pictures whose activations give the quantizers their first steps.
@@ -147,6 +171,10 @@ const COMPARED: usize = 20;
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
+    args.validate()?;
+    let outputs = args.outputs();
+    let outputs: Vec<_> = outputs.iter().map(|path| Output::file("-o", path)).collect();
+    outputs::check(&outputs, args.float.as_deref().into_iter().chain([&*args.data]))?;
     let mut train = DataSet::open_split(&args.data, Split::Train)?;
     let mut test = DataSet::open_split(&args.data, Split::Test)?;
     let float = match &args.float {
@@ -157,18 +185,15 @@ pub fn run(args: &Args) -> Result<()> {
     let outputs = float.layers.last().map_or(0, |l| l.op.co());
     train.align(&float.header, outputs)?;
     test.align(&float.header, outputs)?;
-    stop_on_interrupt();
     let mut session = Session { args, data: (&train, &test), curve: Curve::default(), report: vec![] };
-    let finished = match args.qat {
+    match args.qat {
         None => session.float(&float)?,
         Some(qat) => session.quantized(float, qat)?,
-    };
-    if !finished {
-        eprintln!("stopped; go on with the same command and --resume");
-    } else if args.json {
-        println!("{}", serde_json::json!({ "output": args.output, "stages": session.report }));
     }
-    Ok(())
+    match args.json {
+        true => out!("{}", serde_json::json!({ "output": args.output, "stages": session.report })),
+        false => Ok(()),
+    }
 }
 
 impl Args {
@@ -189,6 +214,51 @@ impl Args {
         let header =
             Header { input: input_of(data)?, classes: data.classes().to_vec(), ..trunk.header.clone() };
         train::with_new_head(trunk, &self.hidden, header, classes_of(data)?, self.seed)
+    }
+
+    /// Refuses options that cannot train.
+    fn validate(&self) -> Result<()> {
+        self.each("--epochs", &self.epochs)?
+            .iter()
+            .try_for_each(|&epochs| self.options(epochs).validate())?;
+        let acts = self.each("--acts", &self.acts)?;
+        let mut seen = std::collections::BTreeSet::new();
+        match self.weights.iter().zip(acts).find(|&(&w, a)| !seen.insert((w, a))) {
+            Some((&w, a)) => Err(Error::usage("--weights", format!("{} is there twice", stage_name(w, a)))),
+            None => Ok(()),
+        }
+    }
+
+    /// `output` with the stage in its name.
+    fn beside(&self, stage: &str, extension: &str) -> PathBuf {
+        let stem = self.output.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{stem}-{}.{extension}", stage.to_lowercase());
+        self.output.with_file_name(name)
+    }
+
+    /// Whether checkpoints and curves go beside the output: not beside a device or a FIFO.
+    fn has_files_beside(&self) -> bool {
+        self.output.metadata().map_or(true, |at| at.is_file())
+    }
+
+    /// Every file that will be written.
+    fn outputs(&self) -> Vec<PathBuf> {
+        let mut outputs = vec![self.output.clone()];
+        let stages: Vec<String> = match self.qat {
+            None => vec![FLOAT.into()],
+            Some(_) => {
+                let acts = self.acts.iter().cycle();
+                self.weights.iter().zip(acts).map(|(&w, &a)| stage_name(w, a)).collect()
+            }
+        };
+        if let Some((_, earlier)) = stages.split_last() {
+            outputs.extend(earlier.iter().map(|stage| self.beside(stage, MODEL)));
+        }
+        if self.has_files_beside() {
+            outputs.extend(stages.iter().map(|stage| self.beside(stage, CHECKPOINT)));
+            outputs.extend(Curve::files(&self.output));
+        }
+        outputs
     }
 
     fn options(&self, epochs: usize) -> Options {
@@ -249,14 +319,13 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn float(&mut self, model: &FloatModel) -> Result<bool> {
+    fn float(&mut self, model: &FloatModel) -> Result<()> {
         let epochs = self.args.each("--epochs", &self.args.epochs)?[0];
-        let Some(net) = self.stage(Net::float_from(model)?, "float", epochs, None)? else { return Ok(false) };
-        net.float().save(&self.args.output)?;
-        Ok(true)
+        let net = self.stage(Net::float_from(model)?, FLOAT, epochs, None)?;
+        net.float().save(&self.args.output)
     }
 
-    fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<bool> {
+    fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<()> {
         let acts = self.args.each("--acts", &self.args.acts)?;
         let epochs = self.args.each("--epochs", &self.args.epochs)?;
         let learn = match qat {
@@ -279,59 +348,50 @@ impl Session<'_> {
                 ..Spec::new(learn, weights, acts)
             };
             let net = Net::quantized_from(&float, &spec, images.view())?;
-            let stage = format!("W{weights}A{acts}");
-            let Some(net) = self.stage(net, &stage, epochs[i], teacher.clone())? else { return Ok(false) };
+            let stage = stage_name(weights, acts);
+            let net = self.stage(net, &stage, epochs[i], teacher.clone())?;
             agreement(&net, test, COMPARED)?;
             let last = i + 1 == self.args.weights.len();
-            let path = if last { self.args.output.clone() } else { self.beside(&stage, "safetensors") };
+            let path = if last { self.args.output.clone() } else { self.args.beside(&stage, MODEL) };
             net.lower()?.save(&path)?;
             float = net.float();
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Trains one stage; `None` when the user stopped it.
-    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Option<Net>> {
+    /// Trains one stage. Fails where a signal stops it, after a checkpoint.
+    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Net> {
         let before = self.curve.0.len();
         let mut trainer = Trainer::new(net, self.args.options(epochs), self.data, self.args.limit, teacher)?;
         trainer.stage = stage.into();
         trainer.curve = std::mem::take(&mut self.curve);
-        let checkpoint = self.beside(stage, "checkpoint");
-        if self.args.resume && checkpoint.exists() {
-            trainer.restore(&checkpoint)?;
+        if self.args.has_files_beside() {
+            let checkpoint = self.args.beside(stage, CHECKPOINT);
+            if self.args.resume && checkpoint.exists() {
+                trainer.restore(&checkpoint)?;
+            }
+            trainer.checkpoint = Some(checkpoint);
         }
-        trainer.checkpoint = Some(checkpoint);
+        let deferred = interrupt::defer();
         let finished = trainer.run(&mut Screen::new(stage))?;
         self.curve = trainer.curve.clone();
-        self.curve.save(&self.args.output)?;
-        if !finished {
-            return Ok(None);
+        if self.args.has_files_beside() {
+            self.curve.save(&self.args.output)?;
         }
+        if !finished {
+            match trainer.checkpoint {
+                Some(_) => note!("stopped; go on with the same command and --resume"),
+                None => note!("stopped; nothing is saved beside a device or a FIFO"),
+            }
+            interrupt::check()?;
+        }
+        drop(deferred);
         let test = self.curve.0.last().map_or(0.0, |p| p.test); // of the same network
         let epochs = self.curve.0.len().saturating_sub(before);
-        eprintln!("{stage}: {:.2} % of {} test pictures", 100.0 * test, self.data.1.len());
+        note!("{stage}: {:.2} % of {} test pictures", 100.0 * test, self.data.1.len());
         self.report.push(serde_json::json!({ "stage": stage, "epochs": epochs, "test_accuracy": test }));
-        Ok(Some(trainer.net))
+        Ok(trainer.net)
     }
-
-    /// `output` with the stage in its name.
-    fn beside(&self, stage: &str, extension: &str) -> PathBuf {
-        let stem = self.args.output.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-{}.{extension}", stage.to_lowercase());
-        self.args.output.parent().unwrap_or(Path::new("")).join(name)
-    }
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// The first Ctrl-C saves and stops after the step that runs; the second one ends the program at once.
-fn stop_on_interrupt() {
-    // A handler that cannot be installed leaves Ctrl-C as it was, which only loses an epoch at most.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
 }
 
 /// Progress on stderr: a line an epoch, and on a terminal one that is overwritten every step.
@@ -364,30 +424,31 @@ impl Progress for Screen {
         let left = self.start.elapsed().as_secs_f64() / (step - first) as f64 * (total - step) as f64;
         let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
         let stage = &self.stage;
-        eprint!(
+        print::text(format_args!(
             "\r{stage}: step {step}/{total}, loss {loss:.4}, accuracy {:.2} %, {minutes}:{seconds:02} left \x1b[K",
             100.0 * accuracy
-        );
-        let _ = std::io::stderr().flush();
+        ));
     }
 
     fn epoch(&mut self, p: &Point) {
         let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
         let (train, test, elapsed) = (100.0 * p.train, 100.0 * p.test, self.start.elapsed().as_secs());
-        eprintln!(
+        note!(
             "{clear}{}: epoch {}, loss {:.4}, training {train:.2} %, test {test:.2} %, {elapsed} s",
-            p.stage, p.epoch, p.loss
+            p.stage,
+            p.epoch,
+            p.loss
         );
     }
 
     fn warn(&mut self, text: &str) {
         self.warnings += 1;
         if self.warnings <= WARNINGS {
-            eprintln!("warning: {text}");
+            note!("warning: {text}");
         }
     }
 
     fn wants_to_stop(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
+        interrupt::flag().load(Ordering::Relaxed)
     }
 }

@@ -6,7 +6,7 @@ use super::tools;
 use crate::config::ArrayConfig;
 use crate::hw::emit::Module;
 use crate::schedule::Regions;
-use crate::{Error, Result, store};
+use crate::{Error, Result, output, store};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,7 @@ fn compile(arguments: &[String], folder: &Path, log: &Path) -> Result<()> {
         return Ok(());
     }
     let text = [output.stderr, output.stdout].concat();
-    store::write_atomic(log, &text)?;
+    output::write(log, &text)?;
     let reason = format!("{} (log: {})", tools::first_error(&text), log.display());
     Err(Error::ToolFailed { tool: "verilator".into(), reason })
 }

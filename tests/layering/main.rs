@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Module, and what it may use besides the common ground: `arith config error isa net store`.
+/// Module, and what it may use besides the common ground: [`COMMON`].
 const MAY_USE: &[(&str, &[&str])] = &[
     ("arith", &[]),
     ("error", &[]),
+    ("interrupt", &[]),
+    ("output", &[]),
     ("config", &[]),
     ("isa", &[]),
     ("net", &[]),
@@ -26,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cosim", &["int", "schedule", "hw"]),
     ("explore", &["float", "int", "schedule", "hw", "cosim", "quantize"]),
 ];
-const COMMON: &[&str] = &["arith", "config", "error", "isa", "net", "store"];
+const COMMON: &[&str] = &["arith", "config", "error", "interrupt", "isa", "net", "output", "store"];
 
 /// Stages in which no real number exists.
 const INTEGERS_ONLY: &[&str] = &["isa", "int", "schedule", "hw", "bundle", "cosim"];

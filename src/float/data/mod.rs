@@ -1,11 +1,13 @@
 //! Labelled pictures: CIFAR-10 binary, IDX (MNIST and its kin) and image folders, read as the network needs them.
 
 mod cifar;
+mod files;
 mod folder;
 mod idx;
 mod picture;
 mod preprocess;
 
+pub use files::data_files;
 pub use picture::Picture;
 pub use preprocess::preprocess;
 

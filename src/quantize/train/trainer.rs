@@ -81,8 +81,13 @@ impl<'a> Trainer<'a> {
         }
         let limit = limit.min(train.len());
         if limit < options.batch {
-            let reason = format!("{limit} training pictures are fewer than a batch of {}", options.batch);
-            return Err(Error::bad_file(train.path(), reason));
+            let reason = format!("{} images of {limit} training pictures", options.batch);
+            return Err(Error::usage("--batch", reason));
+        }
+        let side = net.header.input.h.max(net.header.input.w);
+        if options.augment.pad >= side {
+            let reason = format!("{} pixels shift images of {side} out of sight", options.augment.pad);
+            return Err(Error::usage("--pad", reason));
         }
         if options.distill.is_some() && teacher.is_none() {
             return Err(Error::usage("--distill", "needs a float network to learn from"));
