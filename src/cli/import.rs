@@ -266,7 +266,7 @@ fn compared(imported: &Imported, path: &Path, json: bool) -> Result<Vec<Row>> {
                 verdict.into(),
             ]
         };
-        out!()?;
+        out!("")?;
         table::print(
             &["layer", "source", "difference", "largest", ""],
             &rows.iter().map(cells).collect::<Vec<_>>(),
