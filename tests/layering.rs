@@ -114,6 +114,18 @@ fn the_rules_can_fail() {
     assert!(violations(&["arith"], |_, line| line.contains(".round_ties_even(")).contains("arith.rs:"));
 }
 
+/// Macros that print panic where nothing can be written: `src/cli/print.rs` prints for all.
+#[test]
+fn nothing_prints_past_the_one_place() {
+    let macros = ["println!", "print!", "eprintln!", "eprint!"];
+    let files = names().into_iter().chain(["cli", "main", "lib"]).collect::<Vec<_>>();
+    let bad = violations(&files, |_, line| line.split([' ', '(', '{']).any(|word| macros.contains(&word)));
+    // Compiled into tests only.
+    let allowed = ["src/hw/check", "src/explore/area_fit.rs"];
+    let elsewhere: Vec<_> = bad.lines().filter(|l| !allowed.iter().any(|a| l.contains(a))).collect();
+    assert!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));
+}
+
 #[test]
 fn processes_start_in_two_files_only() {
     // The third, a file and a folder, is compiled into tests only.
