@@ -206,7 +206,7 @@ fn options_that_make_no_sense_are_usage_errors() {
         (&["--acts", "-4..3"], "activations after a ReLU start at 0"),
         (&["--layer", "conv9=8"], "no layer \"conv9\"; the model has conv1_1, conv1_2"),
         (&["--layer", "conv1_1"], "not of the form NAME=W"),
-        (&["--images", "0"], "at least one is needed"),
+        (&["--images", "0"], "invalid value '0' for '--images <N>'"),
     ];
     for (options, want) in table {
         let output = vgg2rtl(&[&base, options].concat());

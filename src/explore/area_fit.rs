@@ -11,7 +11,7 @@ use super::synth_source::{Source, sources};
 use super::{Family, Resources};
 use crate::config::ArrayConfig;
 use crate::cosim::Cache;
-use crate::{Result, output, store};
+use crate::{Result, output};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

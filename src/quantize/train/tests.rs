@@ -209,7 +209,9 @@ fn data_that_cannot_train_is_refused() {
             .map(|e| e.to_string())
             .unwrap_or_default()
     };
-    assert!(refused(options(), 3).contains("3 training pictures are fewer than a batch of 16"));
+    assert!(refused(options(), 3).contains("--batch: 16 images of 3 training pictures"));
+    let augment = Augment { pad: 1 << 14, flip: true };
+    assert!(refused(Options { augment, ..options() }, 64).contains("--pad"));
     assert!(refused(Options { rate: f64::NAN, ..options() }, 64).contains("--rate"));
     let distill = Some(Distill { share: 0.5, temperature: 2.0 });
     assert!(refused(Options { distill, ..options() }, 64).contains("--distill"));
