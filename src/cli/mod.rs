@@ -16,6 +16,7 @@ mod generate;
 mod images;
 mod import;
 mod inspect;
+mod levels;
 mod progress;
 mod quantize;
 mod simulation;

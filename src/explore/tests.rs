@@ -104,7 +104,7 @@ fn an_interrupted_sweep_says_so_and_keeps_its_points() {
     task.model = models.join("vgg16-small-fashion.safetensors");
     task.synth = true;
     let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
-    task.images = Some(Images { data, calibration: None, most: Some(2) });
+    task.images = Some(Images { data, calibration: None, most: Some(2), labels: None, turned: false });
     let outcome = run(&task, true);
     assert!(outcome.stopped && outcome.rows.len() == 8);
     let said = outcome.rows[0].failed.clone().unwrap();
