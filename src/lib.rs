@@ -17,7 +17,7 @@
 //! | [`cosim`] | Verilog, program | trace of the simulated hardware | `int`, `schedule`, `hw` |
 //! | [`explore`] | many design points | area, cycles, traffic, accuracy of each | all but `export`, `bundle` |
 //!
-//! Every module may use the first two rows. `tests/layering.rs` enforces the table.
+//! Every module may use the first two rows. `tests/layering` enforces the table.
 
 pub mod arith;
 pub mod error;

@@ -3,7 +3,7 @@
 
 use super::memory::{self, Region};
 use super::program::{self, Command, Kernel, Map};
-use super::{LayerSchedule, Layout, Tiling};
+use super::{Layout, Tiling};
 use crate::config::ArrayConfig;
 use crate::int::{IntModel, Output};
 use crate::net::{Op, Shape, shapes};
@@ -29,6 +29,23 @@ pub struct LayerGeometry {
     pub op: Op,
     /// Greatest output code; `None` for logits.
     pub clip: Option<u16>,
+}
+
+/// One layer's place in the program and in memory.
+#[derive(Clone, Debug)]
+pub struct LayerSchedule {
+    /// Name, as in the model.
+    pub name: String,
+    /// Multiply-accumulate operations for all images.
+    pub macs: u64,
+    /// How the layer is cut.
+    pub tiling: Tiling,
+    /// Its command.
+    pub command: Command,
+    /// Layout of its output; `None` for logits.
+    pub output: Option<Layout>,
+    /// Output channels.
+    pub co: usize,
 }
 
 /// Tilings, commands and addresses of a network on a design point.

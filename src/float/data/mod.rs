@@ -7,6 +7,7 @@ mod cifar;
 mod folder;
 mod idx;
 mod labels;
+mod pickled;
 mod picture;
 mod preprocess;
 mod sample;
@@ -121,6 +122,7 @@ impl DataSet {
     /// |---|---|
     /// | folder with `test_batch.bin` or `data_batch_N.bin`, or one such file | CIFAR-10 binary |
     /// | folder with `train.bin`, `test.bin`, or one such file | CIFAR-100 binary, fine classes |
+    /// | folder with `data_batch_N`, or `train` beside `meta` | CIFAR-10 and CIFAR-100, pickles |
     /// | folder with `train_X.bin`, `test_X.bin` and labels | STL-10 |
     /// | `.npz`, or folder of `.npy`, with `x_train`, `y_train`, … or `x`, `y` | numpy arrays of bytes |
     /// | folder around one of these: torchvision's roots | that one |

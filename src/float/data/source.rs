@@ -1,6 +1,6 @@
 //! What a path holds, found out from the names of what is there.
 
-use super::{DataSet, archive, arrays, cifar, folder, idx, stl10};
+use super::{DataSet, archive, arrays, cifar, folder, idx, pickled, stl10};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,9 @@ pub enum Found {
 pub const KNOWN: &str = "CIFAR-10 or CIFAR-100 batches, IDX images, STL-10, numpy arrays, or pictures \
                          (PNG, JPEG, WebP, BMP, TIFF, GIF, PNM)";
 /// Folders that torchvision and the data sets' archives put around their files.
-const ROOTS: [&str; 8] = [
+const ROOTS: [&str; 10] = [
+    "cifar-10-batches-py",
+    "cifar-100-python",
     "cifar-10-batches-bin",
     "cifar-100-binary",
     "stl10_binary",
@@ -37,7 +39,7 @@ const ROOTS: [&str; 8] = [
 
 /// The pictures of a folder.
 pub fn find(path: &Path) -> Result<Found> {
-    for format in [cifar::find, idx::find, stl10::find, arrays::find] {
+    for format in [cifar::find, pickled::find, idx::find, stl10::find, arrays::find] {
         if let Some(found) = format(path)? {
             return Ok(found);
         }
