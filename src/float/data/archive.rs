@@ -41,7 +41,8 @@ pub fn open(path: &Path) -> Result<Found> {
 
 /// An error without the name of the temporary folder.
 fn inside(error: &Error, folder: &TempDir) -> String {
-    error.to_string().replace(&format!("{}/", folder.path().display()), "")
+    let folder = folder.path().display();
+    error.to_string().replace(&format!("{folder}/"), "").replace(&format!("{folder}: "), "")
 }
 
 fn unpacked(path: &Path) -> Result<TempDir> {

@@ -59,7 +59,7 @@ impl Picture {
         Self { height: height as usize, width: width as usize, channels, bytes }
     }
 
-    /// The picture with `filter`, resized to `height × width` as Pillow does, and torchvision with antialiasing: where the
+    /// The picture with `filter`, resized to `height × width` as torchvision does with antialiasing, and Pillow below 13: where the
     /// picture shrinks, the filter is as wide as the pixels that become one.
     pub(super) fn resized(&self, height: usize, width: usize, filter: Filter) -> Self {
         let filter = match filter {
@@ -71,7 +71,7 @@ impl Picture {
         let (w, h) = (self.width as u32, self.height as u32);
         let mut image =
             Image::from_vec_u8(w, h, self.bytes.clone(), pixel).expect("a picture has all its bytes");
-        // Rows first, and bytes again before the columns, as in Pillow: bicubic overshoots and is clipped twice.
+        // Rows first, and bytes again before the columns: bicubic overshoots and is clipped twice.
         for (w, h) in [(width as u32, h), (width as u32, height as u32)] {
             if (w, h) != (image.width(), image.height()) {
                 let mut to = Image::new(w, h, pixel);

@@ -425,3 +425,64 @@ fn numpy_arrays_in_parts_or_not() {
     assert!(DataSet::open_split(folder.path(), Split::Train).unwrap_err().to_string().contains("negative"));
     assert!(DataSet::open(at("train_32x32.mat")).unwrap_err().to_string().contains("scipy.io"));
 }
+
+/// A batch as Python 2 pickled it (checked with Python 3's `pickle.loads(…, encoding="latin1")`): a dict of numpy's array of
+/// `count` pictures and a list of labels.
+fn pickled(count: u8, key: &str, labels: &[u8]) -> Vec<u8> {
+    let pixels = vec![5; usize::from(count) * 3072];
+    let array = b"\x80\x02}(U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K";
+    let kind = b"M\x00\x0c\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T";
+    let head = [&array[..], &[count], kind, &(pixels.len() as u32).to_le_bytes()].concat();
+    let numbers: Vec<u8> = labels.iter().flat_map(|&l| [b'K', l]).collect();
+    [&head[..], &pixels, b"tbU", &[key.len() as u8], key.as_bytes(), b"](", &numbers, b"eu."].concat()
+}
+
+#[test]
+fn cifar_in_pickles_and_in_archives() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("cifar-10-batches-py");
+    fs::create_dir_all(&root).unwrap();
+    fs::write(root.join("data_batch_1"), pickled(2, "labels", &[7, 3])).unwrap();
+    fs::write(root.join("test_batch"), pickled(1, "labels", &[9])).unwrap();
+    let train = DataSet::open_split(folder.path(), Split::Train).unwrap();
+    assert_eq!((content(&train), names(&train)[7]), (vec![(5, Some(7)), (5, Some(3))], "horse"));
+    let test = DataSet::open(folder.path()).unwrap();
+    assert_eq!((content(&test), test.part()), (vec![(5, Some(9))], Some(Split::Test)));
+
+    let tar_gz = folder.path().join("cifar-10-python.tar.gz");
+    let pack = |files: &[(&str, &[u8])]| {
+        let mut tar = tar::Builder::new(vec![]);
+        for (name, bytes) in files {
+            let mut head = tar::Header::new_gnu();
+            head.set_size(bytes.len() as u64);
+            head.set_cksum();
+            tar.append_data(&mut head, name, *bytes).unwrap();
+        }
+        fs::write(&tar_gz, gzip(&tar.into_inner().unwrap())).unwrap();
+    };
+    pack(&[("cifar-10-batches-py/test_batch", &pickled(1, "labels", &[4])), ("cifar-10-batches-py/readme.html", b"")]);
+    let test = DataSet::open(&tar_gz).unwrap();
+    assert_eq!((content(&test), test.path()), (vec![(5, Some(4))], &*tar_gz));
+    assert!(DataSet::open_part(&tar_gz, Split::Train).unwrap().is_none());
+    for (name, bytes, want) in [
+        ("test_batch", &pickled(2, "labels", &[7])[..], "6144 bytes of pictures for 1 labels"),
+        ("test_batch", &pickled(1, "labels", &[70]), "has label 70, there are 10 classes"),
+        ("test_batch", &pickled(1, "labels", &[7])[..400], "tar.gz: test_batch: "),
+        ("test_batch", b"\x80\x02}.", "no batch of CIFAR"),
+        ("a.png", b"", "unpack it and name the folder"),
+        ("readme", b"", "holds none of"),
+    ] {
+        pack(&[(name, bytes)]);
+        let error = DataSet::open(&tar_gz).unwrap_err().to_string();
+        assert!(error.contains(want) && error.contains("cifar-10-python.tar.gz"), "{error}");
+        assert!(!error.contains("/.tmp"), "{error}");
+    }
+    fs::write(&tar_gz, &fs::read(&tar_gz).unwrap()[..20]).unwrap();
+    assert!(DataSet::open(&tar_gz).unwrap_err().to_string().contains("cannot be unpacked"));
+
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("meta"), b"\x80\x02}(U\x10fine_label_names](U\x05appleU\x04beareu.").unwrap();
+    fs::write(root.path().join("test"), pickled(1, "fine_labels", &[1])).unwrap();
+    let test = DataSet::open(root.path()).unwrap();
+    assert_eq!((content(&test), names(&test)), (vec![(5, Some(1))], vec!["apple", "bear"]));
+}
