@@ -216,13 +216,10 @@ impl Header {
                 format!("shorter side resized to {shorter} ({}), centre cropped", filter(f))
             }
         };
-        let divisor = 1.0 / scale;
-        let bytes = if (divisor - divisor.round()).abs() < 1e-3 * divisor.abs() && divisor.round() != 1.0 {
-            format!("byte / {}", divisor.round())
-        } else if *scale == 1.0 {
-            "byte".into()
-        } else {
-            format!("byte · {scale}")
+        let bytes = match *scale {
+            1.0 => "byte".to_string(),
+            scale if scale == 1.0 / 255.0 => "byte / 255".into(),
+            scale => format!("byte · {scale}"),
         };
         format!("{} {colour}, {fit}, ({bytes} − {mean:?}) / {std:?}, as the model file says", self.input)
     }

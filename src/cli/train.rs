@@ -329,7 +329,7 @@ impl Parts {
         }
         match &self.test {
             Some(set) => text += &format!(", {} of the test part measure", set.len()),
-            None => text += "; there is no test part",
+            None => text += "; there is no test part, and `eval` would measure on pictures that trained",
         }
         eprintln!("{text}; the last epoch is kept, none is chosen");
     }

@@ -125,6 +125,11 @@ impl Evaluator {
         (self.data.len(), self.float_correct)
     }
 
+    /// Whether `set` is the one that images which measure were taken from.
+    pub(super) fn measures(&self, set: &DataSet) -> bool {
+        set.path() == self.data.path()
+    }
+
     /// Which images do what, and what is odd about them.
     pub fn notes(&self) -> &[String] {
         &self.notes

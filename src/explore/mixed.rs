@@ -274,13 +274,13 @@ mod tests {
         let images = Images { data, calibration: None, most: Some(4), labels: None, turned: false };
         let evaluator = Evaluator::new(&network.model, &images, &cache).unwrap();
         let requantize = Requantize::Scale;
-        let search = Search { acts: 5, requantize, ends: 2, least: 3, most: 5, as_small_as: 4 };
+        let search = Search { acts: 5, requantize, ends: 8, least: 3, most: 5, as_small_as: 4 };
         let searcher = Searcher::new(search, &network, &evaluator).unwrap();
         let bits: Vec<u32> = (0..network.sizes.len() as u32).map(|i| 3 + i % 3).collect();
         let names = network.model.layers.iter().map(|l| l.name.clone());
         let layers = names.zip(bits.iter().copied()).collect();
         let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        let coding = Coding { weights: 5, acts: 5, ends: 2, assignment, requantize };
+        let coding = Coding { weights: 5, acts: 5, ends: 8, assignment, requantize };
         assert_eq!(searcher.plan(&bits).unwrap(), evaluator.plan(&coding).unwrap());
     }
 

@@ -141,7 +141,15 @@ impl Task {
 
     /// The evaluator of the task, if accuracy is measured.
     pub fn evaluator(&self, network: &Network, cache: &Cache) -> Result<Option<Evaluator>> {
-        self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache)).transpose()
+        let evaluator = self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache));
+        let evaluator = evaluator.transpose()?;
+        if let (Some(tuning), Some(evaluator)) = (&self.qat, &evaluator)
+            && evaluator.measures(&tuning.pictures()?)
+        {
+            let reason = format!("{} would train and measure", tuning.train.display());
+            return Err(Error::usage("--train", reason));
+        }
+        Ok(evaluator)
     }
 
     /// Finds the assignments of [`Task::mixed`] and adds them to the axes: the first step.

@@ -35,7 +35,7 @@ impl Tuning {
         evaluator: &Evaluator,
         stop: &AtomicBool,
     ) -> Result<Measured> {
-        let mut train = DataSet::open_split(&self.train, Split::Train)?;
+        let mut train = self.pictures()?;
         train.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
         let train = train.sample(self.limit, SEED);
         let key = self.key(coding, evaluator, &train, model)?;
@@ -62,6 +62,11 @@ impl Tuning {
         let measured = evaluator.score(&trainer.net.lower()?)?;
         evaluator.keep(&key, &measured)?;
         Ok(measured)
+    }
+
+    /// The pictures to learn from, before some of them are taken.
+    pub(super) fn pictures(&self) -> Result<DataSet> {
+        DataSet::open_split(&self.train, Split::Train)
     }
 
     fn key(

@@ -46,7 +46,7 @@ impl DataSet {
         for mut pictures in classes.into_values() {
             pictures.sort_unstable();
             let n = pictures.len();
-            let count = ((share * n as f64).round() as usize).clamp((n > 1) as usize, n.saturating_sub(1));
+            let count = ((share * n as f64 + 0.5) as usize).clamp((n > 1) as usize, n.saturating_sub(1));
             held.extend(pictures[..count].iter().map(|p| p.1));
             rest.extend(pictures[count..].iter().map(|p| p.1));
         }

@@ -408,13 +408,12 @@ fn numpy_arrays_in_parts_or_not() {
     }
     zip.finish().unwrap();
     assert_eq!(content(&DataSet::open_split(at("a.npz"), Split::Train).unwrap()), content(&train));
-    let table: [(Vec<u8>, &str); 6] = [
-        (npy("|u1", "2, 1, 3", &[1, 2, 3, 4]), "does not hold the 6 bytes"),
-        (npy("|u1", "2, 1, 1", &[1, 2, 3, 4]), "does not hold the 2 bytes"),
-        (npy("|u1", "99999999999, 99999, 2", &[]), "its head promises"),
-        (npy("<f4", "1, 1, 1", &[0; 4]), "pictures are <f4, bytes"),
+    let table: [(Vec<u8>, &str); 5] = [
+        (npy("|u1", "2, 1, 3", &[1, 2, 3, 4]), "cannot be read as an array"),
+        (npy("|u1", "99999999999, 99999, 2", &[]), "is too large"),
+        (npy("<f4", "1, 1, 1", &0.5f32.to_le_bytes()), "more than bytes 0 … 255"),
         (npy("|u1", "4,", &[1, 2, 3, 4]), "pictures of shape [4]"),
-        (b"\x93NUMPY\x01\x00\x04\x00nope".to_vec(), "its head makes no sense: nope"),
+        (b"\x93NUMPY\x01\x00\x04\x00nope".to_vec(), "cannot be read as an array"),
     ];
     for (bytes, want) in table {
         write("x.npy", bytes);
@@ -422,7 +421,12 @@ fn numpy_arrays_in_parts_or_not() {
         assert!(error.contains(want) && error.contains("x.npy"), "{error}");
     }
     write("y_train.npy", npy("<i8", "1,", &[255; 8]));
-    assert!(DataSet::open_split(folder.path(), Split::Train).unwrap_err().to_string().contains("negative"));
+    assert!(
+        DataSet::open_split(folder.path(), Split::Train)
+            .unwrap_err()
+            .to_string()
+            .contains("not whole numbers")
+    );
     assert!(DataSet::open(at("train_32x32.mat")).unwrap_err().to_string().contains("scipy.io"));
 }
 
@@ -460,7 +464,10 @@ fn cifar_in_pickles_and_in_archives() {
         }
         fs::write(&tar_gz, gzip(&tar.into_inner().unwrap())).unwrap();
     };
-    pack(&[("cifar-10-batches-py/test_batch", &pickled(1, "labels", &[4])), ("cifar-10-batches-py/readme.html", b"")]);
+    pack(&[
+        ("cifar-10-batches-py/test_batch", &pickled(1, "labels", &[4])),
+        ("cifar-10-batches-py/readme.html", b""),
+    ]);
     let test = DataSet::open(&tar_gz).unwrap();
     assert_eq!((content(&test), test.path()), (vec![(5, Some(4))], &*tar_gz));
     assert!(DataSet::open_part(&tar_gz, Split::Train).unwrap().is_none());
