@@ -1,10 +1,12 @@
 //! `vgg2rtl eval`: accuracy of a model on labelled images, and agreement with its float model.
 
 use super::design::Design;
+use super::given::Given;
 use super::images::{self, Reading};
 use super::inspect::is_int;
+use super::print::{note, out};
 use super::simulation::Simulation;
-use super::table;
+use super::{number, outputs, table};
 use clap::ValueEnum;
 use ndarray::{ArrayView4, Axis, concatenate};
 use serde::Serialize;
@@ -12,12 +14,15 @@ use std::path::PathBuf;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::net::Header;
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes, interval};
 use vgg2rtl::{Error, Result};
 
 /// Measure a model: accuracy, top-5, confusion, agreement with float, speed.
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    given: Given,
     /// Model file: float for `--engine float`, integer for the others.
     model: PathBuf,
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; the test part where there is one.
@@ -31,8 +36,8 @@ pub struct Args {
     /// Float model to agree with.
     #[arg(long, value_name = "FILE")]
     float_model: Option<PathBuf>,
-    /// Images to use, a sample of DATA in which each class has its share, drawn by --seed; all by default.
-    #[arg(long, value_name = "N")]
+    /// Images to use, a sample of DATA in which each class has its share; all by default.
+    #[arg(long, value_name = "N", value_parser = number::count(1..=usize::MAX))]
     images: Option<usize>,
     /// Write every layer's integers for the images used, with --engine golden or fake: the same bytes.
     #[arg(long, value_name = "FILE")]
@@ -61,9 +66,6 @@ enum Engine {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    if args.images == Some(0) {
-        return Err(Error::usage("--images", "0 images, at least one is needed"));
-    }
     let engine = match args.engine {
         Some(engine) => engine,
         None if is_int(&args.model)? => Engine::Golden,
@@ -72,6 +74,14 @@ pub fn run(args: &Args) -> Result<()> {
     if args.trace.is_some() && !matches!(engine, Engine::Golden | Engine::Fake) {
         return Err(Error::usage("--trace", "only --engine golden and --engine fake write one"));
     }
+    if engine != Engine::Rtl {
+        args.given.refuse::<Design>("--engine rtl")?;
+        args.given.refuse::<Simulation>("--engine rtl")?;
+    }
+    let file = args.trace.iter().map(|path| Output::file("--trace", path));
+    let cache = args.simulation.cache().map(|path| Output::folder("--cache", path));
+    let inputs = [Some(&*args.model), Some(&args.data), args.float_model.as_deref(), args.design.file()];
+    outputs::check(&file.chain(cache).collect::<Vec<_>>(), inputs.into_iter().flatten())?;
     let reference = args.float_model.as_deref().map(FloatModel::load).transpose()?;
     if engine == Engine::Float {
         let model = FloatModel::load(&args.model)?;
@@ -100,9 +110,6 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Most codes that a trace may hold, 1 GiB.
-const LARGEST_TRACE: usize = 1 << 28;
-
 impl Args {
     /// The images to use, labels meaning the `classes` outputs of the network of `header`.
     fn images(&self, header: &Header, classes: usize, reference: Option<&FloatModel>) -> Result<DataSet> {
@@ -125,12 +132,7 @@ impl Args {
         run: &dyn Fn(ArrayView4<i32>) -> Result<Trace>,
     ) -> Result<()> {
         let Some(path) = &self.trace else { return Ok(()) };
-        let codes: usize = model.shapes().iter().map(|s| s.len()).sum();
-        if codes.saturating_mul(data.len()) > LARGEST_TRACE {
-            let reason =
-                format!("{} images of {codes} codes are too many; say fewer with --images", data.len());
-            return Err(Error::usage("--trace", reason));
-        }
+        images::check_memory("--images", model, data.len())?;
         let batches = images::batches(data, &model.header);
         let batches = batches.map(|batch| Ok(input_codes(model, &batch?.0))).collect::<Result<Vec<_>>>()?;
         let views: Vec<_> = batches.iter().map(|x| x.view()).collect();
@@ -164,13 +166,12 @@ fn measure(
         }
     }
     for doubt in score.doubts() {
-        eprintln!("warning: {doubt}: check the labels, and the preprocessing: {}", header.described());
+        note!("warning: {doubt}: check the labels, and the preprocessing: {}", header.described());
     }
     match args.json {
-        true => println!("{}", describe(args, engine, &score, reference.is_some())),
+        true => out!("{}", describe(args, engine, &score, reference.is_some())),
         false => print(&score, header, reference.is_some()),
     }
-    Ok(())
 }
 
 /// `part` of `whole`; `None` when there is nothing to take a part of.
@@ -195,34 +196,36 @@ fn describe(args: &Args, engine: Engine, score: &Score, compared: bool) -> serde
     })
 }
 
-fn print(score: &Score, header: &Header, compared: bool) {
-    let line = |what: &str, part: usize, whole: usize| {
-        if let (Some(share), Some((low, high))) = (share(part, whole), interval(part, whole)) {
+fn print(score: &Score, header: &Header, compared: bool) -> Result<()> {
+    let line = |what: &str, part: usize, whole: usize| match (share(part, whole), interval(part, whole)) {
+        (Some(share), Some((low, high))) => {
             let (low, high) = (100.0 * low, 100.0 * high);
-            println!("{what:10} {:6.2} %  ({part} of {whole}; 95 %: {low:.2} to {high:.2})", 100.0 * share);
+            out!("{what:10} {:6.2} %  ({part} of {whole}; 95 %: {low:.2} to {high:.2})", 100.0 * share)
         }
+        _ => Ok(()),
     };
-    line("accuracy", score.correct, score.labelled);
-    line("top-5", score.top5, score.labelled);
+    line("accuracy", score.correct, score.labelled)?;
+    line("top-5", score.top5, score.labelled)?;
     if compared {
-        line("agreement", score.agreeing, score.images);
+        line("agreement", score.agreeing, score.images)?;
     }
-    println!("{:10} {:6.1} images/s", "speed", score.rate());
+    out!("{:10} {:6.1} images/s", "speed", score.rate())?;
     if !score.confusion.is_empty() && score.confusion.len() <= LARGEST_CONFUSION {
-        println!("\nconfusion (row: label, column: answer)");
-        confusion(score, header);
+        out!("\nconfusion (row: label, column: answer)")?;
+        confusion(score, header)?;
     }
+    Ok(())
 }
 
 /// Classes up to which the confusion is printed; JSON has it always.
 const LARGEST_CONFUSION: usize = 20;
 
-fn confusion(score: &Score, header: &Header) {
+fn confusion(score: &Score, header: &Header) -> Result<()> {
     let name = |c: usize| header.classes.get(c).cloned().unwrap_or_else(|| c.to_string());
     let columns: Vec<String> = (0..score.confusion.len()).map(|c| c.to_string()).collect();
     let head: Vec<&str> = [""].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let row = |(label, counts): (usize, &Vec<usize>)| {
         [name(label)].into_iter().chain(counts.iter().map(usize::to_string)).collect()
     };
-    table::print(&head, &score.confusion.iter().enumerate().map(row).collect::<Vec<_>>());
+    table::print(&head, &score.confusion.iter().enumerate().map(row).collect::<Vec<_>>())
 }

@@ -1,5 +1,6 @@
 //! Images for the verbs that run networks: which ones, and in batches.
 
+use super::print::note;
 use super::progress;
 use ndarray::Array4;
 use std::path::{Path, PathBuf};
@@ -41,12 +42,12 @@ impl Reading {
 
 /// Says on standard error what becomes of pictures.
 pub fn say_input(header: &Header) {
-    eprintln!("{}: reads {}", header.name, header.described());
+    note!("{}: reads {}", header.name, header.described());
 }
 
 /// Says on standard error why a build for `model` in these widths is wider than they say.
 pub fn say_wider(widths: &Widths, model: &FloatModel) -> Result<()> {
-    widths.wider_build(model)?.iter().for_each(|why| eprintln!("{why}"));
+    widths.wider_build(model)?.iter().for_each(|why| note!("{why}"));
     Ok(())
 }
 
@@ -57,11 +58,11 @@ pub fn sample(data: &DataSet, count: Option<usize>, seed: u64, outputs: usize) -
         Some(count) => data.sample(count, seed),
         None => data.clone(),
     };
-    some.notes().for_each(|note| eprintln!("{note}"));
+    some.notes().for_each(|note| note!("{note}"));
     let missing = some.lacks(outputs);
     if !missing.is_empty() {
         let (path, count) = (data.path().display(), some.len());
-        eprintln!("warning: {path}: {count} images, and none of class {}", listed(&missing));
+        note!("warning: {path}: {count} images, and none of class {}", listed(&missing));
     }
     some
 }
@@ -76,6 +77,21 @@ pub fn batches<'a>(data: &'a DataSet, header: &'a Header) -> impl Iterator<Item 
         bar.inc(part.len() as u64);
         Ok((batch, part.map(|i| data.label(i)).collect()))
     })
+}
+
+/// Most codes of all layers together that are held at a time, 1 GiB.
+const MOST_CODES: usize = 1 << 28;
+
+/// Refuses more images than whose codes of every layer fit into memory.
+pub fn check_memory(option: &str, model: &IntModel, count: usize) -> Result<()> {
+    let codes = model.shapes().iter().map(|s| s.len()).sum::<usize>().max(1);
+    match MOST_CODES / codes {
+        most if count > most => {
+            let reason = format!("{count} images of {codes} codes are too many; {most} are possible");
+            Err(Error::usage(option, reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Codes of a sample of `count` images of `data`; random ones where there is no data.

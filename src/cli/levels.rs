@@ -1,7 +1,7 @@
 //! How levels of codes are written on the command line.
 
 use vgg2rtl::arith::{Levels, WIDTHS};
-use vgg2rtl::quantize::Exception;
+use vgg2rtl::quantize::{Exception, check_levels};
 use vgg2rtl::{Error, Result};
 
 /// `NAME=W` or `NAME=W:A`.
@@ -24,7 +24,8 @@ pub fn levels(option: &str, text: &str, of_bits: fn(u32) -> Levels) -> Result<Le
     if let Some((a, b)) = text.split_once("..").or(text.split_once(',')) {
         let number = |s: &str| s.parse::<i32>().ok();
         if let (Some(a), Some(b)) = (number(a), number(b)) {
-            return Ok(Levels { a, b });
+            let levels = Levels { a, b };
+            return check_levels(option, levels, option == "--acts").map(|()| levels);
         }
     } else if let Some(bits) = text.parse().ok().filter(|bits| WIDTHS.contains(bits)) {
         return Ok(of_bits(bits));

@@ -1,12 +1,14 @@
 //! `vgg2rtl quantize`: post-training quantization of a float model.
 
 use super::levels::{ends, exception, levels};
-use super::{images, table};
+use super::print::out;
+use super::{images, number, outputs, table};
 use clap::ValueEnum;
 use std::path::PathBuf;
 use vgg2rtl::arith::{Levels, Step};
 use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{DEFAULT_ENDS, Method, Mode, Quantized, Recipe, TensorReport, Widths, quantize};
 use vgg2rtl::{Error, Result};
 
@@ -24,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "DATA")]
     calib: PathBuf,
     /// Calibration images to use, a sample of DATA in which each class has its share.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = number::count(1..=usize::MAX))]
     images: usize,
     /// Turn pictures as their EXIF orientation says.
     #[arg(long)]
@@ -59,9 +61,9 @@ pub struct Args {
     /// How steps are chosen.
     #[arg(long, value_enum, default_value_t = Choice::Mse)]
     method: Choice,
-    /// Share of values, in percent, that --method percentile does not clip.
-    #[arg(long, value_name = "P", default_value_t = 99.99)]
-    percentile: f64,
+    /// Share of values, in percent, that --method percentile does not clip [default: 99.99].
+    #[arg(long, value_name = "P", value_parser = number::real::<f64>("a percentage above 0 and up to 100", |p| p > 0.0 && p <= 100.0))]
+    percentile: Option<f64>,
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
@@ -80,7 +82,7 @@ enum Scale {
     Pow2,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Choice {
     Minmax,
     Percentile,
@@ -93,9 +95,13 @@ enum Switch {
     Off,
 }
 
+/// Of --method percentile.
+const PERCENTILE: f64 = 99.99;
+
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let recipe = recipe(args)?;
+    outputs::check(&[Output::file("-o", &args.output)], [&*args.model, &args.calib])?;
     let model = FloatModel::load(&args.model)?;
     images::say_input(&model.header);
     images::say_wider(&recipe.widths, &model)?;
@@ -106,19 +112,14 @@ pub fn run(args: &Args) -> Result<()> {
     let quantized = quantize(&model, &recipe, batches.map(|batch| batch.map(|(x, _)| x)))?;
     quantized.int.save(&args.output)?;
     match args.json {
-        true => println!("{}", describe(args, &recipe, &quantized, data.len())),
+        true => out!("{}", describe(args, &recipe, &quantized, data.len())),
         false => print(&quantized.report),
     }
-    Ok(())
 }
 
 fn recipe(args: &Args) -> Result<Recipe> {
-    if args.images == 0 {
-        return Err(Error::usage("--images", "0 images, at least one is needed to calibrate"));
-    }
-    if !(args.percentile > 0.0 && args.percentile <= 100.0) {
-        let reason = format!("{} is not a percentage above 0 and up to 100", args.percentile);
-        return Err(Error::usage("--percentile", reason));
+    if args.percentile.is_some() && args.method != Choice::Percentile {
+        return Err(Error::usage("--percentile", "has a meaning only with --method percentile"));
     }
     Ok(Recipe {
         mode: match args.scale {
@@ -128,7 +129,7 @@ fn recipe(args: &Args) -> Result<Recipe> {
         per_channel: !args.per_tensor,
         method: match args.method {
             Choice::Minmax => Method::MinMax,
-            Choice::Percentile => Method::Percentile(args.percentile),
+            Choice::Percentile => Method::Percentile(args.percentile.unwrap_or(PERCENTILE)),
             Choice::Mse => Method::Mse,
         },
         widths: widths(args)?,
@@ -164,7 +165,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
     })
 }
 
-fn print(report: &[TensorReport]) {
+fn print(report: &[TensorReport]) -> Result<()> {
     let row = |t: &TensorReport| {
         vec![
             t.layer.clone(),
@@ -178,7 +179,7 @@ fn print(report: &[TensorReport]) {
         ]
     };
     let head = ["layer", "tensor", "bits", "levels", "step", "range", "clipped", "SQNR"];
-    table::print(&head, &report.iter().map(row).collect::<Vec<_>>());
+    table::print(&head, &report.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One step, or the least and the greatest.

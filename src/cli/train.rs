@@ -2,20 +2,24 @@
 
 use super::images::{self, Reading};
 use super::levels::{ends, exception, levels};
+use super::number::{self, MOST_BATCH};
+use super::outputs;
+use super::print::{self, note, out};
 use clap::ValueEnum;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use vgg2rtl::arith::Levels;
 use vgg2rtl::float::{DataSet, FloatModel, Split};
-use vgg2rtl::net::{Header, Preprocessing, Shape};
+use vgg2rtl::net::{Header, LONGEST, Preprocessing, Shape};
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::qat::{Learn, Net, Spec};
 use vgg2rtl::quantize::train::{
     self, Augment, Curve, Data, Distill, Options, Point, Progress, Rule, Trainer, agreement,
 };
 use vgg2rtl::quantize::{DEFAULT_ENDS, Widths};
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, interrupt};
 
 /// Train a float network from scratch, or fine-tune one with quantized weights and activations.
 ///
@@ -34,7 +38,7 @@ pub struct Args {
     #[arg(long, requires = "float", conflicts_with = "qat")]
     new_head: bool,
     /// Outputs of the new dense layers before the last one, for example 4096,4096.
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = number::count(1..=MOST_HIDDEN))]
     hidden: Vec<usize>,
     /// Data set, as `vgg2rtl eval` reads it.
     #[arg(long)]
@@ -42,7 +46,7 @@ pub struct Args {
     #[command(flatten)]
     reading: Reading,
     /// Training pictures to use, a sample of them in which each class has its share.
-    #[arg(long, value_name = "N", visible_alias = "images", default_value_t = usize::MAX, hide_default_value = true)]
+    #[arg(long, value_name = "N", visible_alias = "images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
     limit: usize,
     /// Share of the training pictures that do not train but measure every epoch; the test part then measures once, at the
     /// end [default: 0; 0.1 where there is no test part].
@@ -60,32 +64,33 @@ pub struct Args {
         value_name = "LEVELS,…",
         value_delimiter = ',',
         default_value = "8",
+        requires = "qat",
         allow_hyphen_values = true
     )]
     weights: Vec<String>,
     /// Levels of the activations, bits or 0..B; one for all --weights, or as many.
-    #[arg(long, value_name = "LEVELS,…", value_delimiter = ',', default_value = "8")]
+    #[arg(long, value_name = "LEVELS,…", value_delimiter = ',', default_value = "8", requires = "qat")]
     acts: Vec<String>,
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads.
-    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS, requires = "qat")]
     ends: u32,
     /// Exception for one layer: levels of its weights and of its output; may be repeated.
-    #[arg(long = "layer", value_name = "NAME=W[:A]")]
+    #[arg(long = "layer", value_name = "NAME=W[:A]", requires = "qat")]
     layers: Vec<String>,
     /// Levels of the weights in place of those that --weights means, as in -7..7.
-    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    #[arg(long, value_name = "A..B", requires = "qat", allow_hyphen_values = true)]
     weight_levels: Option<String>,
     /// One weight step a layer rather than one an output channel.
-    #[arg(long)]
+    #[arg(long, requires = "qat")]
     per_tensor: bool,
     /// Fold batch norm before training with quantizers; otherwise it is kept, and folded at the end.
-    #[arg(long)]
+    #[arg(long, requires = "qat")]
     fold_bn: bool,
     /// Passes over the training pictures; one for all --weights, or as many.
-    #[arg(long, value_delimiter = ',', default_value = "10")]
+    #[arg(long, value_delimiter = ',', default_value = "10", value_parser = number::count(1..=MOST_EPOCHS))]
     epochs: Vec<usize>,
     /// Images of a step.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = number::count(2..=MOST_BATCH))]
     batch: usize,
     /// Learning rate after the warm-up [default: 0.002, with --qat 0.0005].
     #[arg(long)]
@@ -109,7 +114,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0.0)]
     average: f32,
     /// Pixels by which training images are shifted at random.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = number::count(0..=LONGEST))]
     pad: usize,
     /// Train on no mirror images.
     #[arg(long)]
@@ -118,7 +123,7 @@ pub struct Args {
     #[arg(long, requires = "qat")]
     distill: Option<f64>,
     /// Softens both outputs for --distill.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 4.0, requires = "distill")]
     temperature: f64,
     /// Everything random follows from it.
     #[arg(long, default_value_t = 1)]
@@ -130,6 +135,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Most outputs of a dense layer.
+const MOST_HIDDEN: usize = 1 << 16;
+/// Most passes over the pictures.
+const MOST_EPOCHS: usize = 100_000;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Qat {
@@ -150,7 +160,17 @@ fn fraction(text: &str) -> std::result::Result<f64, String> {
         Some((over, under)) => Ok(number(over)? / number(under)?),
         None => number(text),
     }
+    .and_then(|width| match width > 0.0 && width <= 4.0 {
+        true => Ok(width),
+        false => Err(format!("{width} is not above 0 and up to 4")),
+    })
 }
+
+/// Name of the stage of a float network.
+const FLOAT: &str = "float";
+/// Extensions of what is written beside the output.
+const MODEL: &str = "safetensors";
+const CHECKPOINT: &str = "checkpoint";
 
 /// Pictures whose activations give the quantizers their first steps.
 const CALIBRATION: usize = 200;
@@ -159,6 +179,10 @@ const COMPARED: usize = 20;
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
+    args.validate()?;
+    let outputs = args.outputs()?;
+    let outputs: Vec<_> = outputs.iter().map(|path| Output::file("-o", path)).collect();
+    outputs::check(&outputs, args.float.as_deref().into_iter().chain([&*args.data]))?;
     let parts = Parts::open(args)?;
     let mut float = match &args.float {
         Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &parts.train)?,
@@ -170,18 +194,15 @@ pub fn run(args: &Args) -> Result<()> {
     if float.header.classes.is_empty() && parts.train.classes().len() == outputs_of(&float) {
         float.header.classes = parts.train.classes().to_vec();
     }
-    stop_on_interrupt();
     let mut session = Session { args, data: parts.data(), curve: Curve::default(), report: vec![] };
-    let finished = match args.qat {
+    match args.qat {
         None => session.float(&float)?,
         Some(qat) => session.quantized(float, qat)?,
-    };
-    if !finished {
-        eprintln!("stopped; go on with the same command and --resume");
-    } else if args.json {
-        println!("{}", serde_json::json!({ "output": args.output, "stages": session.report }));
     }
-    Ok(())
+    match args.json {
+        true => out!("{}", serde_json::json!({ "output": args.output, "stages": session.report })),
+        false => Ok(()),
+    }
 }
 
 impl Args {
@@ -202,6 +223,58 @@ impl Args {
         let header =
             Header { input: input_of(data)?, classes: data.classes().to_vec(), ..trunk.header.clone() };
         train::with_new_head(trunk, &self.hidden, header, classes_of(data)?, self.seed)
+    }
+
+    /// Refuses options that cannot train.
+    fn validate(&self) -> Result<()> {
+        let share = self.validation.unwrap_or(VALIDATION);
+        if !(0.0..1.0).contains(&share) {
+            return Err(Error::usage("--validation", format!("{share} is no share from 0 to below 1")));
+        }
+        self.each("--epochs", &self.epochs)?
+            .iter()
+            .try_for_each(|&epochs| self.options(epochs).validate())?;
+        let stages = self.stages()?;
+        let mut seen = std::collections::BTreeSet::new();
+        match stages.iter().find(|(stage, _)| !seen.insert(stage)) {
+            Some((stage, _)) => Err(Error::usage("--weights", format!("{stage} is there twice"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Names and widths of the stages with quantizers.
+    fn stages(&self) -> Result<Vec<(String, Widths)>> {
+        let name = |w: &Widths| format!("W{}A{}", w.weights.bits(), w.acts.bits());
+        Ok(self.widths()?.into_iter().map(|widths| (name(&widths), widths)).collect())
+    }
+
+    /// `output` with the stage in its name.
+    fn beside(&self, stage: &str, extension: &str) -> PathBuf {
+        let stem = self.output.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{stem}-{}.{extension}", stage.to_lowercase());
+        self.output.with_file_name(name)
+    }
+
+    /// Whether checkpoints and curves go beside the output: not beside a device or a FIFO.
+    fn has_files_beside(&self) -> bool {
+        self.output.metadata().map_or(true, |at| at.is_file())
+    }
+
+    /// Every file that will be written.
+    fn outputs(&self) -> Result<Vec<PathBuf>> {
+        let mut outputs = vec![self.output.clone()];
+        let stages: Vec<String> = match self.qat {
+            None => vec![FLOAT.into()],
+            Some(_) => self.stages()?.into_iter().map(|(stage, _)| stage).collect(),
+        };
+        if let Some((_, earlier)) = stages.split_last() {
+            outputs.extend(earlier.iter().map(|stage| self.beside(stage, MODEL)));
+        }
+        if self.has_files_beside() {
+            outputs.extend(stages.iter().map(|stage| self.beside(stage, CHECKPOINT)));
+            outputs.extend(Curve::files(&self.output));
+        }
+        Ok(outputs)
     }
 
     fn options(&self, epochs: usize) -> Options {
@@ -294,9 +367,6 @@ impl Parts {
         };
         let test = test.filter(|set| set.is_labelled() || args.reading.labels.is_some());
         let share = args.validation.unwrap_or(if test.is_some() { 0.0 } else { VALIDATION });
-        if !(0.0..1.0).contains(&share) {
-            return Err(Error::usage("--validation", format!("{share} is no share from 0 to below 1")));
-        }
         if test.is_none() && share == 0.0 {
             return Err(Error::usage("--validation", "there is no test part: nothing would measure"));
         }
@@ -331,7 +401,7 @@ impl Parts {
             Some(set) => text += &format!(", {} of the test part measure", set.len()),
             None => text += "; there is no test part, and `eval` would measure on pictures that trained",
         }
-        eprintln!("{text}; the last epoch is kept, none is chosen");
+        note!("{text}; the last epoch is kept, none is chosen");
     }
 
     fn data(&self) -> Data<'_> {
@@ -348,14 +418,13 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn float(&mut self, model: &FloatModel) -> Result<bool> {
+    fn float(&mut self, model: &FloatModel) -> Result<()> {
         let epochs = self.args.each("--epochs", &self.args.epochs)?[0];
-        let Some(net) = self.stage(Net::float_from(model)?, "float", epochs, None)? else { return Ok(false) };
-        net.float().save(&self.args.output)?;
-        Ok(true)
+        let net = self.stage(Net::float_from(model)?, FLOAT, epochs, None)?;
+        net.float().save(&self.args.output)
     }
 
-    fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<bool> {
+    fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<()> {
         let epochs = self.args.each("--epochs", &self.args.epochs)?;
         let learn = match qat {
             Qat::Plain => Learn::Plain,
@@ -370,72 +439,61 @@ impl Session<'_> {
         let first = first.batch(0..first.len(), &float.header)?;
         let held = self.data.test.or(self.data.validation).unwrap_or(self.data.train);
         let compared = held.sample(COMPARED, self.args.seed);
-        let widths = self.args.widths()?;
-        for (i, widths) in widths.into_iter().enumerate() {
+        for (i, (stage, widths)) in self.args.stages()?.into_iter().enumerate() {
             images::say_wider(&widths, &float)?;
-            let stage = format!("W{}A{}", widths.weights.bits(), widths.acts.bits());
             let spec = Spec { learn, widths, per_channel: !self.args.per_tensor };
             let net = Net::quantized_from(&float, &spec, first.view())?;
-            let Some(net) = self.stage(net, &stage, epochs[i], teacher.clone())? else { return Ok(false) };
+            let net = self.stage(net, &stage, epochs[i], teacher.clone())?;
             agreement(&net, &compared)?;
             let last = i + 1 == self.args.weights.len();
-            let path = if last { self.args.output.clone() } else { self.beside(&stage, "safetensors") };
+            let path = if last { self.args.output.clone() } else { self.args.beside(&stage, MODEL) };
             net.lower()?.save(&path)?;
             float = net.float();
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Trains one stage; `None` when the user stopped it.
-    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Option<Net>> {
+    /// Trains one stage. Fails where a signal stops it, after a checkpoint.
+    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Net> {
         let before = self.curve.0.len();
         let mut trainer = Trainer::new(net, self.args.options(epochs), self.data, teacher)?;
         trainer.stage = stage.into();
         trainer.curve = std::mem::take(&mut self.curve);
-        let checkpoint = self.beside(stage, "checkpoint");
-        if self.args.resume && checkpoint.exists() {
-            trainer.restore(&checkpoint)?;
+        if self.args.has_files_beside() {
+            let checkpoint = self.args.beside(stage, CHECKPOINT);
+            if self.args.resume && checkpoint.exists() {
+                trainer.restore(&checkpoint)?;
+            }
+            trainer.checkpoint = Some(checkpoint);
         }
-        trainer.checkpoint = Some(checkpoint);
+        let deferred = interrupt::defer();
         let finished = trainer.run(&mut Screen::new(stage))?;
         self.curve = trainer.curve.clone();
-        self.curve.save(&self.args.output)?;
-        if !finished {
-            return Ok(None);
+        if self.args.has_files_beside() {
+            self.curve.save(&self.args.output)?;
         }
+        if !finished {
+            match trainer.checkpoint {
+                Some(_) => note!("stopped; go on with the same command and --resume"),
+                None => note!("stopped; nothing is saved beside a device or a FIFO"),
+            }
+            interrupt::check()?;
+        }
+        drop(deferred);
         let last = self.curve.0.last(); // of the same network
         let (validation, test) = (last.and_then(|p| p.validation), last.and_then(|p| p.test));
         let epochs = self.curve.0.len().saturating_sub(before);
         let measured = [("validation", validation, self.data.validation), ("test", test, self.data.test)];
         for (what, share, set) in measured {
             if let (Some(share), Some(set)) = (share, set) {
-                eprintln!("{stage}: {:.2} % of {} {what} pictures", 100.0 * share, set.len());
+                note!("{stage}: {:.2} % of {} {what} pictures", 100.0 * share, set.len());
             }
         }
         self.report.push(serde_json::json!({
             "stage": stage, "epochs": epochs, "validation_accuracy": validation, "test_accuracy": test,
         }));
-        Ok(Some(trainer.net))
+        Ok(trainer.net)
     }
-
-    /// `output` with the stage in its name.
-    fn beside(&self, stage: &str, extension: &str) -> PathBuf {
-        let stem = self.args.output.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-{}.{extension}", stage.to_lowercase());
-        self.args.output.parent().unwrap_or(Path::new("")).join(name)
-    }
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// The first Ctrl-C saves and stops after the step that runs; the second one ends the program at once.
-fn stop_on_interrupt() {
-    // A handler that cannot be installed leaves Ctrl-C as it was, which only loses an epoch at most.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
 }
 
 /// Progress on stderr: a line an epoch, and on a terminal one that is overwritten every step.
@@ -468,11 +526,10 @@ impl Progress for Screen {
         let left = self.start.elapsed().as_secs_f64() / (step - first) as f64 * (total - step) as f64;
         let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
         let stage = &self.stage;
-        eprint!(
+        print::text(format_args!(
             "\r{stage}: step {step}/{total}, loss {loss:.4}, accuracy {:.2} %, {minutes}:{seconds:02} left \x1b[K",
             100.0 * accuracy
-        );
-        let _ = std::io::stderr().flush();
+        ));
     }
 
     fn epoch(&mut self, p: &Point) {
@@ -483,19 +540,17 @@ impl Progress for Screen {
         };
         let measured = share("validation", p.validation) + &share("test", p.test);
         let (stage, epoch, loss) = (&p.stage, p.epoch, p.loss);
-        eprintln!(
-            "{clear}{stage}: epoch {epoch}, loss {loss:.4}, training {train:.2} %{measured}, {elapsed} s"
-        );
+        note!("{clear}{stage}: epoch {epoch}, loss {loss:.4}, training {train:.2} %{measured}, {elapsed} s");
     }
 
     fn warn(&mut self, text: &str) {
         self.warnings += 1;
         if self.warnings <= WARNINGS {
-            eprintln!("warning: {text}");
+            note!("warning: {text}");
         }
     }
 
     fn wants_to_stop(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
+        interrupt::flag().load(Ordering::Relaxed)
     }
 }

@@ -180,7 +180,7 @@ impl Evaluator {
             return Ok(known);
         }
         let measured = self.score(&self.quantize(coding)?)?;
-        self.keep(&key, &measured)?;
+        self.keep(&key, &measured);
         Ok(measured)
     }
 
@@ -190,8 +190,8 @@ impl Evaluator {
     }
 
     /// Keeps a result under `key`.
-    pub(super) fn keep(&self, key: &str, measured: &Measured) -> Result<()> {
-        self.cache.keep_value(key, measured)
+    pub(super) fn keep(&self, key: &str, measured: &Measured) {
+        self.cache.keep_value(key, measured);
     }
 
     /// Accuracy of an integer network.
@@ -217,7 +217,7 @@ impl Evaluator {
         for (images, labels) in self.batches() {
             score.add(&images?, &labels, &|x| Ok(self.float.forward(x)?.mapv(f64::from)), None)?;
         }
-        self.cache.keep_value(&key, &score.correct)?;
+        self.cache.keep_value(&key, &score.correct);
         Ok(score.correct)
     }
 

@@ -68,7 +68,7 @@ impl Search {
         let searcher = Searcher::new(*self, network, evaluator)?;
         let sensitivities = searcher.known_sensitivities(cache, hear, stop)?;
         let found = searcher.run(&sensitivities, hear, stop)?;
-        cache.keep_value(&key, &found)?;
+        cache.keep_value(&key, &found);
         Ok(found)
     }
 }
@@ -110,7 +110,7 @@ impl<'a> Searcher<'a> {
             return Ok(known);
         }
         let found = self.sensitivities(hear, stop)?;
-        cache.keep_value(&key, &found)?;
+        cache.keep_value(&key, &found);
         Ok(found)
     }
 

@@ -2,17 +2,17 @@
 
 use super::accuracy::{Evaluator, Images, Measured};
 use super::coding::Coding;
-use super::columns::of_the_model;
+use super::columns::{STOPPED, of_the_model};
 use super::cost::network_cost;
 use super::mixed::Search;
 use super::network::Network;
 use super::part::Budget;
 use super::row::{Row, Source};
 use super::sweep::{Axes, Point};
-use super::{Axis, Resources, pareto};
+use super::{Axis, Resources, pareto, place};
 use crate::arith::WIDTHS;
 use crate::config::ArrayConfig;
-use crate::cosim::Cache;
+use crate::cosim::{Cache, tools};
 use crate::quantize::Widths;
 use crate::schedule::cycles::MemoryTiming;
 use crate::{Error, Result};
@@ -59,6 +59,9 @@ pub struct Task {
     pub synth: bool,
     /// Clocks by nextpnr.
     pub place: bool,
+    /// Go on where a tool of `synth` or `place` is missing: with the model's areas, without clocks.
+    #[serde(default)]
+    pub allow_missing: bool,
     /// What a design may take.
     pub budget: Option<Budget>,
     /// Axes of the Pareto front.
@@ -102,6 +105,21 @@ pub struct Outcome {
     /// Stopped before the end: rows may lack numbers, and the same command goes on from here.
     pub stopped: bool,
 }
+
+impl Outcome {
+    /// Fails where no point has a result, for the reason of the first.
+    pub fn check(&self) -> Result<()> {
+        if self.rows.iter().any(Row::has_result) {
+            return Ok(());
+        }
+        let Some(first) = self.rows.first() else { return Ok(()) };
+        let reason = first.refused.as_ref().or(first.failed.as_ref()).cloned().unwrap_or_default();
+        Err(Error::NoResult { points: self.rows.len(), reason, code: first.exit_code.unwrap_or(1) })
+    }
+}
+
+/// An accuracy, or why there is none and the exit code of that.
+type Found = std::result::Result<Measured, (String, u8)>;
 
 impl Task {
     /// Checks every limit.
@@ -189,6 +207,7 @@ impl Task {
     pub fn run(&self, slice: (usize, usize), hear: Listener, stop: &AtomicBool) -> Result<Outcome> {
         let network = Network::open(&self.model)?;
         self.validate(&network)?;
+        self.check_tools()?;
         let cache = Cache::open(self.cache.as_deref())?;
         let evaluator = self.evaluator(&network, &cache)?;
         let points: Vec<Point> =
@@ -224,14 +243,31 @@ impl Task {
         Ok(reason.into_iter().map(|why| format!("{why} (--ends)")).collect())
     }
 
-    /// The rows of a slice of which nothing is known because of `reason`.
-    pub(super) fn unknown(&self, slice: (usize, usize), reason: &str) -> Result<Vec<Row>> {
+    /// Fails where a tool that is asked for is missing.
+    fn check_tools(&self) -> Result<()> {
+        if self.allow_missing {
+            return Ok(());
+        }
+        if self.synth {
+            tools::version("yosys")?;
+        }
+        for &family in self.axes.families.iter().filter(|_| self.place) {
+            match place::check_tools(family) {
+                Err(Error::Usage { .. }) => {} // no open place and route: a matter of the column
+                found => found?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a slice of which nothing is known because of `reason`, which has exit code `code`.
+    pub(super) fn unknown(&self, slice: (usize, usize), reason: &str, code: u8) -> Result<Vec<Row>> {
         let network = Network::open(&self.model)?;
         let points = self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0);
         let rows = points.map(|p| {
             let mut row = Row::unknown(&p, self.clock_mhz);
             row.layer_bits = p.coding.bits(&network.model).map_or(vec![], |b| b.weights);
-            row.fail(reason);
+            row.fail(reason, code);
             row
         });
         Ok(rows.collect())
@@ -260,7 +296,7 @@ impl Task {
         evaluator: Option<&Evaluator>,
         hear: Listener,
         stop: &AtomicBool,
-    ) -> Result<HashMap<Coding, std::result::Result<Measured, String>>> {
+    ) -> Result<HashMap<Coding, Found>> {
         let Some(evaluator) = evaluator else { return Ok(HashMap::new()) };
         let mut codings: Vec<&Coding> = points.iter().map(|p| &p.coding).collect();
         let mut seen = std::collections::HashSet::new();
@@ -268,14 +304,15 @@ impl Task {
         hear(Event::Begin(codings.len(), "accuracies"));
         let one = |coding: &&Coding| {
             if stop.load(Ordering::Relaxed) {
-                return ((*coding).clone(), Err("stopped before its accuracy was measured".into()));
+                let reason = "stopped before its accuracy was measured";
+                return ((*coding).clone(), Err((reason.into(), STOPPED)));
             }
             let result = match &self.qat {
                 None => evaluator.measure(coding),
                 Some(tuning) => tuning.measure(&network.model, coding, evaluator, stop),
             };
             hear(Event::Done);
-            ((*coding).clone(), result.map_err(|e| e.to_string()))
+            ((*coding).clone(), result.map_err(|e| (e.to_string(), e.exit_code())))
         };
         Ok(match self.qat {
             None => codings.par_iter().map(one).collect(),
@@ -283,12 +320,7 @@ impl Task {
         })
     }
 
-    fn row(
-        &self,
-        point: &Point,
-        network: &Network,
-        measured: &HashMap<Coding, std::result::Result<Measured, String>>,
-    ) -> Row {
+    fn row(&self, point: &Point, network: &Network, measured: &HashMap<Coding, Found>) -> Row {
         let mut row = Row::unknown(point, self.clock_mhz);
         let accumulators = match measured.get(&point.coding) {
             Some(Ok(m)) => {
@@ -296,14 +328,14 @@ impl Task {
                 row.correct = Some(m.correct);
                 Some(&m.accumulator_bits[..])
             }
-            Some(Err(reason)) => {
-                row.fail(format!("accuracy: {reason}"));
+            Some(Err((reason, code))) => {
+                row.fail(format!("accuracy: {reason}"), *code);
                 None
             }
             None => None,
         };
         if let Err(error) = self.fill(&mut row, point, network, accumulators) {
-            row.refused = Some(error.to_string());
+            row.refuse(&error);
         }
         row
     }

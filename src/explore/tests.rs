@@ -35,6 +35,7 @@ fn task(cache: &std::path::Path) -> Task {
         clock_mhz: 100.0,
         synth: false,
         place: false,
+        allow_missing: false,
         budget: None,
         pareto: vec![Axis::Lut, Axis::ImagesPerS, Axis::Accuracy],
         jobs: 1,

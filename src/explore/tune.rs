@@ -60,7 +60,7 @@ impl Tuning {
             return Err(Error::usage("--qat", "stopped before its end"));
         }
         let measured = evaluator.score(&trainer.net.lower()?)?;
-        evaluator.keep(&key, &measured)?;
+        evaluator.keep(&key, &measured);
         Ok(measured)
     }
 

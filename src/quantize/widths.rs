@@ -102,6 +102,9 @@ impl Widths {
             check_levels("--layer", exception.weights, false)?;
             let place = model.layers.iter().position(|l| l.name == exception.layer);
             let place = place.ok_or_else(|| unknown(&exception.layer, model))?;
+            if self.layers.iter().filter(|other| other.layer == exception.layer).count() > 1 {
+                return Err(Error::usage("--layer", format!("{:?} is there twice", exception.layer)));
+            }
             levels[place].weights = exception.weights;
             if let Some(output) = exception.output {
                 check_levels("--layer", output, true)?;
@@ -122,7 +125,7 @@ fn at_least(levels: Levels, bits: u32) -> Levels {
 }
 
 /// Refuses levels outside the contract with the option's name.
-fn check_levels(option: &str, levels: Levels, activations: bool) -> Result<()> {
+pub fn check_levels(option: &str, levels: Levels, activations: bool) -> Result<()> {
     let Levels { a, b } = levels;
     if !levels.is_valid() {
         return Err(Error::usage(option, format!("levels {a}..{b}, a ≤ 0 ≤ b and a < b are needed")));

@@ -118,9 +118,10 @@ impl Schedule {
     /// Reads the logits `(image, class)` from `memory`; no classes where the last layer does not yield logits.
     pub fn logits(&self, memory: &Memory) -> Array2<i64> {
         let last = self.layers.last().expect("a schedule has layers");
-        let (y, classes) = (last.command.y, if last.output.is_none() { last.co } else { 0 });
+        let (command, classes) = (last.command, if last.output.is_none() { last.co } else { 0 });
         Array2::from_shape_fn((self.images, classes), |(i, c)| {
-            let at = y.base as usize + i * y.image_pitch as usize + c * self.config.bus_bytes();
+            let at =
+                command.y_base as usize + i * command.y_image_pitch as usize + c * self.config.bus_bytes();
             bits::field(&memory.bytes[at..], 0, 64, true)
         })
     }

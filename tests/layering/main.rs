@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Module, and what it may use besides the common ground: `arith config error net store`.
+/// Module, and what it may use besides the common ground: [`COMMON`].
 const MAY_USE: &[(&str, &[&str])] = &[
     ("arith", &[]),
     ("error", &[]),
+    ("interrupt", &[]),
+    ("output", &[]),
     ("config", &[]),
+    ("isa", &[]),
     ("net", &[]),
     ("store", &[]),
     ("float", &[]),
@@ -25,10 +28,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cosim", &["int", "schedule", "hw"]),
     ("explore", &["float", "int", "schedule", "hw", "cosim", "quantize"]),
 ];
-const COMMON: &[&str] = &["arith", "config", "error", "net", "store"];
+const COMMON: &[&str] = &["arith", "config", "error", "interrupt", "isa", "net", "output", "store"];
 
 /// Stages in which no real number exists.
-const INTEGERS_ONLY: &[&str] = &["int", "schedule", "hw", "bundle", "cosim"];
+const INTEGERS_ONLY: &[&str] = &["isa", "int", "schedule", "hw", "bundle", "cosim"];
 
 /// The only file that starts processes; the checks of `hw`, compiled into tests only, are not product code.
 const STARTS_PROCESSES: &[&str] = &["src/cosim/tools.rs"];

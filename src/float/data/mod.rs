@@ -4,6 +4,7 @@
 mod archive;
 mod arrays;
 mod cifar;
+mod files;
 mod folder;
 mod idx;
 mod labels;
@@ -14,6 +15,7 @@ mod sample;
 mod source;
 mod stl10;
 
+pub use files::data_files;
 pub use picture::Picture;
 pub use preprocess::preprocess;
 pub use sample::SEED;

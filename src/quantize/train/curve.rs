@@ -1,10 +1,9 @@
 //! The course of a training run, as CSV and as a picture.
 
-use crate::store::write_atomic;
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,12 +30,17 @@ pub struct Curve(pub Vec<Point>);
 const SIZE: (u32, u32) = (640, 360);
 
 impl Curve {
-    /// Writes `stem.csv` and `stem.svg`.
+    /// What [`Curve::save`] writes: `stem.csv` and `stem.svg`.
+    pub fn files(stem: &Path) -> [PathBuf; 2] {
+        ["csv", "svg"].map(|extension| stem.with_extension(extension))
+    }
+
+    /// Writes [`Curve::files`].
     pub fn save(&self, stem: &Path) -> Result<()> {
-        write_atomic(&stem.with_extension("csv"), self.csv().as_bytes())?;
-        let (path, mut svg) = (stem.with_extension("svg"), String::new());
+        let ([csv, path], mut svg) = (Self::files(stem), String::new());
+        output::write(&csv, self.csv().as_bytes())?;
         self.draw(&mut svg).map_err(|e| Error::bad_file(&path, format!("cannot be drawn: {e}")))?;
-        write_atomic(&path, svg.as_bytes())
+        output::write(&path, svg.as_bytes())
     }
 
     /// `stage,epoch,loss,train,validation,test`; an empty cell where nothing was measured.

@@ -25,8 +25,7 @@ impl Data<'_> {
         }
         let (path, count) = (self.train.path(), self.train.len());
         if count < batch {
-            let reason = format!("{count} training pictures are fewer than a batch of {batch}");
-            return Err(Error::bad_file(path, reason));
+            return Err(Error::usage("--batch", format!("{batch} images of {count} training pictures")));
         }
         match self.train.lacks(outputs) {
             none if none.is_empty() => Ok(()),

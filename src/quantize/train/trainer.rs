@@ -68,6 +68,11 @@ impl<'a> Trainer<'a> {
     pub fn new(net: Net, options: Options, data: Data<'a>, teacher: Option<Net>) -> Result<Self> {
         options.validate()?;
         data.validate(options.batch, net.layers.last().map_or(0, |l| l.op.co()))?;
+        let side = net.header.input.h.max(net.header.input.w);
+        if options.augment.pad >= side {
+            let reason = format!("{} pixels shift images of {side} out of sight", options.augment.pad);
+            return Err(Error::usage("--pad", reason));
+        }
         if options.distill.is_some() && teacher.is_none() {
             return Err(Error::usage("--distill", "needs a float network to learn from"));
         }
