@@ -24,7 +24,7 @@ pub struct Args {
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; random codes when left out.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
-    /// Number of images, spread evenly over DATA.
+    /// Number of images, a sample of DATA.
     #[arg(long, value_name = "N", default_value_t = 1)]
     images: usize,
     #[command(flatten)]
