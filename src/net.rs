@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 
-pub use check::LONGEST;
+pub use check::{LONGEST, MOST_ELEMENTS, check_chain};
 
 /// Kernel height and width of every convolution.
 pub const KERNEL: usize = 3;
@@ -32,7 +32,7 @@ impl Shape {
 
     /// Whether any extent is 0.
     pub fn is_empty(self) -> bool {
-        self.len() == 0
+        [self.c, self.h, self.w].contains(&0)
     }
 }
 

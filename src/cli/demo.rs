@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::cosim::{self, Cache, Comparison, Engine, MemoryOptions, Network};
 use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
@@ -164,7 +164,7 @@ impl Args {
         bundle::write(&bundle, &self.bundle(bits))?;
         case.model.save(&self.model_file(bits))?;
         if self.inject_fault {
-            schedule.flip_weight(1);
+            cosim::inject(&mut schedule, &case.model, codes.view(), &trace, 0..case.model.layers.len())?;
             case.schedule = schedule;
         }
         Ok(case)

@@ -18,7 +18,7 @@ use vgg2rtl::explore::{
 };
 use vgg2rtl::output::{self, Output};
 use vgg2rtl::quantize::DEFAULT_ENDS;
-use vgg2rtl::{Error, Result, explore, interrupt};
+use vgg2rtl::{Error, Result, explore, interrupt, store};
 
 /// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
 ///
@@ -222,7 +222,7 @@ pub fn run(args: &Args) -> Result<()> {
     args.check_outputs()?;
     let deferred = interrupt::defer();
     if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
-        let text = std::fs::read_to_string(task).map_err(Error::io(task))?;
+        let text = store::read_text(task)?;
         let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
         let outcome = task.run(slice, &hear, interrupt::flag())?;
         let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;

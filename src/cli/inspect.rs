@@ -125,7 +125,7 @@ fn numbers(layer: &IntLayer, x: Shape, read: Levels, proven: u32) -> Numbers {
         Output::Logits => None,
     };
     Numbers {
-        weight_bits: layer.weight_levels.bits(),
+        weight_bits: layer.weight_bits(),
         weight_levels: layer.weight_levels,
         weight_steps: steps.fold((first, first), ends),
         act_bits: output.map(|q| q.levels.bits()),

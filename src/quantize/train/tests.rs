@@ -204,6 +204,26 @@ fn a_checkpoint_of_another_run_is_refused() {
     assert!(refusal(&network(), options()).to_string().contains("not a safetensors file"));
 }
 
+/// Whatever bit it is: of a parameter, of the description or of the checksum itself.
+#[test]
+fn a_flipped_bit_of_a_checkpoint_is_refused() {
+    let (folder, train, test) = data();
+    let path = folder.path().join("run.checkpoint");
+    let net = Net::float_from(&network()).unwrap();
+    let mut trainer = Trainer::new(net, options(), (&train, &test), 64, None).unwrap();
+    trainer.save(&path).unwrap();
+    trainer.restore(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let bits = 8 * whole.len();
+    let header = (0..bits).step_by(37).take(500);
+    for bit in header.chain((0..bits).step_by(bits / 500)) {
+        let mut wrong = whole.clone();
+        wrong[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, wrong).unwrap();
+        assert!(trainer.restore(&path).is_err(), "bit {bit} of {bits}");
+    }
+}
+
 #[test]
 fn data_that_cannot_train_is_refused() {
     let (_folder, train, test) = data();
