@@ -1,6 +1,5 @@
 //! One error type for the whole program; each variant states a fact and carries what the user must look at.
 
-use crate::interrupt::Signal;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong. [`Error::exit_code`] sorts the variants into classes.
@@ -86,6 +85,34 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
+}
+
+/// A signal that asks the program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM: `kill`, batch systems.
+    Terminate,
+}
+
+impl Signal {
+    /// The exit code that shells have for it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+impl std::fmt::Display for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        })
+    }
 }
 
 /// Result of the whole program.

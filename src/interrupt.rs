@@ -4,6 +4,7 @@
 //! what is finished has been saved and [`Error::Interrupted`] has come back to `main`. The second signal ends it at once.
 //! Either way the files and folders of work under way are removed.
 
+use crate::error::Signal;
 use crate::{Error, Result};
 use rustix::process::{Pid, Signal as Number, kill_process_group};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -14,34 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// A signal that asks the program to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// SIGINT: Ctrl-C.
-    Interrupt,
-    /// SIGTERM: `kill`, batch systems.
-    Terminate,
-}
-
-impl Signal {
-    /// The exit code that shells have for it.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Interrupt => 130,
-            Self::Terminate => 143,
-        }
-    }
-}
-
-impl std::fmt::Display for Signal {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Interrupt => "SIGINT",
-            Self::Terminate => "SIGTERM",
-        })
-    }
-}
 
 /// What must be known to end in order.
 struct State {

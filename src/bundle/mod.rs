@@ -41,13 +41,16 @@ pub struct Bundle<'a> {
 }
 
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 6] = [
+const BENCHES: [(&str, &str); 9] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
     ("sim/test_accelerator.py", include_str!("../../testbenches/test_accelerator.py")),
     ("sim/main.cpp", include_str!("../../sim/main.cpp")),
     ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
+    ("sim/isa.h", include_str!("../../sim/isa.h")),
+    ("sim/isa.vh", include_str!("../../testbenches/isa.vh")),
+    ("sim/isa.py", include_str!("../../testbenches/isa.py")),
 ];
 
 /// Writes `bundle` as the folder `to`, in the place of an older bundle if one is there.

@@ -11,9 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The bench around the model: name and text.
-pub const HARNESS: [(&str, &str); 2] = [
+pub const HARNESS: [(&str, &str); 3] = [
     ("main.cpp", include_str!("../../sim/main.cpp")),
     ("axi_memory.h", include_str!("../../sim/axi_memory.h")),
+    ("isa.h", include_str!("../../sim/isa.h")),
 ];
 
 /// Verilator's options, measured on arrays of 8×8 to 32×32.
