@@ -4,9 +4,6 @@ use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
 use std::collections::BTreeSet;
-<<<<<<< HEAD
-use std::path::{Path, PathBuf};
-=======
 use std::path::PathBuf;
 >>>>>>> edges
 use vgg2rtl::float::import::check::{self, Case, Row};
@@ -332,7 +329,5 @@ fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<(
             out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())
         }
         None => Ok(()),
->>>>>>> edges
     }
-    Ok(())
 }
