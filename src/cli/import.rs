@@ -4,8 +4,7 @@ use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
->>>>>>> edges
+use std::path::{Path, PathBuf};
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, import};
@@ -61,11 +60,7 @@ struct Network {
     #[arg(long)]
     key: Option<String>,
     /// Added to the variance by every batch norm: PyTorch 1e-5, Keras 1e-3.
-<<<<<<< HEAD
-    #[arg(long, value_name = "EPS", value_parser = number::real::<f32>("a number of at least 0", |v| v >= 0.0))]
-=======
     #[arg(long, value_name = "EPS", value_parser = number::real::<f32>("a number from 0 to 1", |v| (0.0..=1.0).contains(&v)))]
->>>>>>> edges
     bn_eps: Option<f32>,
     /// What stands behind every layer but the last: relu.
     #[arg(long)]
@@ -117,17 +112,9 @@ struct PictureArgs {
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let options = args.options()?;
-<<<<<<< HEAD
     let written = args.output.as_ref().map(|path| Output::file("-o", path));
     let read = [Some(&*args.file), args.check.as_deref()];
     outputs::check(written.as_slice(), read.into_iter().flatten())?;
-=======
-    let output = args.output.iter().map(|path| Output::file("-o", path));
-    outputs::check(
-        &output.collect::<Vec<_>>(),
-        [Some(&*args.file), args.check.as_deref()].into_iter().flatten(),
-    )?;
->>>>>>> edges
     let imported = import(&args.file, &options)?;
     let model = &imported.model;
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
@@ -260,13 +247,8 @@ fn shape(text: &str) -> std::result::Result<Shape, String> {
 
 /// What was taken, and from where.
 fn print_facts(imported: &Imported) -> Result<()> {
-<<<<<<< HEAD
     let mut facts = imported.facts.0.iter();
     facts.try_for_each(|fact| out!("{:18}  {:38}  {}", fact.what, fact.taken, fact.from))
-=======
-    let facts = &imported.facts.0;
-    facts.iter().try_for_each(|fact| out!("{:18}  {:38}  {}", fact.what, fact.taken, fact.from))
->>>>>>> edges
 }
 
 /// The comparison with the source, printed; a difference is an error.
@@ -320,14 +302,8 @@ fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<(
     if assumed > 0 && check.is_none() {
         out!("{assumed} of these are assumed: options set them, --check FILE compares with the source")?;
     }
-<<<<<<< HEAD
     if let Some(output) = &args.output {
         out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
-=======
-    match &args.output {
-        Some(output) => {
-            out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())
-        }
-        None => Ok(()),
     }
+    Ok(())
 }
