@@ -81,7 +81,8 @@ pub fn run(args: &Args) -> Result<()> {
     let file = args.trace.iter().map(|path| Output::file("--trace", path));
     let cache = args.simulation.cache().map(|path| Output::folder("--cache", path));
     let inputs = [Some(&*args.model), Some(&args.data), args.float_model.as_deref(), args.design.file()];
-    outputs::check(&file.chain(cache).collect::<Vec<_>>(), inputs.into_iter().flatten())?;
+    let inputs = inputs.into_iter().chain([args.reading.labels.as_deref()]);
+    outputs::check(&file.chain(cache).collect::<Vec<_>>(), inputs.flatten())?;
     let reference = args.float_model.as_deref().map(FloatModel::load).transpose()?;
     if engine == Engine::Float {
         let model = FloatModel::load(&args.model)?;

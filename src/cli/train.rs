@@ -182,7 +182,8 @@ pub fn run(args: &Args) -> Result<()> {
     args.validate()?;
     let outputs = args.outputs()?;
     let outputs: Vec<_> = outputs.iter().map(|path| Output::file("-o", path)).collect();
-    outputs::check(&outputs, args.float.as_deref().into_iter().chain([&*args.data]))?;
+    let inputs = [Some(&*args.data), args.float.as_deref(), args.reading.labels.as_deref()];
+    outputs::check(&outputs, inputs.into_iter().flatten())?;
     let parts = Parts::open(args)?;
     let mut float = match &args.float {
         Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &parts.train)?,
@@ -236,8 +237,8 @@ impl Args {
             .try_for_each(|&epochs| self.options(epochs).validate())?;
         let stages = self.stages()?;
         let mut seen = std::collections::BTreeSet::new();
-        match stages.iter().find(|(stage, _)| !seen.insert(stage)) {
-            Some((stage, _)) => Err(Error::usage("--weights", format!("{stage} is there twice"))),
+        match stages.iter().map(|(stage, _)| stage).find(|stage| !seen.insert(*stage)) {
+            Some(stage) => Err(Error::usage("--weights", format!("{stage} is there twice"))),
             None => Ok(()),
         }
     }
