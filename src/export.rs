@@ -8,7 +8,7 @@ use crate::arith::{Levels, Step};
 use crate::float::import::onnx::proto::{self, *};
 use crate::int::{IntLayer, IntModel, Output, Quantizer};
 use crate::net::Op;
-use crate::{Result, store};
+use crate::{Result, output};
 use prost::Message;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const IR_16_BITS: i64 = 10;
 /// # Errors
 /// Where [`IntModel::validate`] fails, or the file cannot be written.
 pub fn onnx(model: &IntModel, path: &Path) -> Result<()> {
-    store::write_atomic(path, &onnx_file(model)?.encode_to_vec())
+    output::write(path, &onnx_file(model)?.encode_to_vec())
 }
 
 fn onnx_file(model: &IntModel) -> Result<ModelProto> {

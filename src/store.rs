@@ -1,16 +1,15 @@
-//! Files: safetensors with a JSON description in the metadata, and writing that never leaves half a file.
+//! Model files: safetensors with a JSON description in the metadata.
 //!
 //! A model file is a `.safetensors` file whose metadata holds one key, [`KEY`], with the JSON description
 //! `{"format": "vgg2rtl-float" | "vgg2rtl-int", "version": 1, …}`. `docs/model-format.md` describes it.
 
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod hash;
@@ -106,28 +105,10 @@ impl View for &Tensor {
     }
 }
 
-/// Writes `bytes` to `path` through a temporary file in the same folder and a rename.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder))?;
-    file.write_all(bytes).map_err(Error::io(path))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable).map_err(Error::io(path))?;
-    }
-    file.persist(path).map_err(|e| Error::Io { path: path.into(), source: e.error })?;
-    Ok(())
-}
-
 /// Writes named tensors and the description `header` to a `.safetensors` file.
 pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let json = serde_json::to_string(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
-    write_atomic(path, &serialize(path, json, tensors)?)
+    output::write(path, &serialize(path, json, tensors)?)
 }
 
 /// As [`write`], with a checksum that [`File::sealed_header`] wants to see.
@@ -136,7 +117,7 @@ pub fn write_sealed<H: Serialize>(path: &Path, header: &H, tensors: &[(String, T
     json[seal::KEY] = seal::blank().into();
     let mut bytes = serialize(path, json.to_string(), tensors)?;
     seal::seal(&mut bytes);
-    write_atomic(path, &bytes)
+    output::write(path, &bytes)
 }
 
 fn serialize(path: &Path, description: String, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {

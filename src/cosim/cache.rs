@@ -3,26 +3,20 @@
 //! An entry is written under a temporary name and renamed: it is whole or not there, whatever happens. It knows its own
 //! hash: what has been changed since counts as missing. The folder is the user's own, since programs are run from it.
 
+use crate::output::{self, Workspace};
 use crate::{Error, Result, store};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-use tempfile::TempDir;
-
-/// How names of folders for work under way begin.
-const WORKSPACE: &str = "work-";
-/// After this time, work under way was killed.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+use std::sync::{Arc, Once};
 
 /// A folder of entries.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
     /// The folder, where it lasts no longer than the cache.
-    _temporary: Option<Arc<TempDir>>,
+    _temporary: Option<Arc<Workspace>>,
 }
 
 impl Cache {
@@ -50,7 +44,7 @@ impl Cache {
     }
 
     fn temporary() -> Result<Self> {
-        let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+        let folder = Workspace::new(&std::env::temp_dir())?;
         Ok(Self { folder: folder.path().into(), _temporary: Some(Arc::new(folder)) })
     }
 
@@ -59,7 +53,7 @@ impl Cache {
         let folder = folder.canonicalize().map_err(Error::io(folder))?;
         let cache = Self { folder, _temporary: None };
         cache.check_owner()?;
-        remove_abandoned(&cache.folder);
+        output::remove_strays(&cache.folder);
         Ok(cache)
     }
 
@@ -94,9 +88,8 @@ impl Cache {
     }
 
     /// A folder for work under way, removed when it is dropped.
-    pub fn workspace(&self) -> Result<TempDir> {
-        let made = tempfile::Builder::new().prefix(WORKSPACE).tempdir_in(&self.folder);
-        made.map_err(Error::io(&self.folder))
+    pub fn workspace(&self) -> Result<Workspace> {
+        Workspace::new(&self.folder)
     }
 
     /// Makes `file` the entry of `key`.
@@ -105,7 +98,7 @@ impl Cache {
         // Its name is its hash, so that two programs that make the same entry at a time cannot mix theirs.
         let path = self.path(&format!("{key}-{}", &hash[..16]));
         fs::rename(file, &path).map_err(Error::io(&path))?;
-        self.keep_value(key, &hash)?;
+        self.keep_value(key, &hash);
         Ok(path)
     }
 
@@ -132,11 +125,15 @@ impl Cache {
         value
     }
 
-    /// Keeps a value under `key`.
-    pub fn keep_value<T: Serialize>(&self, key: &str, value: &T) -> Result<()> {
+    /// Keeps a value under `key`. A full disk loses no result: it is only told, once.
+    pub fn keep_value<T: Serialize>(&self, key: &str, value: &T) {
+        static TOLD: Once = Once::new();
         let path = self.path(key);
-        let json = serde_json::to_string(value).map_err(|e| Error::bad_file(&path, e.to_string()))?;
-        store::write_atomic(&path, format!("{}\n{json}", store::digest([key, &json])).as_bytes())
+        let json = serde_json::to_string(value).map_err(|e| Error::bad_file(&path, e.to_string()));
+        let sealed = |json: String| format!("{}\n{json}", store::digest([key, &json]));
+        if let Err(error) = json.and_then(|json| output::write(&path, sealed(json).as_bytes())) {
+            TOLD.call_once(|| warn(&format!("{error}; results are not kept")));
+        }
     }
 }
 
@@ -166,22 +163,11 @@ pub(super) fn warn(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }
 
-/// Removes what killed runs left; it only costs space, so failures do not matter.
-fn remove_abandoned(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-        let ours = entry.file_name().to_string_lossy().starts_with(WORKSPACE);
-        if ours && age.is_some_and(|age| age > ABANDONED) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cache() -> (TempDir, Cache) {
+    fn cache() -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(&folder.path().join("a/b"))).unwrap();
         (folder, cache)
@@ -191,7 +177,7 @@ mod tests {
     fn entries_are_whole_or_missing() {
         let (_folder, cache) = cache();
         assert_eq!(cache.value::<u32>("x"), None);
-        cache.keep_value("x", &7u32).unwrap();
+        cache.keep_value("x", &7u32);
         assert_eq!(cache.value("x"), Some(7u32));
         fs::write(cache.path("x"), "7, but half a fi").unwrap();
         assert_eq!(cache.value::<u32>("x"), None);
@@ -207,7 +193,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_an_entry_makes_it_missing() {
         let (_folder, cache) = cache();
-        cache.keep_value("x", &vec![1u32, 22]).unwrap();
+        cache.keep_value("x", &vec![1u32, 22]);
         let whole = fs::read(cache.path("x")).unwrap();
         for bit in 0..8 * whole.len() {
             let mut wrong = whole.clone();
@@ -245,7 +231,7 @@ mod tests {
         let cache = Cache::temporary().unwrap();
         let (copy, folder) = (cache.clone(), cache.path(""));
         drop(cache);
-        copy.keep_value("x", &1u32).unwrap();
+        copy.keep_value("x", &1u32);
         drop(copy);
         assert!(!folder.exists());
     }

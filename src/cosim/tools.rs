@@ -1,9 +1,11 @@
-//! The external programs that vgg2rtl can use: one of the two files that start processes.
+//! The external programs that vgg2rtl can use: the one file that starts processes.
 
+use crate::interrupt::{self, Group};
 use crate::{Error, Result, store};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -113,7 +115,8 @@ pub fn call<S: AsRef<OsStr>>(
     folder: Option<&Path>,
 ) -> Result<Output> {
     let program = program.as_ref();
-    ended(program, command(program, arguments, folder).output().map_err(|e| not_started(program, &e))?)
+    let (child, _group) = start(program, arguments, folder)?;
+    ended(program, child.wait_with_output().map_err(|e| not_started(program, &e))?)
 }
 
 /// As [`call`], of a program that is known to end within `limit`: one that does not is killed.
@@ -124,15 +127,13 @@ pub fn call_within<S: AsRef<OsStr>>(
     limit: Duration,
 ) -> Result<Output> {
     let program = program.as_ref();
-    let mut command = command(program, arguments, folder);
-    let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = started.map_err(|e| not_started(program, &e))?;
+    let (mut child, group) = start(program, arguments, folder)?;
     let said = (child.stdout.take().map(listen), child.stderr.take().map(listen));
     let endless = |what: &str| {
         let reason = format!("{what} after {} s", limit.as_secs());
         Error::ToolFailed { tool: program.to_string_lossy().into(), reason }
     };
-    let status = wait(&mut child, limit).ok_or_else(|| endless("does not end: it was killed"))?;
+    let status = wait(&mut child, &group, limit).ok_or_else(|| endless("does not end: it was killed"))?;
     let words = |from: Option<Receiver<Vec<u8>>>| match from {
         Some(from) => from.recv_timeout(LAST_WORDS).map_err(|_| endless("ended, but not what it started")),
         None => Ok(vec![]),
@@ -140,13 +141,15 @@ pub fn call_within<S: AsRef<OsStr>>(
     ended(program, Output { status, stdout: words(said.0)?, stderr: words(said.1)? })
 }
 
-fn command<S: AsRef<OsStr>>(program: &OsStr, arguments: &[S], folder: Option<&Path>) -> Command {
+/// Starts `program` as the leader of a process group, which a signal ends.
+fn start<S: AsRef<OsStr>>(program: &OsStr, arguments: &[S], folder: Option<&Path>) -> Result<(Child, Group)> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
-    command
+    let started = interrupt::group(|| command.process_group(0).spawn());
+    started.map_err(|e| not_started(program, &e))
 }
 
 fn not_started(program: &OsStr, error: &std::io::Error) -> Error {
@@ -163,6 +166,7 @@ fn not_started(program: &OsStr, error: &std::io::Error) -> Error {
 
 /// `output`, unless the program was killed.
 fn ended(program: &OsStr, output: Output) -> Result<Output> {
+    interrupt::check()?;
     match output.status.code() {
         Some(_) => Ok(output),
         None => {
@@ -172,15 +176,15 @@ fn ended(program: &OsStr, output: Output) -> Result<Output> {
     }
 }
 
-/// Waits for `child`, or kills it after `limit`.
-fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+/// Waits for `child`, or kills it and what it started after `limit`.
+fn wait(child: &mut Child, group: &Group, limit: Duration) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
         }
         if begun.elapsed() >= limit {
-            let _ = child.kill();
+            group.kill();
             let _ = child.wait();
             return None;
         }

@@ -12,7 +12,7 @@ use vgg2rtl::float::{DataSet, FloatLayer, FloatModel, Split};
 use vgg2rtl::int::{Golden, IntModel, Trace, random};
 use vgg2rtl::net::{Fit, Header, Op, Preprocessing, Shape};
 use vgg2rtl::quantize::qat::Net;
-use vgg2rtl::quantize::train::{Options, Trainer};
+use vgg2rtl::quantize::train::{Data, Options, Trainer};
 use vgg2rtl::schedule::{Schedule, fit, schedule};
 use vgg2rtl::{Error, Result, store};
 
@@ -79,8 +79,8 @@ fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
 
 fn import(bytes: &[u8]) {
     let options = Import { input: Some(Shape { c: 3, h: 32, w: 32 }), ..Import::default() };
-    if let Ok(model) = from_bytes(bytes, "fuzz", Path::new("."), &options) {
-        let _ = model.validate();
+    if let Ok(imported) = from_bytes(bytes, "fuzz", Path::new("."), &options) {
+        let _ = imported.model.validate();
     }
 }
 
@@ -181,7 +181,8 @@ fn trainer<T>(folder: &Path, with: impl FnOnce(&mut Trainer) -> T) -> T {
     let (train, test) = (open(Split::Train), open(Split::Test));
     let net = Net::float_from(&small_float()).expect("a valid network");
     let options = Options { epochs: 1, batch: 8, ..Options::default() };
-    with(&mut Trainer::new(net, options, (&train, &test), 16, None).expect("a run that can begin"))
+    let data = Data { train: &train, validation: None, test: Some(&test) };
+    with(&mut Trainer::new(net, options, data, None).expect("a run that can begin"))
 }
 
 fn checkpoint_file(folder: &Path) -> Vec<u8> {
@@ -280,7 +281,7 @@ fn evaluator<T>(folder: &Path, with: impl FnOnce(&Evaluator, &Path) -> T) -> T {
     let path = folder.join("explore");
     let _ = fs::remove_dir_all(&path);
     let cache = Cache::open(Some(&path)).expect("a folder");
-    let images = Images { data: data(folder), calibration: None, most: None };
+    let images = Images { data: data(folder), calibration: None, most: None, labels: None, turned: false };
     with(&Evaluator::new(&small_float(), &images, &cache).expect("good pictures"), &path)
 }
 
@@ -326,7 +327,7 @@ fn task_file(folder: &Path) -> Vec<u8> {
             "fixed": { "act_depth": null, "weight_depth": null, "acc_depth": null, "requantizers": null,
                 "acc_bits": null, "fold_width": null } },
         "external": { "latency": 20, "stall_percent": 10, "megabytes_per_s": null },
-        "batch": 1, "clock_mhz": 100.0, "synth": false, "place": false, "budget": null,
+        "batch": 1, "clock_mhz": 100.0, "synth": false, "place": false, "allow_missing": false, "budget": null,
         "pareto": [], "jobs": 1, "cache": folder.join("explore-task")
     });
     json(&serde_json::from_value::<Task>(task).expect("a task"))

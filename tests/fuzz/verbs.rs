@@ -149,10 +149,10 @@ fn run(inputs: &BTreeMap<PathBuf, Vec<u8>>, number: u64) -> Result<i32, String> 
         .into_keys()
         .filter(|name| {
             let text = name.to_string_lossy();
-            let file = name.file_name().unwrap().to_string_lossy();
+            let hidden = name.iter().any(|part| part.to_string_lossy().starts_with('.')); // of work under way
             let output = code == 0 && (text.starts_with("out") || text.starts_with("run"));
-            let kept = text.starts_with("cache/") && !text.contains("work-");
-            file.starts_with('.') || !(inputs.contains_key(name) || output || kept)
+            let kept = text.starts_with("cache/");
+            hidden || !(inputs.contains_key(name) || output || kept)
         })
         .collect();
     if left.is_empty() { Ok(code) } else { Err(format!("exit code {code}, leaves {left:?}")) }
