@@ -4,6 +4,7 @@
 // Exit code: 0 the run passed, 1 it did not (error code, hang, breach of AXI, difference), 2 it could not start.
 #include "Vaccelerator.h"
 #include "axi_memory.h"
+#include "isa.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
@@ -16,11 +17,6 @@
 namespace {
 
 constexpr unsigned BUS = BUS_BITS / 8;
-constexpr uint32_t COMMAND_BYTES = 128;
-
-// Registers that this bench uses.
-constexpr uint32_t CONTROL = 0x00, STATUS = 0x04, READ_LIMIT = 0x08, WRITE_BASE = 0x0c, WRITE_LIMIT = 0x10;
-constexpr uint32_t START = 1;
 
 struct Options {
     std::string image, expected, output, vcd;
@@ -113,10 +109,10 @@ class Bench {
     bool run() {
         try {
             reset();
-            axil_write(READ_LIMIT, options_.memory.write_limit);
-            axil_write(WRITE_BASE, options_.memory.write_base);
-            axil_write(WRITE_LIMIT, options_.memory.write_limit);
-            axil_write(CONTROL, START);
+            axil_write(REG_READ_LIMIT, options_.memory.write_limit);
+            axil_write(REG_WRITE_BASE, options_.memory.write_base);
+            axil_write(REG_WRITE_LIMIT, options_.memory.write_limit);
+            axil_write(REG_CONTROL, CONTROL_START.put(1));
             while (!top_->irq) cycle();
             end_ = cycle_;
             commands_.push_back({cycle_, memory_.traffic});
@@ -132,7 +128,7 @@ class Bench {
         uint64_t wrong_bytes = 0;
         for (size_t i = 0; i < memory_.expected.size(); i++) wrong_bytes += window[i] != memory_.expected[i];
         report(wrong_bytes);
-        return !hang_ && !(registers_[STATUS / 4] >> 8 & 0xff) && memory_.violation.empty() && !wrong_bytes;
+        return !hang_ && !error() && memory_.violation.empty() && !wrong_bytes;
     }
 
   private:
@@ -153,10 +149,12 @@ class Bench {
     uint32_t registers_[16] = {};
     std::vector<Command> commands_;  // when each command was asked for, the end mark too, and the interrupt
 
+    uint32_t error() const { return STATUS_ERROR.of(registers_[REG_STATUS / 4]); }
+
     void report(uint64_t wrong_bytes) const {
         auto u = [](uint64_t v) { return (unsigned long long)v; };
         printf("{\"hang\": %s, \"cycles\": %llu, \"error\": %u, \"registers\": [", hang_ ? "true" : "false", u(end_),
-               registers_[STATUS / 4] >> 8 & 0xff);
+               error());
         for (size_t i = 0; i < 16; i++) printf("%s%u", i ? ", " : "", registers_[i]);
         printf("],\n \"violation\": \"%s\", \"wrong_bytes\": %llu,", memory_.violation.c_str(), u(wrong_bytes));
         if (memory_.wrong_words)

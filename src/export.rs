@@ -8,7 +8,7 @@ use crate::arith::{Levels, Step};
 use crate::float::import::onnx::proto::{self, *};
 use crate::int::{IntLayer, IntModel, Output, Quantizer};
 use crate::net::Op;
-use crate::{Error, Result, store};
+use crate::{Error, Result, output};
 use prost::Message;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ const IR_16_BITS: i64 = 10;
 /// # Errors
 /// [`Error::BadLayer`] where a bias does not fit ONNX's 32 bits.
 pub fn onnx(model: &IntModel, path: &Path) -> Result<()> {
-    store::write_atomic(path, &onnx_file(model)?.encode_to_vec())
+    output::write(path, &onnx_file(model)?.encode_to_vec())
 }
 
 fn onnx_file(model: &IntModel) -> Result<ModelProto> {

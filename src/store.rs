@@ -1,15 +1,14 @@
-//! Files: safetensors with a JSON description in the metadata, and writing that never leaves half a file.
+//! Model files: safetensors with a JSON description in the metadata.
 //!
 //! A model file is a `.safetensors` file whose metadata holds one key, [`KEY`], with the JSON description
 //! `{"format": "vgg2rtl-float" | "vgg2rtl-int", "version": 1, …}`. `docs/model-format.md` describes it.
 
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 /// Metadata key of the JSON description.
@@ -97,24 +96,6 @@ impl View for &Tensor {
     }
 }
 
-/// Writes `bytes` to `path` through a temporary file in the same folder and a rename.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder))?;
-    file.write_all(bytes).map_err(Error::io(path))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable).map_err(Error::io(path))?;
-    }
-    file.persist(path).map_err(|e| Error::Io { path: path.into(), source: e.error })?;
-    Ok(())
-}
-
 /// SHA-256 of `parts` in hexadecimal digits; their borders count.
 pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> String {
     let mut hash = Sha256::new();
@@ -131,7 +112,7 @@ pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]
     let metadata = HashMap::from([(KEY.to_string(), json)]);
     let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n, t)), Some(metadata))
         .map_err(|e| Error::bad_file(path, e.to_string()))?;
-    write_atomic(path, &bytes)
+    output::write(path, &bytes)
 }
 
 /// A `.safetensors` file in memory.

@@ -21,7 +21,7 @@ module tb;
     localparam WORDS = BUS_BITS / 64;  // of 64 bits, in a word of the bus
     localparam QUEUE = 64;
 
-    localparam CONTROL = 8'h00, STATUS = 8'h04, READ_LIMIT = 8'h08, BASE = 8'h0c, LIMIT = 8'h10, CYCLES = 8'h20;
+    `include "isa.vh"
 
     reg clk = 0;
     reg rst_n = 0;
@@ -93,7 +93,7 @@ module tb;
             read_beats[reads % QUEUE] = arlen + 1;
             read_ready[reads % QUEUE] = cycle + LATENCY;
             reads = reads + 1;
-            if (araddr == 128 * commands && araddr < WEIGHTS_AT) mark;
+            if (araddr == COMMAND_BYTES * commands && araddr < WEIGHTS_AT) mark;
         end
         arready <= !stall(draw[5:0]) && reads - reads_done < QUEUE - 1;
         if (!rvalid || rready) begin
@@ -172,10 +172,10 @@ module tb;
         load;
         repeat (8) @(posedge clk);
         rst_n <= 1;
-        write_register(READ_LIMIT, WRITE_LIMIT);
-        write_register(BASE, WRITE_BASE);
-        write_register(LIMIT, WRITE_LIMIT);
-        write_register(CONTROL, 1);
+        write_register(REG_READ_LIMIT, WRITE_LIMIT);
+        write_register(REG_WRITE_BASE, WRITE_BASE);
+        write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
+        write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
         while (!irq && cycle < MAX_CYCLES) @(posedge clk);
         if (!irq) fail("no interrupt: the design hangs");
         mark;
@@ -193,12 +193,12 @@ module tb;
 
     task judge;
         begin
-            read_register(STATUS);
-            if (value[15:8] != 0) begin
-                $display("error code %0d", value[15:8]);
+            read_register(REG_STATUS);
+            if (value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS] != 0) begin
+                $display("error code %0d", value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS]);
                 fail("the accelerator reports an error");
             end
-            read_register(CYCLES);
+            read_register(REG_CYCLES_LO);
             compare;
             $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, value);
             $finish;

@@ -1,12 +1,15 @@
 //! `vgg2rtl import`: a trained VGG from PyTorch or ONNX as a model file.
 
-use super::table;
+use super::print::out;
+use super::{number, outputs, table};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, import};
-use vgg2rtl::net::{Colour, Filter, Fit, Shape};
+use vgg2rtl::net::{Colour, Filter, Fit, LONGEST, Shape};
+use vgg2rtl::output::Output;
 use vgg2rtl::{Error, Result};
 
 const LONG: &str = r#"Read a trained VGG (.safetensors, .pth of any age, .onnx, a model hub's folder) into a model file, batch norm folded.
@@ -57,7 +60,7 @@ struct Network {
     #[arg(long)]
     key: Option<String>,
     /// Added to the variance by every batch norm: PyTorch 1e-5, Keras 1e-3.
-    #[arg(long, value_name = "EPS")]
+    #[arg(long, value_name = "EPS", value_parser = number::real::<f32>("a number of at least 0", |v| v >= 0.0))]
     bn_eps: Option<f32>,
     /// What stands behind every layer but the last: relu.
     #[arg(long)]
@@ -96,19 +99,22 @@ struct PictureArgs {
     #[arg(long)]
     colour: Option<String>,
     /// Factor on the bytes 0 … 255; the input is (byte · scale − mean) / std.
-    #[arg(long)]
+    #[arg(long, value_parser = number::real::<f32>("a number other than 0", |v| v != 0.0))]
     scale: Option<f32>,
     /// Subtracted after scaling: one for all channels, or one a channel, separated by commas.
-    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_parser = number::real::<f32>("numbers", |_| true))]
     mean: Vec<f32>,
     /// Divisor: one for all channels, or one a channel, separated by commas.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = number::real::<f32>("numbers other than 0", |v| v != 0.0))]
     std: Vec<f32>,
 }
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let options = args.options()?;
+    let written = args.output.as_ref().map(|path| Output::file("-o", path));
+    let read = [Some(&*args.file), args.check.as_deref()];
+    outputs::check(written.as_slice(), read.into_iter().flatten())?;
     let imported = import(&args.file, &options)?;
     let model = &imported.model;
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
@@ -117,22 +123,22 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::usage("--classes", reason));
     }
     if !args.json {
-        print_facts(&imported);
+        print_facts(&imported)?;
     }
     let rows = args.check.as_ref().map(|path| compared(&imported, path, args.json)).transpose()?;
     if let Some(output) = &args.output {
         model.save(output)?;
     }
-    report(args, &imported, rows);
-    Ok(())
+    report(args, &imported, rows)
 }
 
 impl Args {
     /// What the user says beyond the file.
     fn options(&self) -> Result<Options> {
         let network = &self.network;
-        if let Some(eps) = network.bn_eps.filter(|eps| !(eps.is_finite() && *eps >= 0.0)) {
-            return Err(Error::usage("--bn-eps", format!("{eps} is no small positive number")));
+        let mut seen = BTreeSet::new();
+        if let Some(name) = network.classes.iter().find(|name| !seen.insert(*name)) {
+            return Err(Error::usage("--classes", format!("{name:?} is there twice")));
         }
         Ok(Options {
             input: network.input,
@@ -215,9 +221,9 @@ fn flatten(text: &str) -> Result<Flatten> {
 fn fit(text: &str) -> Result<Fit> {
     let filter = Filter::default();
     if let Some(shorter) = text.strip_prefix("crop:") {
-        let shorter = shorter
-            .parse()
-            .map_err(|_| Error::usage("--fit", format!("{shorter:?} is no number of pixels")))?;
+        let pixels = shorter.parse().ok().filter(|pixels| (1..=LONGEST).contains(pixels));
+        let reason = || format!("crop:{shorter}, 1 to {LONGEST} pixels are possible");
+        let shorter = pixels.ok_or_else(|| Error::usage("--fit", reason()))?;
         return Ok(Fit::Crop { shorter, filter });
     }
     named("--fit", text, &[("pad", Fit::Pad), ("stretch", Fit::Stretch { filter })])
@@ -240,14 +246,13 @@ fn shape(text: &str) -> std::result::Result<Shape, String> {
 }
 
 /// What was taken, and from where.
-fn print_facts(imported: &Imported) {
-    for fact in &imported.facts.0 {
-        println!("{:18}  {:38}  {}", fact.what, fact.taken, fact.from);
-    }
+fn print_facts(imported: &Imported) -> Result<()> {
+    let mut facts = imported.facts.0.iter();
+    facts.try_for_each(|fact| out!("{:18}  {:38}  {}", fact.what, fact.taken, fact.from))
 }
 
 /// The comparison with the source, printed; a difference is an error.
-fn compared(imported: &Imported, path: &std::path::Path, json: bool) -> Result<Vec<Row>> {
+fn compared(imported: &Imported, path: &Path, json: bool) -> Result<Vec<Row>> {
     let case = Case::read(path)?;
     let rows = check::compare(imported, &case).map_err(|reason| Error::bad_file(path, reason))?;
     if !json {
@@ -261,11 +266,11 @@ fn compared(imported: &Imported, path: &std::path::Path, json: bool) -> Result<V
                 verdict.into(),
             ]
         };
-        println!();
+        out!("")?;
         table::print(
             &["layer", "source", "difference", "largest", ""],
             &rows.iter().map(cells).collect::<Vec<_>>(),
-        );
+        )?;
     }
     match check::verdict(&rows) {
         Some(reason) => Err(Error::Mismatch(format!("{}: {reason}", path.display()))),
@@ -285,20 +290,20 @@ struct Report<'a> {
     check: Option<Vec<Row>>,
 }
 
-fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) {
+fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<()> {
     let model = &imported.model;
     let (input, layers, macs) = (model.header.input, model.layers.len(), model.macs());
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
     if args.json {
         let report = Report { input, outputs, layers, macs, facts: &imported.facts, check };
-        println!("{}", serde_json::json!(report));
-        return;
+        return out!("{}", serde_json::json!(report));
     }
     let assumed = imported.facts.assumed().count();
     if assumed > 0 && check.is_none() {
-        println!("{assumed} of these are assumed: options set them, --check FILE compares with the source");
+        out!("{assumed} of these are assumed: options set them, --check FILE compares with the source")?;
     }
     if let Some(output) = &args.output {
-        println!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display());
+        out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
     }
+    Ok(())
 }

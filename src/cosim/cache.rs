@@ -2,17 +2,13 @@
 //!
 //! An entry is written under a temporary name and renamed: it is whole or not there, whatever happens.
 
-use crate::{Error, Result, store};
+use crate::output::{self, Workspace};
+use crate::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tempfile::TempDir;
-
-/// How names of folders for work under way begin.
-const WORKSPACE: &str = "work-";
-/// After this time, work under way was killed.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+use std::sync::Once;
 
 /// A folder of entries.
 #[derive(Clone, Debug)]
@@ -26,7 +22,7 @@ impl Cache {
         let folder = folder.map_or_else(default_folder, PathBuf::from);
         fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let folder = folder.canonicalize().map_err(Error::io(&folder))?;
-        remove_abandoned(&folder);
+        output::remove_strays(&folder);
         Ok(Self { folder })
     }
 
@@ -36,9 +32,8 @@ impl Cache {
     }
 
     /// A folder for work under way, removed when it is dropped.
-    pub fn workspace(&self) -> Result<TempDir> {
-        let made = tempfile::Builder::new().prefix(WORKSPACE).tempdir_in(&self.folder);
-        made.map_err(Error::io(&self.folder))
+    pub fn workspace(&self) -> Result<Workspace> {
+        Workspace::new(&self.folder)
     }
 
     /// Makes `file` the entry of `key`.
@@ -53,23 +48,20 @@ impl Cache {
         serde_json::from_slice(&fs::read(self.path(key)).ok()?).ok()
     }
 
-    /// Keeps a value under `key`.
-    pub fn keep_value<T: Serialize>(&self, key: &str, value: &T) -> Result<()> {
+    /// Keeps a value under `key`. A full disk loses no result: it is only told, once.
+    pub fn keep_value<T: Serialize>(&self, key: &str, value: &T) {
+        static TOLD: Once = Once::new();
         let path = self.path(key);
-        let json = serde_json::to_vec(value).map_err(|e| Error::bad_file(&path, e.to_string()))?;
-        store::write_atomic(&path, &json)
+        let json = serde_json::to_vec(value).map_err(|e| Error::bad_file(&path, e.to_string()));
+        if let Err(error) = json.and_then(|json| output::write(&path, &json)) {
+            TOLD.call_once(|| warn(&format!("{error}; results are not kept")));
+        }
     }
 }
 
-/// Removes what killed runs left; it only costs space, so failures do not matter.
-fn remove_abandoned(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-        let ours = entry.file_name().to_string_lossy().starts_with(WORKSPACE);
-        if ours && age.is_some_and(|age| age > ABANDONED) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+/// Says `what` on standard error; nothing depends on whether anybody hears it.
+fn warn(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 fn default_folder() -> PathBuf {
@@ -87,7 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(&folder.path().join("a/b"))).unwrap();
         assert_eq!(cache.value::<u32>("x"), None);
-        cache.keep_value("x", &7u32).unwrap();
+        cache.keep_value("x", &7u32);
         assert_eq!(cache.value("x"), Some(7u32));
         fs::write(cache.path("x"), "7, but half a fi").unwrap();
         assert_eq!(cache.value::<u32>("x"), None);

@@ -9,8 +9,9 @@ use crate::{Error, Result, store};
 use std::fs;
 use std::path::Path;
 
-/// The bench.
+/// The bench, and the constants that it includes.
 const BENCH: &str = include_str!("../../testbenches/tb.v");
+const CONSTANTS: &str = include_str!("../../testbenches/isa.vh");
 /// What it says when no interrupt comes.
 const HANGS: &str = "no interrupt";
 
@@ -27,7 +28,7 @@ impl Icarus {
     pub fn new(modules: &[Module], cache: &Cache) -> Result<Self> {
         let texts = modules.iter().map(|m| m.text.as_str());
         let version = tools::version("iverilog")?;
-        let key = format!("icarus-{}", &store::digest(texts.chain([BENCH, &version]))[..32]);
+        let key = format!("icarus-{}", &store::digest(texts.chain([BENCH, CONSTANTS, &version]))[..32]);
         Ok(Self { modules: modules.to_vec(), cache: cache.clone(), key })
     }
 
@@ -76,6 +77,7 @@ impl Simulator for Icarus {
         let data = work.path().join("data");
         fs::create_dir(&data).map_err(Error::io(&data))?;
         put("tb.v", BENCH.as_bytes())?;
+        put("isa.vh", CONSTANTS.as_bytes())?;
         self.modules.iter().try_for_each(|m| put(&format!("{}.v", m.name), m.text.as_bytes()))?;
         put("data/image.bin", &job.image[..job.schedule.write_window().start])?;
         self.compile(job, work.path())?;

@@ -8,7 +8,7 @@ use super::simulator::{Job, Mark, Simulator, Statistics, Traffic, Waveform};
 use crate::int::Trace;
 use crate::schedule::cycles::{self, MemoryTiming};
 use crate::schedule::{Memory, Schedule};
-use crate::{Error, Result, store};
+use crate::{Error, Result, output, store};
 use ndarray::{Array2, Array4, ArrayView4, Axis, s};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -141,9 +141,12 @@ impl Network<'_> {
             let (_, statistics) = self.simulate(schedule, input.view(), Some(&expected), None)?;
             let Some(cycle) = statistics.wrong_cycle else { continue };
             let (from, to) = (cycle.saturating_sub(AROUND.0), cycle + AROUND.1);
-            let waveform = Waveform { path: path.into(), from, to };
+            let work = self.cache.workspace()?;
+            let file = work.path().join("wave.vcd");
+            let waveform = Waveform { path: file.clone(), from, to };
             let network = Network { simulator: traced, memory: self.memory.clone(), ..*self };
             network.simulate(schedule, input.view(), None, Some(waveform))?;
+            output::write(path, &std::fs::read(&file).map_err(Error::io(&file))?)?;
             return Ok(Some(cycle));
         }
         Ok(None)
@@ -265,7 +268,7 @@ impl Network<'_> {
             })
             .collect();
         if reports.iter().all(|r| r.comparison.mismatches == 0) {
-            self.cache.keep_value(&key, &reports)?;
+            self.cache.keep_value(&key, &reports);
         }
         Ok(reports)
     }

@@ -1,8 +1,9 @@
 //! The external programs that vgg2rtl can use: one of the two files that start processes.
 
-use crate::{Error, Result};
+use crate::{Error, Result, interrupt};
 use serde::Serialize;
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -110,7 +111,12 @@ pub fn call<S: AsRef<OsStr>>(
         command.current_dir(folder);
     }
     let name = program.as_ref().to_string_lossy().into_owned();
-    let output = command.output().map_err(|e| match TOOLS.iter().find(|t| t.program == name) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mut run = || {
+        let (child, _group) = interrupt::group(|| command.spawn())?;
+        child.wait_with_output()
+    };
+    let output = run().map_err(|e| match TOOLS.iter().find(|t| t.program == name) {
         Some(tool) if e.kind() == std::io::ErrorKind::NotFound => Error::ToolMissing {
             tool: name.clone(),
             purpose: tool.without.into(),
@@ -118,6 +124,7 @@ pub fn call<S: AsRef<OsStr>>(
         },
         _ => Error::ToolFailed { tool: name.clone(), reason: e.to_string() },
     })?;
+    interrupt::check()?;
     match output.status.code() {
         Some(_) => Ok(output),
         None => Err(Error::ToolFailed { tool: name, reason: output.status.to_string() }),

@@ -6,14 +6,15 @@ use super::tools;
 use crate::config::ArrayConfig;
 use crate::hw::emit::Module;
 use crate::schedule::Regions;
-use crate::{Error, Result, store};
+use crate::{Error, Result, output, store};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The bench around the model: name and text.
-pub const HARNESS: [(&str, &str); 2] = [
+pub const HARNESS: [(&str, &str); 3] = [
     ("main.cpp", include_str!("../../sim/main.cpp")),
     ("axi_memory.h", include_str!("../../sim/axi_memory.h")),
+    ("isa.h", include_str!("../../sim/isa.h")),
 ];
 
 /// Verilator's options, measured on arrays of 8×8 to 32×32.
@@ -95,7 +96,7 @@ fn compile(arguments: &[String], folder: &Path, log: &Path) -> Result<()> {
         return Ok(());
     }
     let text = [output.stderr, output.stdout].concat();
-    store::write_atomic(log, &text)?;
+    output::write(log, &text)?;
     let reason = format!("{} (log: {})", tools::first_error(&text), log.display());
     Err(Error::ToolFailed { tool: "verilator".into(), reason })
 }

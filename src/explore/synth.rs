@@ -90,7 +90,7 @@ pub fn cells(
             // Cells depend a little on what else is in the process: the first that were kept hold for all points.
             let first = cache.value(&keys[module]);
             if first.is_none() {
-                cache.keep_value(&keys[module], &found)?;
+                cache.keep_value(&keys[module], &found);
             }
             cells[module] = Some(first.unwrap_or(found));
         }

@@ -1,6 +1,5 @@
 //! A layer of a scheduled network, or some of its output tiles, as a network of its own: what is simulated alone.
 
-use super::plan::place;
 use super::program::{self, Kernel};
 use super::{LayerSchedule, Layout, Memory, Schedule};
 use crate::Result;
@@ -41,16 +40,16 @@ impl Schedule {
         };
         command.weights = copy("weights", command.weights, command.weights_pitch)?;
         command.params = copy("params", command.params, command.params_pitch)?;
-        command.x = place(&input, memory.reserve("input", self.images * input.image_pitch)?);
+        command.x_base = memory.reserve("input", self.images * input.image_pitch)?;
         command.co_tiles = tiles.len() as u16;
         command.co_blocks = co.div_ceil(self.config.block()) as u16;
-        let logits = command.y.plane_pitch as usize * command.co_blocks as usize;
+        let logits = command.y_plane_pitch as usize * command.co_blocks as usize;
         let image_pitch = output.map_or(logits, |l| l.image_pitch);
-        command.y.base = memory.reserve(name, self.images * image_pitch)?;
-        command.y.image_pitch = image_pitch as u32;
+        command.y_base = memory.reserve(name, self.images * image_pitch)?;
+        command.y_image_pitch = image_pitch as u32;
         if command.kernel == Kernel::Dense {
-            command.y.row_pitch = image_pitch as u32; // from image to image
-            command.y_stripe_pitch = whole.tiling.stripe as u32 * command.y.row_pitch;
+            command.y_row_pitch = image_pitch as u32; // from image to image
+            command.y_stripe_pitch = whole.tiling.stripe as u32 * command.y_row_pitch;
         }
         memory.write("program", &program::encode(&[command]));
         let macs = whole.macs / whole.co as u64 * co as u64;
@@ -90,9 +89,10 @@ impl Schedule {
                 bytes[region(layer) + i * layout.image_pitch..][..packed.len()].copy_from_slice(&packed);
             }
         }
-        for (layer, y) in self.layers.last().iter().filter(|l| l.output.is_none()).map(|l| (l, l.command.y)) {
+        for layer in self.layers.last().iter().filter(|l| l.output.is_none()) {
             for ((i, c), logit) in trace.logits.indexed_iter() {
-                let at = region(layer) + i * y.image_pitch as usize + c * self.config.bus_bytes();
+                let at =
+                    region(layer) + i * layer.command.y_image_pitch as usize + c * self.config.bus_bytes();
                 bytes[at..at + 8].copy_from_slice(&logit.to_le_bytes());
             }
         }

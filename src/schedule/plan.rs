@@ -2,8 +2,8 @@
 //! and all that the cycle model needs.
 
 use super::memory::{self, Region};
-use super::program::{self, Command, Kernel, Map};
-use super::{LayerSchedule, Layout, Tiling};
+use super::program::{self, Command, Kernel};
+use super::{Layout, Tiling};
 use crate::config::ArrayConfig;
 use crate::int::{IntModel, Output};
 use crate::net::{Op, Shape, shapes};
@@ -29,6 +29,23 @@ pub struct LayerGeometry {
     pub op: Op,
     /// Greatest output code; `None` for logits.
     pub clip: Option<u16>,
+}
+
+/// One layer's place in the program and in memory.
+#[derive(Clone, Debug)]
+pub struct LayerSchedule {
+    /// Name, as in the model.
+    pub name: String,
+    /// Multiply-accumulate operations for all images.
+    pub macs: u64,
+    /// How the layer is cut.
+    pub tiling: Tiling,
+    /// Its command.
+    pub command: Command,
+    /// Layout of its output; `None` for logits.
+    pub output: Option<Layout>,
+    /// Output channels.
+    pub co: usize,
 }
 
 /// Tilings, commands and addresses of a network on a design point.
@@ -106,15 +123,28 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
         let signed = i == 0 && geometry.signed;
         let planned = plan_layer(layer, constants, shapes[i], (x, signed), images, config, &mut regions)?;
         if let Some(layout) = &planned.output {
-            x = place(layout, planned.command.y.base);
+            x = place(layout, planned.command.y_base);
         }
         layers.push(planned);
     }
     Ok(Plan { input, layers, regions })
 }
 
+/// Feature maps in memory; bytes.
+#[derive(Clone, Copy)]
+struct Map {
+    /// Address of the first image.
+    base: u32,
+    /// From row to row.
+    row_pitch: u32,
+    /// From block to block of channels.
+    plane_pitch: u32,
+    /// From image to image.
+    image_pitch: u32,
+}
+
 /// Maps of `layout` from address `base` on.
-pub(super) fn place(layout: &Layout, base: u32) -> Map {
+fn place(layout: &Layout, base: u32) -> Map {
     Map {
         base,
         row_pitch: layout.row_pitch as u32,
@@ -158,10 +188,16 @@ fn plan_layer(
         raw: output.is_none(),
         resident: tiling.resident,
         aligned: tiling.stripe * tiling.unit_positions <= config.rows,
-        x,
+        x_base: x.base,
+        x_row_pitch: x.row_pitch,
+        x_plane_pitch: x.plane_pitch,
+        x_image_pitch: x.image_pitch,
         in_h: shape.h as u16,
         in_w: shape.w as u16,
-        y,
+        y_base: y.base,
+        y_row_pitch: y.row_pitch,
+        y_plane_pitch: y.plane_pitch,
+        y_image_pitch: y.image_pitch,
         units: tiling.units as u16,
         outer: tiling.outer as u16,
         weights,
