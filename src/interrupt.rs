@@ -118,6 +118,13 @@ pub fn group(spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<(Child, Gr
     Ok((child, group))
 }
 
+impl Group {
+    /// Ends the tool and what it started, at once.
+    pub fn kill(&self) {
+        kill(self.0, Number::KILL);
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         state().groups.remove(&self.0);

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, tools};
+use vgg2rtl::cosim::{
+    Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, inject, tools,
+};
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, random};
@@ -94,7 +96,7 @@ fn layers_and_chain_equal_the_golden_model_and_a_fault_is_seen() {
             trace.logits.slice(ndarray::s![..3, ..])
         );
     }
-    schedule.flip_weight(1);
+    inject(&mut schedule, &model, codes.view(), &trace, 1..2).unwrap();
     let network = network(&*simulator, &schedule, &cache, MemoryOptions::default());
     let layers = network.layers(0..4, codes.view(), &trace, &|_| ()).unwrap();
     let wrong: Vec<usize> = (0..4).filter(|&l| layers[l].comparison.mismatches > 0).collect();

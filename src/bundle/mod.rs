@@ -8,6 +8,7 @@
 //! | `accelerator.core` | FuseSoC: lint and simulation |
 //! | `data/` | memory image, program, golden trace, bytes that a run must write |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
+//! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
 //! It is written under a temporary name and renamed. The same input gives the same bytes.
 
@@ -19,7 +20,7 @@ use crate::hw::emit::Module;
 use crate::int::{IntModel, Trace};
 use crate::output::{self, Workspace};
 use crate::schedule::Schedule;
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use ndarray::ArrayView4;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,26 @@ pub fn refusal(to: &Path) -> Option<&'static str> {
     is_other.then_some("is neither empty nor a bundle; choose another folder")
 }
 
+/// The list of checksums, as `sha256sum` writes and checks it.
+const SUMS: &str = "SHA256SUMS";
+
+/// Lines of [`SUMS`] for all files in `folder`, by name.
+fn sums(folder: &Path) -> Result<String> {
+    let mut names = vec![];
+    for part in ["", "rtl", "data", "sim"] {
+        let path = folder.join(part);
+        for entry in fs::read_dir(&path).map_err(Error::io(&path))? {
+            let path = entry.map_err(Error::io(&path))?.path();
+            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            names.extend(path.is_file().then_some(name));
+        }
+    }
+    names.sort();
+    let line =
+        |name: &String| Ok(format!("{}  {name}\n", store::sha256(&store::read_file(&folder.join(name))?)));
+    names.iter().map(line).collect()
+}
+
 impl Bundle<'_> {
     fn write_files(&self, folder: &Path) -> Result<()> {
         for part in ["rtl", "data", "sim"] {
@@ -107,7 +128,8 @@ impl Bundle<'_> {
         put(design::FILE, self.design().as_bytes())?;
         put("design.mk", self.make_variables().as_bytes())?;
         put("accelerator.core", self.core_file().as_bytes())?;
-        put("README.md", self.readme().as_bytes())
+        put("README.md", self.readme().as_bytes())?;
+        put(SUMS, sums(folder)?.as_bytes())
     }
 
     /// Where the text of `module` lies.

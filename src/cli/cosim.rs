@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{LayerReport, MemoryOptions};
+use vgg2rtl::cosim::{self, Fault, LayerReport, MemoryOptions};
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::output::Output;
 use vgg2rtl::{Error, Result};
@@ -24,7 +24,7 @@ pub struct Args {
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; random codes when left out.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
-    /// Number of images, spread evenly over DATA.
+    /// Number of images, a sample of DATA.
     #[arg(long, value_name = "N", default_value_t = 1)]
     images: usize,
     #[command(flatten)]
@@ -80,7 +80,10 @@ pub fn run(args: &Args) -> Result<()> {
     let mut prepared = args.simulation.prepare(&model, &args.design)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
     if args.inject_fault {
-        prepared.schedule.flip_weight(layers.start.max(1).min(layers.end - 1));
+        let fault = cosim::inject(&mut prepared.schedule, &model, codes.view(), &trace, layers.clone())?;
+        let Fault { layer, channel, term, codes: (from, to), .. } = fault;
+        let name = &model.layers[layer].name;
+        eprintln!("injected: layer {name}, channel {channel}, weight {term}: {to} instead of {from}");
     }
     let network = args.simulation.network(&prepared);
     let runs = (args.images / prepared.schedule.images) as u64;
@@ -114,8 +117,15 @@ pub fn run(args: &Args) -> Result<()> {
     }
     match reports.iter().find(|r| r.comparison.mismatches > 0) {
         Some(first) => Err(args.mismatch(first)),
+        None if args.inject_fault => Err(unseen(prepared.engine.name())),
         None => Ok(()),
     }
+}
+
+/// The alarm is silent: an injected fault changes a golden word, and no simulated word differs.
+fn unseen(simulator: &str) -> Error {
+    let reason = "the injected fault changes a word, but every word is equal to the golden model's";
+    Error::ToolFailed { tool: simulator.into(), reason: reason.into() }
 }
 
 impl Args {

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::cosim::{self, Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
@@ -26,7 +27,7 @@ pub struct Args {
     /// Float model.
     #[arg(long, default_value = "models/vgg16-small-fashion.safetensors")]
     model: PathBuf,
-    /// Labelled images; the first quarter calibrates, the rest measures.
+    /// Labelled images; a quarter calibrates, the rest measures.
     #[arg(long, default_value = "models/fashion-test-256-images-idx3-ubyte.gz")]
     data: PathBuf,
     /// Design point: tiny, ecp5-85k, 16x16 or zcu102.
@@ -63,8 +64,9 @@ pub fn run(args: &Args) -> Result<()> {
     outputs::check(&[Output::folder("-o", &args.output)], [])?;
     let model = FloatModel::load(&args.model)?;
     let data = DataSet::open(&args.data)?;
-    let calibration = data.len() / 4;
-    let most = data.len() - calibration;
+    let (calibration, test) = data.split(0.25);
+    let test = test.sample(test.len(), SEED); // the first ones are simulated
+    let most = test.len();
     if !(1..=most).contains(&args.images) {
         return Err(Error::usage("--images", format!("{} images, 1 to {most} are possible", args.images)));
     }
@@ -74,9 +76,9 @@ pub fn run(args: &Args) -> Result<()> {
         outputs::check(&[Output::file("-o", &file)], [&*args.model, &args.data])?;
         outputs::check_bundle(&folder, [&*args.model, &args.data])?;
     }
-    let calibration_images = data.batch(0..calibration, &model.header)?;
-    let test_images = data.batch(calibration..data.len(), &model.header)?;
-    let labels: Vec<_> = (calibration..data.len()).map(|i| data.label(i)).collect();
+    let calibration_images = calibration.batch(0..calibration.len(), &model.header)?;
+    let test_images = test.batch(0..test.len(), &model.header)?;
+    let labels: Vec<_> = (0..test.len()).map(|i| test.label(i)).collect();
     let float = score(&test_images, &labels, &|x| Ok(model.forward(x)?.mapv(f64::from)))?;
     let cases = BITS.map(|bits| args.case(bits, &model, &calibration_images, &test_images, &labels, &preset));
     let cases = cases.into_iter().collect::<Result<Vec<_>>>()?;
@@ -162,7 +164,7 @@ impl Args {
         bundle::write(&bundle, &self.bundle(bits))?;
         case.model.save(&self.model_file(bits))?;
         if self.inject_fault {
-            schedule.flip_weight(1);
+            cosim::inject(&mut schedule, &case.model, codes.view(), &trace, 0..case.model.layers.len())?;
             case.schedule = schedule;
         }
         Ok(case)

@@ -7,7 +7,7 @@ use vgg2rtl::config::{
 };
 use vgg2rtl::int::IntModel;
 use vgg2rtl::schedule::fit;
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, store};
 
 /// The design point: a preset or an array's size, widths from the model, and single numbers that replace them.
 #[derive(clap::Args, Clone, Debug)]
@@ -152,6 +152,6 @@ impl Design {
 }
 
 fn read(path: &Path) -> Result<ArrayConfig> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = store::read_text(path)?;
     serde_json::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string()))
 }

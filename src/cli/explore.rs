@@ -2,6 +2,7 @@
 
 use super::design::{self, Sizes};
 use super::explore_table::print;
+use super::images::Reading;
 use super::print::out;
 use super::{number, outputs, progress};
 use clap::ValueEnum;
@@ -16,7 +17,8 @@ use vgg2rtl::explore::{
     Part, Task, Tuning,
 };
 use vgg2rtl::output::{self, Output};
-use vgg2rtl::{Error, Result, explore, interrupt};
+use vgg2rtl::quantize::DEFAULT_ENDS;
+use vgg2rtl::{Error, Result, explore, interrupt, store};
 
 /// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
 ///
@@ -27,13 +29,16 @@ pub struct Args {
     /// Float model file, or vgg11, vgg13, vgg16, vgg19: torchvision's shapes at 224×224, without accuracy.
     #[arg(required_unless_present = "task")]
     model: Option<PathBuf>,
-    /// Labelled images; the first quarter calibrates, the rest measures.
+    /// Labelled images: a data set in two parts, whose training part calibrates and whose test part measures, or one of which
+    /// a quarter calibrates and the rest measures.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     /// Images to calibrate with, the training part where there is one; then all of --data measure.
     #[arg(long, value_name = "DATA", requires = "data")]
     calib: Option<PathBuf>,
-    /// Most images to measure with, the first ones.
+    #[command(flatten)]
+    reading: Reading,
+    /// Most images to measure with, a sample of them in which each class has its share.
     #[arg(long, value_name = "N", requires = "data", value_parser = number::count(1..=usize::MAX))]
     images: Option<usize>,
     /// Weight bits.
@@ -44,7 +49,7 @@ pub struct Args {
     acts: List,
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads. Above the
     /// widths that are swept, it is what the hardware must have.
-    #[arg(long, value_name = "BITS", default_value_t = 2)]
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
     /// Weight bits of single layers, beside the uniform widths; may be repeated.
     #[arg(long, value_name = "NAME=W,…")]
@@ -109,8 +114,8 @@ pub struct Args {
     /// Labelled pictures to fine-tune with: the training part of a data set.
     #[arg(long, value_name = "DATA")]
     train: Option<PathBuf>,
-    /// Pictures to fine-tune with, the first ones.
-    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
+    /// Pictures to fine-tune with, a sample of them in which each class has its share.
+    #[arg(long, value_name = "N", visible_alias = "train-images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
     train_limit: usize,
     /// Axes of the Pareto front: names of columns.
     #[arg(long, value_name = "AXES", default_value = "lut,accuracy,images_per_s", value_delimiter = ',')]
@@ -217,7 +222,7 @@ pub fn run(args: &Args) -> Result<()> {
     args.check_outputs()?;
     let deferred = interrupt::defer();
     if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
-        let text = std::fs::read_to_string(task).map_err(Error::io(task))?;
+        let text = store::read_text(task)?;
         let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
         let outcome = task.run(slice, &hear, interrupt::flag())?;
         let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;
@@ -324,6 +329,8 @@ impl Args {
                 data,
                 calibration: self.calib.clone(),
                 most: self.images,
+                labels: self.reading.labels.clone(),
+                turned: self.reading.turn,
             }),
             qat: self.qat.zip(self.train.clone()).map(|(epochs, train)| Tuning {
                 train,

@@ -4,7 +4,7 @@ use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, import};
@@ -112,11 +112,9 @@ struct PictureArgs {
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let options = args.options()?;
-    let output = args.output.iter().map(|path| Output::file("-o", path));
-    outputs::check(
-        &output.collect::<Vec<_>>(),
-        [Some(&*args.file), args.check.as_deref()].into_iter().flatten(),
-    )?;
+    let written = args.output.as_ref().map(|path| Output::file("-o", path));
+    let read = [Some(&*args.file), args.check.as_deref()];
+    outputs::check(written.as_slice(), read.into_iter().flatten())?;
     let imported = import(&args.file, &options)?;
     let model = &imported.model;
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
@@ -249,12 +247,12 @@ fn shape(text: &str) -> std::result::Result<Shape, String> {
 
 /// What was taken, and from where.
 fn print_facts(imported: &Imported) -> Result<()> {
-    let facts = &imported.facts.0;
-    facts.iter().try_for_each(|fact| out!("{:18}  {:38}  {}", fact.what, fact.taken, fact.from))
+    let mut facts = imported.facts.0.iter();
+    facts.try_for_each(|fact| out!("{:18}  {:38}  {}", fact.what, fact.taken, fact.from))
 }
 
 /// The comparison with the source, printed; a difference is an error.
-fn compared(imported: &Imported, path: &std::path::Path, json: bool) -> Result<Vec<Row>> {
+fn compared(imported: &Imported, path: &Path, json: bool) -> Result<Vec<Row>> {
     let case = Case::read(path)?;
     let rows = check::compare(imported, &case).map_err(|reason| Error::bad_file(path, reason))?;
     if !json {
@@ -304,10 +302,8 @@ fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<(
     if assumed > 0 && check.is_none() {
         out!("{assumed} of these are assumed: options set them, --check FILE compares with the source")?;
     }
-    match &args.output {
-        Some(output) => {
-            out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())
-        }
-        None => Ok(()),
+    if let Some(output) = &args.output {
+        out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
     }
+    Ok(())
 }

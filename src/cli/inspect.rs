@@ -3,7 +3,7 @@
 use super::print::out;
 use super::{quantize::steps, table};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vgg2rtl::arith::{Levels, Step, accumulator_bits};
 use vgg2rtl::float::FloatModel;
 use vgg2rtl::int::{IntLayer, IntModel, Output, Quantizer};
@@ -22,9 +22,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let description = store::File::open(&args.model)?.description()?;
-    let is_int = description.as_ref().and_then(|d| d["format"].as_str()) == Some("vgg2rtl-int");
-    let table = if is_int {
+    let table = if is_int(&args.model)? {
         int_table(&IntModel::load(&args.model)?)
     } else {
         float_table(&FloatModel::load(&args.model)?)
@@ -33,6 +31,12 @@ pub fn run(args: &Args) -> Result<()> {
         true => out!("{}", serde_json::json!(table)),
         false => print(&table),
     }
+}
+
+/// Whether a model file says that it holds an integer model.
+pub fn is_int(path: &Path) -> Result<bool> {
+    let description = store::File::open(path)?.description()?;
+    Ok(description.as_ref().and_then(|d| d["format"].as_str()) == Some("vgg2rtl-int"))
 }
 
 /// A model, row by row.
@@ -121,7 +125,7 @@ fn numbers(layer: &IntLayer, x: Shape, read: Levels, proven: u32) -> Numbers {
         Output::Logits => None,
     };
     Numbers {
-        weight_bits: layer.weight_levels.bits(),
+        weight_bits: layer.weight_bits(),
         weight_levels: layer.weight_levels,
         weight_steps: steps.fold((first, first), ends),
         act_bits: output.map(|q| q.levels.bits()),

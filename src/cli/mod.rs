@@ -17,6 +17,7 @@ mod given;
 mod images;
 mod import;
 mod inspect;
+mod levels;
 mod number;
 mod outputs;
 pub mod print;

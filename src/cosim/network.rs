@@ -1,6 +1,6 @@
 //! Whole networks in a simulator, every word compared: layer by layer from golden inputs, or in one go.
 
-use super::cache::Cache;
+use super::cache::{Cache, warn};
 use super::compare::{Comparison, compare};
 use super::memory::MemoryOptions;
 use super::pool::in_parallel;
@@ -242,8 +242,15 @@ impl Network<'_> {
         let options = serde_json::json!({ "memory": self.memory, "models": models }).to_string();
         let parts = [self.simulator.key().as_bytes(), options.as_bytes(), &memory.bytes, &expected];
         let key = format!("result-{}", &store::digest(parts)[..32]);
-        if let (true, Some(reports)) = (self.resume, self.cache.value(&key)) {
-            return Ok(reports);
+        let known: Option<Vec<LayerReport>> = if self.resume { self.cache.value(&key) } else { None };
+        if let Some(reports) = known {
+            if is_verdict(&reports, schedule, golden, models) {
+                return Ok(reports);
+            }
+            warn(&format!(
+                "{}: is no verdict on this network; simulated again",
+                self.cache.path(&key).display()
+            ));
         }
         let (memory, statistics) = self.execute(schedule, memory, Some(&expected), None)?;
         let names: Vec<String> = schedule.layers.iter().map(|l| l.name.clone()).collect();
@@ -315,6 +322,18 @@ impl Network<'_> {
         memory.bytes[window].copy_from_slice(&output);
         Ok((memory, statistics))
     }
+}
+
+/// Whether `reports` count what a run of `schedule` compares with `golden`, and say that all of it is equal.
+fn is_verdict(reports: &[LayerReport], schedule: &Schedule, golden: &Trace, models: &[u64]) -> bool {
+    let words = golden.activations.iter().map(|x| x.len()).chain([golden.logits.len()]);
+    let layers = schedule.layers.iter().zip(words).zip(models);
+    reports.len() == schedule.layers.len()
+        && reports.iter().zip(layers).all(|(report, ((layer, words), &model_cycles))| {
+            let Comparison { layer: name, words: compared, mismatches, first } = &report.comparison;
+            (name, *compared, *mismatches, first) == (&layer.name, words, 0, &None)
+                && (report.macs, report.model_cycles) == (layer.macs, model_cycles)
+        })
 }
 
 /// Parts of one layer, or runs of it, together.

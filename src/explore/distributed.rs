@@ -13,7 +13,7 @@
 
 use super::network::Network;
 use super::task::{Outcome, Task};
-use crate::cosim::tools;
+use crate::cosim::{Cache, tools};
 use crate::{Error, Result, output};
 use std::path::{Path, PathBuf};
 
@@ -191,7 +191,7 @@ fn absolute(task: &Task, folder: &Path) -> Result<Task> {
         tuning.train = whole(&tuning.train)?;
     }
     let cache = task.cache.clone().unwrap_or_else(|| folder.join("cache"));
-    std::fs::create_dir_all(&cache).map_err(Error::io(&cache))?;
+    Cache::open(Some(&cache))?;
     task.cache = Some(whole(&cache)?);
     Ok(task)
 }

@@ -129,7 +129,7 @@ fn route(placer: &str, flow: &Flow, folder: &Path) -> Result<f64> {
     arguments.extend(more.split(' ').map(String::from));
     run(placer, &arguments, folder)?;
     let path = folder.join("report.json");
-    let report: Report = serde_json::from_slice(&fs::read(&path).map_err(Error::io(&path))?)
+    let report: Report = serde_json::from_slice(&tools::product(placer, &path)?)
         .map_err(|e| Error::ToolFailed { tool: placer.into(), reason: format!("its report: {e}") })?;
     let clocks = report.fmax.values().map(|c| c.achieved);
     clocks

@@ -13,6 +13,7 @@ use super::{Axis, Resources, pareto, place};
 use crate::arith::WIDTHS;
 use crate::config::ArrayConfig;
 use crate::cosim::{Cache, tools};
+use crate::quantize::Widths;
 use crate::schedule::cycles::MemoryTiming;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -158,7 +159,15 @@ impl Task {
 
     /// The evaluator of the task, if accuracy is measured.
     pub fn evaluator(&self, network: &Network, cache: &Cache) -> Result<Option<Evaluator>> {
-        self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache)).transpose()
+        let evaluator = self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache));
+        let evaluator = evaluator.transpose()?;
+        if let (Some(tuning), Some(evaluator)) = (&self.qat, &evaluator)
+            && evaluator.measures(&tuning.pictures()?)
+        {
+            let reason = format!("{} would train and measure", tuning.train.display());
+            return Err(Error::usage("--train", reason));
+        }
+        Ok(evaluator)
     }
 
     /// Finds the assignments of [`Task::mixed`] and adds them to the axes: the first step.
@@ -205,7 +214,7 @@ impl Task {
             self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0).collect();
         let measured = self.measure(&points, &network, evaluator.as_ref(), hear, stop)?;
         let mut rows: Vec<Row> = points.par_iter().map(|p| self.row(p, &network, &measured)).collect();
-        let mut notes = vec![];
+        let mut notes = self.wider_builds(&network)?;
         if self.images.is_none() {
             notes.push("accuracy: needs --data, labelled images".into());
             notes.push("accumulator bits: what the widths can need; with --data they are proven".into());
@@ -220,8 +229,18 @@ impl Task {
         } else {
             notes.push("fmax_mhz: needs --place, which runs nextpnr".into());
         }
+        notes.extend(evaluator.iter().flat_map(|e| e.notes().to_vec()));
         let float = evaluator.map(|e| e.float_accuracy());
         Ok(Outcome { rows, float, notes, stopped: stop.load(Ordering::Relaxed) })
+    }
+
+    /// Of the narrowest coding, why its build is wider.
+    fn wider_builds(&self, network: &Network) -> Result<Vec<String>> {
+        let (weights, acts) = (self.axes.weights.iter().min(), self.axes.acts.iter().min());
+        let Some((&weights, &acts)) = weights.zip(acts) else { return Ok(vec![]) };
+        let widths = Widths { ends: self.axes.ends, ..Widths::bits(weights, acts) };
+        let reason = widths.wider_build(&network.model)?;
+        Ok(reason.into_iter().map(|why| format!("{why} (--ends)")).collect())
     }
 
     /// Fails where a tool that is asked for is missing.

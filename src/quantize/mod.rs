@@ -32,5 +32,5 @@ pub use observe::{Observed, observe};
 pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
 pub use report::{TensorReport, report};
-pub use score::{Executor, Score, golden_logits, input_codes};
+pub use score::{Executor, Score, golden_logits, input_codes, interval};
 pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths, check_levels};

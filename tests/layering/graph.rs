@@ -22,6 +22,8 @@ pub struct File {
     pub foreign: BTreeSet<(Names, usize)>,
     /// Every identifier of its code.
     pub words: BTreeSet<(String, usize)>,
+    /// Every macro that it calls.
+    pub macros: BTreeSet<(String, usize)>,
     /// Modules declared in it, and their files where the code names them.
     children: BTreeMap<String, Option<String>>,
     /// Names that it makes visible and what they stand for.
@@ -101,6 +103,7 @@ impl File {
             exported: BTreeSet::new(),
             foreign: BTreeSet::new(),
             words: BTreeSet::new(),
+            macros: BTreeSet::new(),
             children: BTreeMap::new(),
             exports: BTreeMap::new(),
             globs: vec![],
@@ -291,6 +294,9 @@ impl Paths<'_> {
                     colons += 1;
                     continue;
                 }
+                TokenTree::Punct(p) if p.as_char() == '!' => {
+                    self.file.macros.extend(names.last().map(|name: &String| (name.clone(), line)));
+                }
                 TokenTree::Group(group) => self.tokens(group.stream()),
                 _ => {}
             }
@@ -323,6 +329,8 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        let name = item.path.segments.last().map(|s| (s.ident.to_string(), s.ident.span().start().line));
+        self.file.macros.extend(name);
         self.tokens(item.tokens.clone());
         visit::visit_macro(self, item);
     }

@@ -18,7 +18,7 @@ pub mod facts;
 mod folder;
 mod foreign;
 mod natural;
-mod npy;
+pub(super) mod npy;
 pub mod onnx;
 pub mod options;
 pub mod pickle;

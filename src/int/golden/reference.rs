@@ -38,8 +38,8 @@ pub fn trace(model: &IntModel, codes: ArrayView4<i32>) -> Result<Trace> {
     unreachable!("a valid model ends in logits")
 }
 
-/// Accumulators `(image, channel, row, column)` with bias.
-fn accumulate(layer: &IntLayer, input: Shape, x: ArrayView4<i32>) -> Array4<i64> {
+/// Accumulators `(image, channel, row, column)` of `layer`, with bias, for inputs `x` of shape `input`.
+pub fn accumulate(layer: &IntLayer, input: Shape, x: ArrayView4<i32>) -> Array4<i64> {
     let reduction = layer.op.reduction(input);
     let (h, w) = if matches!(layer.op, Op::Conv { .. }) { (input.h, input.w) } else { (1, 1) };
     Array4::from_shape_fn((x.dim().0, layer.op.co(), h, w), |(n, c, i, j)| {
