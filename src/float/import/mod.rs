@@ -28,6 +28,7 @@ pub mod taps;
 mod tensors;
 mod torch;
 
+pub use folder::files;
 pub use options::Options;
 
 use crate::float::FloatModel;
