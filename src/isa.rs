@@ -22,7 +22,10 @@ pub struct Region {
 
 /// The regions in the order of their addresses: first what the host writes, then what the accelerator writes.
 pub const REGIONS: [Region; 5] = [
-    Region { name: "program", layout: "at address 0; {command} bytes a layer, then an end mark: a word 0xff" },
+    Region {
+        name: "program",
+        layout: "at address 0; {command} bytes a layer, then an end mark: a word 0xff",
+    },
     Region {
         name: "weights",
         layout: "output tile of {cols} channels (padded to the bus) → reduction tile of {rows} → kernel position → \
@@ -39,8 +42,7 @@ pub const REGIONS: [Region; 5] = [
                  the input of a folded layer is one block of {fold_channels} channels",
     },
     Region {
-        name: "logits",
-        layout: "image → class: 64 bits, two's complement, in a word of the bus each",
+        name: "logits", layout: "image → class: 64 bits, two's complement, in a word of the bus each"
     },
 ];
 

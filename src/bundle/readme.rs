@@ -10,17 +10,19 @@ impl Bundle<'_> {
         let region =
             |r: &crate::schedule::Region| format!("| 0x{:08x} | {} | {} |\n", r.base, r.bytes, r.name);
         let regions: String = schedule.memory.regions.iter().map(region).collect();
-        let number = |name: &str| match name {
-            "command" => COMMAND_BYTES,
-            "rows" => config.rows,
-            "cols" => config.cols,
-            "block" => config.block(),
-            "fold_channels" => config.fold_channels,
-            "weight_bits" => config.weight_bits as usize,
-            "act_bits" => config.act_bits as usize,
-            _ => config.acc_bits as usize,
-        }
-        .to_string();
+        let number = |name: &str| {
+            match name {
+                "command" => COMMAND_BYTES,
+                "rows" => config.rows,
+                "cols" => config.cols,
+                "block" => config.block(),
+                "fold_channels" => config.fold_channels,
+                "weight_bits" => config.weight_bits as usize,
+                "act_bits" => config.act_bits as usize,
+                _ => config.acc_bits as usize,
+            }
+            .to_string()
+        };
         format!(
             "# {model} on a {rows}×{cols} systolic array
 

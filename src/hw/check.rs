@@ -123,7 +123,8 @@ impl<B: Block> Bench<B> {
         self.block.accept("top", &mut pins);
         let head: Vec<&str> = modules.last().unwrap().text.lines().take_while(|l| *l != ");").collect();
         let declared = |name: &str| {
-            let words = |l: &str| l.split_once("//").map_or(l, |c| c.0).trim().trim_end_matches(',').to_string();
+            let words =
+                |l: &str| l.split_once("//").map_or(l, |c| c.0).trim().trim_end_matches(',').to_string();
             let line = head.iter().map(|l| words(l)).find(|l| l.ends_with(&format!(" {name}")))?;
             let high = line.split_once('[').map_or(Some("0"), |(_, r)| r.split(':').next())?;
             Some(high.parse::<usize>().unwrap() + 1)

@@ -224,8 +224,8 @@ impl Logic for ComputeCore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::kernel;
     use crate::hw::check::{Bench, random};
+    use crate::isa::kernel;
     use rand::Rng;
     use rand_chacha::ChaCha8Rng;
 

@@ -244,7 +244,10 @@ mod tests {
 
     #[test]
     fn hand_written_addresses_and_parts() {
-        assert_eq!([address::CONTROL, address::STATUS, address::WRITE_BEATS, address::FOLD_WIDTH], [0, 4, 0x30, 0x5c]);
+        assert_eq!(
+            [address::CONTROL, address::STATUS, address::WRITE_BEATS, address::FOLD_WIDTH],
+            [0, 4, 0x30, 0x5c]
+        );
         assert_eq!((word::ID, bit::ERROR.of(0xabcd_0700), bit::COMPLETED.put(3)), (16, 7, 0x3_0000));
         assert_eq!((ErrorCode::new(7), ErrorCode::new(9)), (Some(ErrorCode::Timeout), None));
         assert_eq!(ErrorCode::ReadAddress.name(), "a read beyond READ_LIMIT");

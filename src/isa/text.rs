@@ -60,12 +60,17 @@ pub fn registers() -> String {
         let parts = Some(parts(r)).filter(|p| !p.is_empty()).map(|p| format!(" ({p})")).unwrap_or_default();
         format!("| 0x{:02x} | {} | {:?} | {}{parts} |\n", r.address, r.name, r.access, line(r.doc))
     };
-    format!("| address | name | access | meaning |\n|---|---|---|---|\n{}", REGISTERS.iter().map(row).collect::<String>())
+    format!(
+        "| address | name | access | meaning |\n|---|---|---|---|\n{}",
+        REGISTERS.iter().map(row).collect::<String>()
+    )
 }
 
 /// The error codes as a Markdown table.
 pub fn errors() -> String {
-    let row = |(code, _, cause): &(super::ErrorCode, &str, &str)| format!("| {} | {} |\n", *code as u32, line(cause));
+    let row = |(code, _, cause): &(super::ErrorCode, &str, &str)| {
+        format!("| {} | {} |\n", *code as u32, line(cause))
+    };
     format!("| error | cause |\n|---|---|\n{}", ERRORS.iter().map(row).collect::<String>())
 }
 
@@ -87,7 +92,10 @@ pub fn command() -> String {
         let bits = if f.bits == 1 { f.low.to_string() } else { format!("{}:{}", f.low + f.bits - 1, f.low) };
         format!("| {} | {bits} | `{}` | {} |\n", f.word, f.name, line(f.doc))
     };
-    format!("| word | bits | field | meaning |\n|---|---|---|---|\n{}", FIELDS.iter().map(row).collect::<String>())
+    format!(
+        "| word | bits | field | meaning |\n|---|---|---|---|\n{}",
+        FIELDS.iter().map(row).collect::<String>()
+    )
 }
 
 /// Registers, and parts of registers by `REGISTER_PART`, in the words of a language.
@@ -141,11 +149,17 @@ mod tests {
     #[test]
     fn lines_of_the_texts() {
         let lines = [
-            (registers(), "| 0x04 | STATUS | R | State of the run (bit 0 BUSY: A run is under way; bit 1 DONE:"),
+            (
+                registers(),
+                "| 0x04 | STATUS | R | State of the run (bit 0 BUSY: A run is under way; bit 1 DONE:",
+            ),
             (errors(), "| 7 | 2²⁰ cycles without a beat on the bus or a position in the array |"),
             (command(), "| 0 | 15:8 | `kernel` | How the kernel reaches the array; 0: convolution,"),
             (command(), "| 24 | 31:0 | `weight_rows` |"),
-            (memory(|name| format!("<{name}>")), "channel, <act_bits> bits each; the input of a folded layer"),
+            (
+                memory(|name| format!("<{name}>")),
+                "channel, <act_bits> bits each; the input of a folded layer",
+            ),
             (cpp(), "constexpr uint32_t REG_WRITE_LIMIT = 0x10;\n"),
             (cpp(), "constexpr Bits STATUS_ERROR = {8, 8};\n"),
             (verilog(), "localparam STATUS_ERROR_LOW = 8, STATUS_ERROR_BITS = 8;\n"),

@@ -137,7 +137,8 @@ impl Schedule {
         let last = self.layers.last().expect("a schedule has layers");
         let (command, classes) = (last.command, if last.output.is_none() { last.co } else { 0 });
         Array2::from_shape_fn((self.images, classes), |(i, c)| {
-            let at = command.y_base as usize + i * command.y_image_pitch as usize + c * self.config.bus_bytes();
+            let at =
+                command.y_base as usize + i * command.y_image_pitch as usize + c * self.config.bus_bytes();
             bits::field(&memory.bytes[at..], 0, 64, true)
         })
     }

@@ -91,7 +91,8 @@ impl Schedule {
         }
         for layer in self.layers.last().iter().filter(|l| l.output.is_none()) {
             for ((i, c), logit) in trace.logits.indexed_iter() {
-                let at = region(layer) + i * layer.command.y_image_pitch as usize + c * self.config.bus_bytes();
+                let at =
+                    region(layer) + i * layer.command.y_image_pitch as usize + c * self.config.bus_bytes();
                 bytes[at..at + 8].copy_from_slice(&logit.to_le_bytes());
             }
         }

@@ -188,8 +188,8 @@ impl Logic for Sequencer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::kernel;
     use crate::hw::check::Bench;
+    use crate::isa::kernel;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

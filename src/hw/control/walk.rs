@@ -245,11 +245,13 @@ impl Logic for Walk {
         self.last_pass.next = self.last_kx.q.val() && self.last_ky.q.val();
         self.busy_o.next = self.pending.q.val();
         self.pending_o.next = self.pending.q.val() && self.settled.q.val();
-        self.takes_patch_o.next = self.first_pass.val() && ((self.layer_i.resident.val() == 0) || self.first_co.q.val());
+        self.takes_patch_o.next =
+            self.first_pass.val() && ((self.layer_i.resident.val() == 0) || self.first_co.q.val());
         self.takes_bank_o.next = self.first_pass.val() && self.first_ci.q.val();
         self.addr_o.next = self.addr.q.val();
         self.bank_o.next = self.bank.q.val();
-        self.ends_patch_o.next = self.last_pass.val() && ((self.layer_i.resident.val() == 0) || self.last_co.q.val());
+        self.ends_patch_o.next =
+            self.last_pass.val() && ((self.layer_i.resident.val() == 0) || self.last_co.q.val());
         self.ends_tile_o.next = self.last_pass.val() && self.last_ci.q.val();
         self.left_o.next = self.pad.val() && self.first_kx.q.val();
         self.right_o.next = self.pad.val() && self.last_kx.q.val();

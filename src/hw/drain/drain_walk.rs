@@ -333,7 +333,8 @@ mod tests {
         ] {
             *field = value as i64;
         }
-        (x.layer_i.next.y_base, x.layer_i.next.y_row_pitch, x.layer_i.next.y_plane_pitch) = (base, row, plane);
+        (x.layer_i.next.y_base, x.layer_i.next.y_row_pitch, x.layer_i.next.y_plane_pitch) =
+            (base, row, plane);
         (x.layer_i.next.y_image_pitch, x.layer_i.next.y_stripe_pitch) = (image, step);
         let mut rows = vec![];
         let mut bank = false;

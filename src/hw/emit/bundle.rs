@@ -13,10 +13,13 @@ pub fn flatten(node: &Node, body: Vec<Stmt>) -> Vec<Stmt> {
             return vec![stmt];
         }
         let prefix = format!("{target}$");
-        let parts: Vec<Stmt> = names.iter().filter_map(|name| {
-            let part = name.strip_prefix(&prefix)?;
-            Some(Stmt::Set(name.clone(), Expr::Signal(format!("{source}${part}"))))
-        }).collect();
+        let parts: Vec<Stmt> = names
+            .iter()
+            .filter_map(|name| {
+                let part = name.strip_prefix(&prefix)?;
+                Some(Stmt::Set(name.clone(), Expr::Signal(format!("{source}${part}"))))
+            })
+            .collect();
         // A port of which nothing is read has no parts; what is no port keeps its name and is refused later.
         if parts.is_empty() && !is_port(target) { vec![stmt] } else { parts }
     };
@@ -38,10 +41,13 @@ pub fn prune(node: &mut Node, body: &[Stmt]) {
         }
         let mut reads = 0;
         body.iter().for_each(|stmt| stmt.each_read(&mut |name| reads += (name == item.name) as usize));
-        let passed: Vec<usize> = body.iter().filter_map(|stmt| match stmt {
-            Stmt::Set(target, Expr::Signal(source)) if *source == item.name => width(target),
-            _ => None,
-        }).collect();
+        let passed: Vec<usize> = body
+            .iter()
+            .filter_map(|stmt| match stmt {
+                Stmt::Set(target, Expr::Signal(source)) if *source == item.name => width(target),
+                _ => None,
+            })
+            .collect();
         if passed.len() == reads {
             item.bits = passed.into_iter().max().unwrap_or(0).min(item.bits);
         }

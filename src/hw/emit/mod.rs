@@ -30,10 +30,10 @@ mod symbols;
 
 #[cfg(test)]
 pub(crate) use collect::bits;
-#[cfg(test)]
-pub(crate) use symbols::identifier;
 use rust_hdl::prelude::{Block, check_all};
 use std::collections::{HashMap, HashSet};
+#[cfg(test)]
+pub(crate) use symbols::identifier;
 
 /// What is wrong with a circuit: the module, the signal and the rule.
 pub type Result<T> = std::result::Result<T, String>;

@@ -71,7 +71,8 @@ impl Symbols {
                 let id = upper(&identifier(&state.replace("::", "$")));
                 let (value, state) = (Some(value as i128), state.replace("::", "$"));
                 let (bits, known) = (item.bits, Some(state.clone()));
-                self.map.insert(state, Symbol { id, bits, signed: false, is_bool: false, value, state: known });
+                self.map
+                    .insert(state, Symbol { id, bits, signed: false, is_bool: false, value, state: known });
             }
         }
     }
@@ -79,7 +80,8 @@ impl Symbols {
     fn add_constant(&mut self, name: &str) {
         if let Some((id, bits, value)) = isa::constant(&name.replace('$', "::")) {
             let value = Some(value.into());
-            self.map.insert(name.into(), Symbol { id, bits, signed: false, is_bool: false, value, state: None });
+            self.map
+                .insert(name.into(), Symbol { id, bits, signed: false, is_bool: false, value, state: None });
         }
     }
 

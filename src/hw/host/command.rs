@@ -83,7 +83,11 @@ impl Logic for Command {
             format!("assign layer_{}_o = words[{range}];\n", field.name)
         });
         let spare = spare(used).into_iter().map(|bit| format!("words[{bit}]")).collect::<Vec<_>>().join(", ");
-        let unused = if spare.is_empty() { String::new() } else { format!("\nwire spare_unused = &{{1'b0, {spare}}};\n") };
+        let unused = if spare.is_empty() {
+            String::new()
+        } else {
+            format!("\nwire spare_unused = &{{1'b0, {spare}}};\n")
+        };
         let code = format!(
             "// module command: the command under way, as fields
 // Little-endian words of 32 bits; the spare ones at the end are not kept.
@@ -141,7 +145,8 @@ mod tests {
             words[24] = 0xffff_fffe;
             load(&mut bench, &words);
             let l = &bench.block.layer_o;
-            let get = [&l.opcode, &l.kernel, &l.in_h, &l.in_w, &l.slots, &l.clip, &l.weight_rows].map(|f| f.val());
+            let get =
+                [&l.opcode, &l.kernel, &l.in_h, &l.in_w, &l.slots, &l.clip, &l.weight_rows].map(|f| f.val());
             assert_eq!(get, [1, 2, 7, 9, 11, 255, 0xffff_fffe]);
             assert_eq!((l.x_base.val(), l.y_stripe_pitch.val()), (words[1], words[23]));
             assert_eq!((l.x_row_beats.val(), l.y_row_beats.val()), (7 * 21, words[21] >> 16));

@@ -100,9 +100,12 @@ impl Logic for FieldCheck {
             || (self.layer_i.y_row_beats.val() == 0);
         self.weights_zero.d.next = self.layer_i.weight_rows.val() == 0;
         self.bad_kernel.d.next = (self.layer_i.kernel.val() > kernel::DENSE)
-            || ((self.layer_i.kernel.val() == kernel::FOLDED) && (self.layer_i.in_w.val() > self.fold_width.val()));
+            || ((self.layer_i.kernel.val() == kernel::FOLDED)
+                && (self.layer_i.in_w.val() > self.fold_width.val()));
         self.bad_pool.d.next = (self.layer_i.pool.val() == 1)
-            && ((self.layer_i.raw.val() == 1) || ((self.layer_i.units.val() & 1) != 0) || ((self.layer_i.stripe.val() & 1) != 0));
+            && ((self.layer_i.raw.val() == 1)
+                || ((self.layer_i.units.val() & 1) != 0)
+                || ((self.layer_i.stripe.val() & 1) != 0));
         self.layer.d.next = self.layer_i.opcode.val() == opcode::LAYER;
         self.end_mark.d.next = self.layer_i.opcode.val() == opcode::END;
 

@@ -195,7 +195,10 @@ impl Registers {
                 (bit::ACT_DEPTH, config.act_depth - 1),
                 (bit::WEIGHT_DEPTH, config.weight_depth - 1),
             ]),
-            drain: constant(&[(bit::ACC_DEPTH, config.acc_depth - 1), (bit::REQUANTIZERS, config.requantizers)]),
+            drain: constant(&[
+                (bit::ACC_DEPTH, config.acc_depth - 1),
+                (bit::REQUANTIZERS, config.requantizers),
+            ]),
             bus: constant(&[
                 (bit::BUS_BITS, config.bus_bits),
                 (bit::FOLD_CHANNELS, config.fold_channels),
@@ -288,7 +291,8 @@ impl Logic for Registers {
         }
 
         comment!("Reads.");
-        self.status.next = (self.index_i.val() << bit::COMPLETED.low) | (self.error_i.val() << bit::ERROR.low);
+        self.status.next =
+            (self.index_i.val() << bit::COMPLETED.low) | (self.error_i.val() << bit::ERROR.low);
         if self.busy_i.val() {
             self.status.next = self.status.val() | (1 << bit::BUSY.low);
         }

@@ -288,7 +288,8 @@ mod tests {
         let b = &mut bench.block;
         (b.rst_ni.next, b.start_i.next) = (true, true);
         b.layer_i.next.kernel = if folded { kernel::FOLDED } else { kernel::CONV };
-        (b.layer_i.next.in_w, b.layer_i.next.patch, b.layer_i.next.slots) = (width as i64, patch as i64, slots as i64);
+        (b.layer_i.next.in_w, b.layer_i.next.patch, b.layer_i.next.slots) =
+            (width as i64, patch as i64, slots as i64);
         bench.cycle();
         bench.block.start_i.next = false;
         let (mut queue, mut want) = (vec![], vec![]);

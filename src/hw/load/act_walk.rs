@@ -377,7 +377,8 @@ impl Logic for ActWalk {
                                 self.co.d.next = 0;
                                 self.state.d.next = State::Settle;
                                 self.unit.d.next = self.next_unit.q.val();
-                                self.unit_addr.d.next = self.unit_addr.q.val() + self.layer_i.x_stripe_pitch.val();
+                                self.unit_addr.d.next =
+                                    self.unit_addr.q.val() + self.layer_i.x_stripe_pitch.val();
                                 if self.last_stripe.q.val() {
                                     self.unit.d.next = 0;
                                     self.image.d.next = self.image.q.val() + 1;

@@ -148,7 +148,9 @@ impl Logic for WeightLoader {
         self.stream.push_i.next = self.push_i.val();
         self.stream.beat_i.next = self.beat_i.val();
 
-        comment!("Weights of a tile, then its parameters; the last item of one does not draw the first word of the other.");
+        comment!(
+            "Weights of a tile, then its parameters; the last item of one does not draw the first word of the other."
+        );
         self.takes_row.next = self.rows.valid_o.val() && self.weight_room_i.val() && !self.params.q.val();
         self.one_row.d.next = self.layer_i.weight_rows.val() == 1;
         self.last_row.d.next = self.rows_left.q.val() == 1;

@@ -163,7 +163,8 @@ mod tests {
                 let stripe = rng.random_range(1..=units);
                 let b = &mut bench.block;
                 (b.layer_i.next.units, b.layer_i.next.outer, b.layer_i.next.stripe) = (units, outer, stripe);
-                (b.layer_i.next.co_tiles, b.layer_i.next.weights, b.layer_i.next.params) = (co_tiles, 0x1000, 0x8000);
+                (b.layer_i.next.co_tiles, b.layer_i.next.weights, b.layer_i.next.params) =
+                    (co_tiles, 0x1000, 0x8000);
                 (b.layer_i.next.weights_pitch, b.layer_i.next.params_pitch) =
                     (9 * bus_bytes as i64, 2 * bus_bytes as i64);
                 let runs = |co: i64| {

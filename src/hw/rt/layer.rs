@@ -138,7 +138,10 @@ mod tests {
         let mut port: LayerPort<In> = LayerPort::narrow(&[("patch", u(4))]);
         (port.next.patch, port.next.units) = (0x12, 7);
         port.update_all();
-        assert_eq!((port.has_changed(), port.patch.val(), port.units.val(), port.kernel.bits()), (true, 2, 7, 2));
+        assert_eq!(
+            (port.has_changed(), port.patch.val(), port.units.val(), port.kernel.bits()),
+            (true, 2, 7, 2)
+        );
         assert_eq!(port.val().patch, 0x12);
         port.update_all();
         assert!(!port.has_changed());

@@ -1,9 +1,9 @@
 //! The host side against a plain model of its registers and programs.
 
-use crate::isa::ErrorCode;
 use super::super::master::{Master, Op};
 use super::*;
 use crate::hw::check::{Bench, random};
+use crate::isa::ErrorCode;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
