@@ -264,6 +264,7 @@ fn safetensors(name: &str, dtype: Dtype, shape: &[usize], data: &[u8]) -> Vec<u8
 
 #[test]
 fn state_dicts_that_are_no_vgg() {
+    let bytes = corpus("vgg16.safetensors");
     let name = "features.0.bias";
     refused(
         &safetensors(name, Dtype::F32, &[2], &[0, 0, 0xc0, 0x7f, 0, 0, 0, 0]),
@@ -274,10 +275,19 @@ fn state_dicts_that_are_no_vgg() {
         "tensor features.0.bias is I32, must be a float type",
     );
     refused(&safetensors(name, Dtype::F32, &[3], &[0; 12]), "has shape [3], must be [2]");
+    let steps = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let step =
+        ("features.0.quant.step_size".to_string(), TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap());
+    let quantized = safetensors::serialize(steps.into_iter().chain([step]), None).unwrap();
+    refused(&quantized, "tensor features.0.quant.step_size belongs to a quantizer");
     let headers = [u64::MAX, 1 << 62, 1 << 40, 100_000_000, 9];
     for size in headers {
-        refused(&[&size.to_le_bytes()[..], b"{\"a\": 1}"].concat(), "not a safetensors file");
+        refused(&[&size.to_le_bytes()[..], b"{\"a\": 1}"].concat(), "not a safetensors file of weights");
     }
+    let own =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/vgg16-small-fashion.safetensors"))
+            .unwrap();
+    refused(&own, "a model file of this program already");
     let tiny = Options { input: Some(Shape { c: 3, h: 8, w: 8 }), ..Options::default() };
     assert!(reason(&corpus("vgg16.safetensors"), &tiny).contains("the input is too small"));
     let grey = Options { input: Some(Shape { c: 1, h: 32, w: 32 }), ..Options::default() };

@@ -107,7 +107,8 @@ impl<'a> Builder<'a> {
             "Softmax" | "LogSoftmax" => self.softmax(node)?,
             "Sigmoid" | "ArgMax" => self.end(&node.op_type)?,
             "Dropout" => self.dropout(node)?,
-            "Identity" | "Cast" => {}
+            "Identity" => {}
+            "Cast" => self.cast(node)?,
             "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "HardSwish" | "Gelu" | "Softplus" | "Tanh"
             | "HardSigmoid" => {
                 return Err(
@@ -419,6 +420,16 @@ impl<'a> Builder<'a> {
         self.shape = average.output(from);
         self.average = Some((average, from));
         if self.shape.is_empty() { Err("leaves no pixels".into()) } else { Ok(()) }
+    }
+
+    /// Between float types nothing is lost that matters here; to an integer type the values would change.
+    fn cast(&self, node: &NodeProto) -> Outcome {
+        use super::proto::data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
+        let to = node.int("to").unwrap_or(i64::from(FLOAT));
+        match self.ended.is_some() || [FLOAT, DOUBLE, FLOAT16, BFLOAT16].iter().any(|t| i64::from(*t) == to) {
+            true => Ok(()),
+            false => Err(format!("turns values into element type {to}, which is no float type")),
+        }
     }
 
     /// Does nothing but in training.

@@ -85,7 +85,9 @@ fn label(node: &NodeProto) -> &str {
 
 /// Shape of one image, from the graph's input and the user; channels last where the first node transposes it so.
 fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(Shape, Layout), String> {
-    let first = chain.nodes.first().ok_or("the graph has no nodes")?;
+    let moves =
+        |n: &&&NodeProto| !["Mul", "Add", "Sub", "Div", "Cast", "Identity"].contains(&n.op_type.as_str());
+    let first = chain.nodes.iter().find(moves).ok_or("the graph has no nodes")?;
     let [_, d1, d2, d3] = chain.input_dims[..] else {
         return Err(format!("input {} has {} dimensions, must have 4", chain.input, chain.input_dims.len()));
     };
