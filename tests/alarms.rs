@@ -308,7 +308,7 @@ fn a_pipe_or_device_is_no_model() {
             &["generate", model, "--preset", "tiny", "-o", to],
             &["export", model, "--onnx", to],
             &["quantize", model, "--calib", "models", "-o", to],
-            &["eval", model, "--data", "models"],
+            &["eval", model, "--data", "models", "--engine", "float"],
         ];
         for verb in verbs {
             let limit = Duration::from_secs(60);

@@ -319,7 +319,7 @@ fn config(_: &Path, bytes: &[u8]) {
 fn task_file(folder: &Path) -> Vec<u8> {
     let model = folder.join("seed.float.safetensors");
     float_file(folder);
-    serde_json::to_vec(&serde_json::json!({
+    let task = serde_json::json!({
         "model": model, "images": null, "qat": null, "mixed": null,
         "axes": { "weights": [4], "acts": [4], "ends": 8, "assignments": [], "requantize": ["scale"],
             "multipliers": ["dsp"], "arrays": [[4, 4]], "buses": [null], "families": ["ecp5"],
@@ -328,8 +328,8 @@ fn task_file(folder: &Path) -> Vec<u8> {
         "external": { "latency": 20, "stall_percent": 10, "megabytes_per_s": null },
         "batch": 1, "clock_mhz": 100.0, "synth": false, "place": false, "budget": null,
         "pareto": [], "jobs": 1, "cache": folder.join("explore-task")
-    }))
-    .expect("plain data")
+    });
+    json(&serde_json::from_value::<Task>(task).expect("a task"))
 }
 
 /// A sweep without tools and images.

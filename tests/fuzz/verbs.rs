@@ -18,20 +18,20 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 const VERBS: [(&str, &[&str]); 22] = [
     ("inspect int.st", &["int.st"]),
     ("inspect float.st", &["float.st"]),
-    ("import vgg.pth -o out.st --input 32", &["vgg.pth"]),
+    ("import vgg.pth -o out.st --input 3x32x32", &["vgg.pth"]),
     ("import vgg.onnx -o out.st", &["vgg.onnx"]),
-    ("import vgg.st -o out.st --input 32", &["vgg.st"]),
+    ("import vgg.st -o out.st --input 3x32x32", &["vgg.st"]),
     (
         "quantize float.st --weights 4 --acts 4 --calib data -o out.st",
         &["float.st", "data/t10k-images-idx3-ubyte"],
     ),
     (
-        "eval float.st --data data",
+        "eval float.st --data data --engine float",
         &["float.st", "data/t10k-images-idx3-ubyte", "data/t10k-labels-idx1-ubyte"],
     ),
     ("eval int.st --data data --engine golden", &["int.st", "data/t10k-images-idx3-ubyte"]),
-    ("eval float.st --data pictures", &["pictures/a.png", "pictures/b.jpg"]),
-    ("eval float.st --data cifar.bin", &["cifar.bin"]),
+    ("eval float.st --data pictures --engine float", &["pictures/a.png", "pictures/b.jpg"]),
+    ("eval float.st --data cifar.bin --engine float", &["cifar.bin"]),
     ("export int.st --onnx out.onnx", &["int.st"]),
     ("generate int.st --config config.json -o out", &["int.st", "config.json"]),
     (
