@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vgg2rtl::arith::{Levels, Step, WIDTHS};
 use vgg2rtl::float::{DataSet, FloatModel, Split};
 use vgg2rtl::quantize::{
-    DEFAULT_ENDS, Exception, Method, Mode, Quantized, Recipe, TensorReport, Widths, quantize,
+    DEFAULT_ENDS, Exception, Method, Mode, Quantized, Recipe, Rounding, TensorReport, Widths, quantize,
 };
 use vgg2rtl::{Error, Result};
 
@@ -56,6 +56,9 @@ pub struct Args {
     /// Share of values, in percent, that --method percentile does not clip.
     #[arg(long, value_name = "P", default_value_t = 99.99)]
     percentile: f64,
+    /// Which code a weight gets: the nearest, or by GPTQ those with which the layer's sums lose least.
+    #[arg(long, value_enum, default_value_t)]
+    rounding: Rounding,
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
@@ -128,6 +131,7 @@ fn recipe(args: &Args) -> Result<Recipe> {
         },
         widths: widths(args)?,
         equalise: args.equalise == Switch::On,
+        rounding: args.rounding,
         correct_biases: args.bias_correction == Switch::On,
     })
 }
@@ -186,6 +190,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
         "mode": recipe.mode,
         "per_channel": recipe.per_channel,
         "method": recipe.method,
+        "rounding": recipe.rounding,
         "equalised": recipe.equalise,
         "biases_corrected": recipe.correct_biases,
         "calibration_images": images,
