@@ -4,6 +4,7 @@
 // Exit code: 0 the run passed, 1 it did not (error code, hang, breach of AXI, difference), 2 it could not start.
 #include "Vaccelerator.h"
 #include "axi_memory.h"
+#include "isa.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
@@ -16,11 +17,6 @@
 namespace {
 
 constexpr unsigned BUS = BUS_BITS / 8;
-constexpr uint32_t COMMAND_BYTES = 128;
-
-// Registers that this bench uses.
-constexpr uint32_t CONTROL = 0x00, STATUS = 0x04, READ_LIMIT = 0x08, WRITE_BASE = 0x0c, WRITE_LIMIT = 0x10;
-constexpr uint32_t START = 1;
 
 struct Options {
     std::string image, expected, output, vcd;
@@ -69,12 +65,11 @@ Options parse(int argc, char **argv) {
     return o;
 }
 
-// Reads the file `path` to the start of `bytes`, which must hold it.
-void read_file(const std::string &path, std::vector<uint8_t> &bytes) {
+// Reads the file `path`, which must have `size` bytes, to the start of `bytes`.
+void read_file(const std::string &path, std::vector<uint8_t> &bytes, size_t size) {
     std::ifstream in(path, std::ios::binary | std::ios::ate);
     if (!in) fail("cannot read " + path);
-    size_t size = in.tellg();
-    if (size > bytes.size()) fail(path + " is too long");
+    if (size_t(in.tellg()) != size) fail(path + " must have " + std::to_string(size) + " bytes");
     in.seekg(0);
     if (!in.read(reinterpret_cast<char *>(bytes.data()), size)) fail("cannot read " + path);
 }
@@ -92,10 +87,10 @@ class Bench {
     explicit Bench(const Options &options)
         : options_(options), memory_(options.memory), top_(new Vaccelerator(&context_)) {
         memory_.bytes.resize(options.memory.write_limit);
-        read_file(options.image, memory_.bytes);
+        read_file(options.image, memory_.bytes, options.memory.write_base);
         if (!options.expected.empty()) {
             memory_.expected.resize(options.memory.write_limit - options.memory.write_base);
-            read_file(options.expected, memory_.expected);
+            read_file(options.expected, memory_.expected, memory_.expected.size());
         }
 #if VM_TRACE
         if (!options.vcd.empty()) {
@@ -113,10 +108,10 @@ class Bench {
     bool run() {
         try {
             reset();
-            axil_write(READ_LIMIT, options_.memory.write_limit);
-            axil_write(WRITE_BASE, options_.memory.write_base);
-            axil_write(WRITE_LIMIT, options_.memory.write_limit);
-            axil_write(CONTROL, START);
+            axil_write(REG_READ_LIMIT, options_.memory.write_limit);
+            axil_write(REG_WRITE_BASE, options_.memory.write_base);
+            axil_write(REG_WRITE_LIMIT, options_.memory.write_limit);
+            axil_write(REG_CONTROL, CONTROL_START.put(1));
             while (!top_->irq) cycle();
             end_ = cycle_;
             commands_.push_back({cycle_, memory_.traffic});
@@ -132,7 +127,7 @@ class Bench {
         uint64_t wrong_bytes = 0;
         for (size_t i = 0; i < memory_.expected.size(); i++) wrong_bytes += window[i] != memory_.expected[i];
         report(wrong_bytes);
-        return !hang_ && !(registers_[STATUS / 4] >> 8 & 0xff) && memory_.violation.empty() && !wrong_bytes;
+        return !hang_ && !error() && memory_.violation.empty() && !wrong_bytes;
     }
 
   private:
@@ -153,10 +148,12 @@ class Bench {
     uint32_t registers_[16] = {};
     std::vector<Command> commands_;  // when each command was asked for, the end mark too, and the interrupt
 
+    uint32_t error() const { return STATUS_ERROR.of(registers_[REG_STATUS / 4]); }
+
     void report(uint64_t wrong_bytes) const {
         auto u = [](uint64_t v) { return (unsigned long long)v; };
         printf("{\"hang\": %s, \"cycles\": %llu, \"error\": %u, \"registers\": [", hang_ ? "true" : "false", u(end_),
-               registers_[STATUS / 4] >> 8 & 0xff);
+               error());
         for (size_t i = 0; i < 16; i++) printf("%s%u", i ? ", " : "", registers_[i]);
         printf("],\n \"violation\": \"%s\", \"wrong_bytes\": %llu,", memory_.violation.c_str(), u(wrong_bytes));
         if (memory_.wrong_words)

@@ -21,7 +21,7 @@ module tb;
     localparam WORDS = BUS_BITS / 64;  // of 64 bits, in a word of the bus
     localparam QUEUE = 64;
 
-    localparam CONTROL = 8'h00, STATUS = 8'h04, READ_LIMIT = 8'h08, BASE = 8'h0c, LIMIT = 8'h10, CYCLES = 8'h20;
+    `include "isa.vh"
 
     reg clk = 0;
     reg rst_n = 0;
@@ -93,7 +93,7 @@ module tb;
             read_beats[reads % QUEUE] = arlen + 1;
             read_ready[reads % QUEUE] = cycle + LATENCY;
             reads = reads + 1;
-            if (araddr == 128 * commands && araddr < WEIGHTS_AT) mark;
+            if (araddr == COMMAND_BYTES * commands && araddr < WEIGHTS_AT) mark;
         end
         arready <= !stall(draw[5:0]) && reads - reads_done < QUEUE - 1;
         if (!rvalid || rready) begin
@@ -118,6 +118,8 @@ module tb;
             end
         end
     end
+
+    always @(posedge clk) if (cycle > MAX_CYCLES + 10000) fail("the registers do not answer");
 
     // A command of the program is fetched, its end mark, or the interrupt comes.
     task mark;
@@ -172,12 +174,12 @@ module tb;
         load;
         repeat (8) @(posedge clk);
         rst_n <= 1;
-        write_register(READ_LIMIT, WRITE_LIMIT);
-        write_register(BASE, WRITE_BASE);
-        write_register(LIMIT, WRITE_LIMIT);
-        write_register(CONTROL, 1);
-        while (!irq && cycle < MAX_CYCLES) @(posedge clk);
-        if (!irq) fail("no interrupt: the design hangs");
+        write_register(REG_READ_LIMIT, WRITE_LIMIT);
+        write_register(REG_WRITE_BASE, WRITE_BASE);
+        write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
+        write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+        while (irq !== 1 && cycle < MAX_CYCLES) @(posedge clk);
+        if (irq !== 1) fail("no interrupt: the design hangs");
         mark;
         for (i = 0; i < 16; i = i + 1) begin
             read_register(4 * i);
@@ -193,12 +195,12 @@ module tb;
 
     task judge;
         begin
-            read_register(STATUS);
-            if (value[15:8] != 0) begin
-                $display("error code %0d", value[15:8]);
+            read_register(REG_STATUS);
+            if (value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS] !== 0) begin
+                $display("error code %0d", value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS]);
                 fail("the accelerator reports an error");
             end
-            read_register(CYCLES);
+            read_register(REG_CYCLES_LO);
             compare;
             $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, value);
             $finish;
@@ -245,6 +247,7 @@ module tb;
             if (file == 0) fail("cannot open data/image.bin");
             count = $fread(memory, file);
             $fclose(file);
+            if (count != WRITE_BASE) fail("data/image.bin has not the right size");
             for (i = 0; i < WRITE_BASE / 8; i = i + 1) memory[i] = swapped(memory[i]);
         end
     endtask
@@ -269,8 +272,9 @@ module tb;
             file = $fopen("data/expected.bin", "rb");
             if (file == 0) fail("cannot open data/expected.bin");
             count = $fread(expected, file);
+            i = $fgetc(file);
             $fclose(file);
-            if (count != WRITE_LIMIT - WRITE_BASE) fail("data/expected.bin is too short");
+            if (count != WRITE_LIMIT - WRITE_BASE || i != -1) fail("data/expected.bin has not the right size");
             wrong = 0;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
                 if (memory[WRITE_BASE / 8 + i] !== swapped(expected[i])) begin

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import cocotb
+import isa
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 
 BUNDLE = Path(__file__).resolve().parent.parent
 DESIGN = json.loads((BUNDLE / "design.json").read_text())
-CONTROL, STATUS, READ_LIMIT, WRITE_BASE, WRITE_LIMIT = 0x00, 0x04, 0x08, 0x0C, 0x10
 PERIOD_NS = 10
 
 
@@ -25,20 +25,22 @@ async def the_network_runs_from_start_to_interrupt(dut):
     dut.rst_n.value = 0
     host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst_n, reset_active_level=False)
     memory = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=limit)
-    memory.write(0, (BUNDLE / "data/image.bin").read_bytes())
+    image = (BUNDLE / "data/image.bin").read_bytes()
+    expected = (BUNDLE / "data/expected.bin").read_bytes()
+    assert (len(image), len(expected)) == (base, limit - base), "image.bin or expected.bin has not the right size"
+    memory.write(0, image)
     await ClockCycles(dut.clk, 8)
     dut.rst_n.value = 1
     await ClockCycles(dut.clk, 2)
 
-    await host.write_dword(READ_LIMIT, limit)
-    await host.write_dword(WRITE_BASE, base)
-    await host.write_dword(WRITE_LIMIT, limit)
-    await host.write_dword(CONTROL, 1)
+    await host.write_dword(isa.REG_READ_LIMIT, limit)
+    await host.write_dword(isa.REG_WRITE_BASE, base)
+    await host.write_dword(isa.REG_WRITE_LIMIT, limit)
+    await host.write_dword(isa.REG_CONTROL, 1 << isa.CONTROL_START[0])
     await with_timeout(RisingEdge(dut.irq), PERIOD_NS * DESIGN["max_cycles"], "ns")
-    status = await host.read_dword(STATUS)
-    assert status >> 8 & 0xFF == 0, f"the accelerator reports error {status >> 8 & 0xFF}"
+    error = isa.part(await host.read_dword(isa.REG_STATUS), isa.STATUS_ERROR)
+    assert error == 0, f"the accelerator reports error {error}"
 
-    expected = (BUNDLE / "data/expected.bin").read_bytes()
     found = bytes(memory.read(base, limit - base))
     wrong = [i for i, (a, b) in enumerate(zip(expected, found)) if a != b]
     assert not wrong, f"{len(wrong)} bytes differ, the first at {base + wrong[0]:#x}"

@@ -94,12 +94,12 @@ fn memory_errors_end_the_run() {
         ("command", 140),
         ("weights", command.weights),
         ("params", command.params),
-        ("input", command.x.base),
+        ("input", command.x_base),
     ];
     for (what, at) in reads {
         setup.fault(what, 3, answering(|o| o.read_error_at = Some(at.into())), |_| ());
     }
-    for (what, at) in [("map", command.x.base), ("logits", command.y.base)] {
+    for (what, at) in [("map", command.x_base), ("logits", command.y_base)] {
         setup.fault(what, 4, answering(|o| o.write_error_at = Some(at.into())), |_| ());
     }
 }
@@ -126,9 +126,9 @@ fn addresses_outside_the_regions_are_not_touched() {
     let end = setup.memory.bytes.len() as u32;
     let first = setup.schedule.write_window().start as u32;
     setup.command("weights beyond memory", 5, 0, |c| c.weights = end);
-    setup.command("input beyond memory", 5, 0, |c| c.x.base = 0xffff_f000);
-    setup.command("output below the window", 6, 0, |c| c.y.base = first - 4096);
-    setup.command("output beyond memory", 6, 1, |c| c.y.base = end);
+    setup.command("input beyond memory", 5, 0, |c| c.x_base = 0xffff_f000);
+    setup.command("output below the window", 6, 0, |c| c.y_base = first - 4096);
+    setup.command("output beyond memory", 6, 1, |c| c.y_base = end);
 }
 
 #[test]

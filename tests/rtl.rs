@@ -1,10 +1,11 @@
-//! `rtl/` holds what the emitter gives for a small design, so that a reader sees what users get.
+//! What is generated and stored: `rtl/`, the emitter's Verilog of a small design, so that a reader sees what users get, and
+//! the texts of `src/isa`. `VGG2RTL_REFRESH=1 cargo test --test rtl` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::hw;
+use vgg2rtl::{hw, isa};
 
 #[test]
 fn the_reference_design_is_what_the_emitter_gives() {
@@ -25,5 +26,16 @@ fn the_reference_design_is_what_the_emitter_gives() {
     assert_eq!(stored.keys().collect::<Vec<_>>(), emitted.keys().collect::<Vec<_>>(), "other files");
     for (name, text) in &emitted {
         assert!(stored[name] == *text, "rtl/{name} is not what the emitter gives; see rtl/README.md");
+    }
+}
+
+#[test]
+fn texts_of_the_isa_are_what_its_tables_say() {
+    for (name, text) in isa::text::files() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        if std::env::var_os("VGG2RTL_REFRESH").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        assert!(fs::read_to_string(&path).unwrap_or_default() == text, "{name} is not what src/isa says");
     }
 }

@@ -40,10 +40,12 @@ filesets:
     file_type: verilogSource-2005
     files:
       - sim/tb.v
+      - sim/isa.vh: {{is_include_file: true}}
   verilator:
     file_type: cppSource
     files:
       - sim/axi_memory.h: {{is_include_file: true}}
+      - sim/isa.h: {{is_include_file: true}}
       - sim/main.cpp
 
 parameters:

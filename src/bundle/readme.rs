@@ -1,19 +1,28 @@
 //! The bundle's README: registers and memory map.
 
 use super::Bundle;
-use crate::hw::{ERRORS, REGISTERS};
+use crate::isa::{COMMAND_BYTES, text};
 
 impl Bundle<'_> {
     pub(super) fn readme(&self) -> String {
         let (schedule, config) = (self.schedule, &self.schedule.config);
         let window = schedule.write_window();
-        let registers =
-            REGISTERS.map(|(at, name, what)| format!("| 0x{at:02x} | {name} | {what} |\n")).concat();
-        let errors =
-            (1..).zip(ERRORS).map(|(code, what)| format!("| {code} | {what} |\n")).collect::<String>();
         let region =
             |r: &crate::schedule::Region| format!("| 0x{:08x} | {} | {} |\n", r.base, r.bytes, r.name);
         let regions: String = schedule.memory.regions.iter().map(region).collect();
+        let number = |name: &str| {
+            match name {
+                "command" => COMMAND_BYTES,
+                "rows" => config.rows,
+                "cols" => config.cols,
+                "block" => config.block(),
+                "fold_channels" => config.fold_channels,
+                "weight_bits" => config.weight_bits as usize,
+                "act_bits" => config.act_bits as usize,
+                _ => config.acc_bits as usize,
+            }
+            .to_string()
+        };
         format!(
             "# {model} on a {rows}×{cols} systolic array
 
@@ -36,6 +45,8 @@ Each bench loads `data/image.bin`, runs the network from start to interrupt, and
 accelerator may write equals `data/expected.bin`. `data/golden.safetensors` holds the same numbers as tensors: the input
 codes, every layer's output codes, and the logits of {images} image(s).
 
+`make` refuses files that are not as they were generated, by `SHA256SUMS`. After changes on purpose: `make seal`.
+
 ## Use it
 
 1. Put `data/image.bin` into memory at address 0: program, weights, parameters, input.
@@ -57,11 +68,7 @@ yosys -p 'read_verilog rtl/*.v; synth_ecp5 -nowidelut -top accelerator -json acc
 
 ## Registers
 
-| offset | name | meaning |
-|---|---|---|
 {registers}
-| error | meaning |
-|---|---|
 {errors}
 ## Memory
 
@@ -70,13 +77,10 @@ Addresses are bytes. Bits are little-endian: element 0 in the lowest bits.
 | address | bytes | region |
 |---|---|---|
 {regions}
-* **program**: 32 words of 32 bits a layer, then an end mark; `data/program.hex` shows it.
-* **feature maps**: image → block of {block} channels → row, padded to the bus → pixel → channel, {a} bits each. The first
-  layer's input is one block of {fold} channels where it folds.
-* **weights**: output tile of {cols} channels → reduction tile of {rows} → kernel position → array row, last to first →
-  column, {w} bits each.
-* **params**: output tile → column: bias ({acc} bits), multiplier m (16), shift s (6), padded to 64-bit words.
-",
+{layouts}
+`data/program.hex` shows the program. A command has these fields; words of 32 bits:
+
+{command}",
             model = self.model.header.name,
             rows = config.rows,
             cols = config.cols,
@@ -89,8 +93,10 @@ Addresses are bytes. Bits are little-endian: element 0 in the lowest bits.
             images = schedule.images,
             limit = window.end,
             base = window.start,
-            block = config.block(),
-            fold = config.fold_channels,
+            registers = text::registers(),
+            errors = text::errors(),
+            layouts = text::memory(number),
+            command = text::command(),
         )
     }
 }

@@ -3,9 +3,9 @@
 use super::memory::{AxiMemory, Driven, MemoryOptions, Seen};
 use super::simulator::{Job, Mark, Simulator, Statistics};
 use crate::config::ArrayConfig;
-use crate::hw::{self, Accelerator, register};
+use crate::hw::{self, Accelerator};
+use crate::isa::{COMMAND_BYTES, address, bit};
 use crate::schedule::Regions;
-use crate::schedule::program::COMMAND_BYTES;
 use crate::{Error, Result, store};
 use rust_hdl::prelude::*;
 
@@ -115,9 +115,9 @@ impl Device {
 
 /// Passes of the simulator in which combinational signals settle.
 const SETTLE: usize = 1000;
-/// Bits of the control register.
-const START: i64 = 1;
-const CLEAR: i64 = 2;
+/// Values of the control register.
+const START: i64 = bit::START.put(1) as i64;
+const CLEAR: i64 = bit::CLEAR.put(1) as i64;
 /// Cycles for reading the registers after the interrupt.
 const EPILOGUE: u64 = 10_000;
 
@@ -137,11 +137,11 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn host(&mut self, regions: &Regions, starts: usize) -> std::result::Result<(), Stop> {
-        self.axil_write(register::READ_LIMIT, self.memory.bytes.len() as i64)?;
-        self.axil_write(register::WRITE_BASE, regions.window.start as i64)?;
-        self.axil_write(register::WRITE_LIMIT, regions.window.end as i64)?;
+        self.axil_write(address::READ_LIMIT, self.memory.bytes.len() as i64)?;
+        self.axil_write(address::WRITE_BASE, regions.window.start as i64)?;
+        self.axil_write(address::WRITE_LIMIT, regions.window.end as i64)?;
         for _ in 0..starts {
-            self.axil_write(register::CONTROL, START)?;
+            self.axil_write(address::CONTROL, START)?;
         }
         while !self.top.irq.val() {
             self.cycle()?;
@@ -152,7 +152,7 @@ impl Bench<'_> {
         for i in 0..self.statistics.registers.len() {
             self.statistics.registers[i] = self.axil_read(4 * i as i64)?;
         }
-        self.axil_write(register::CONTROL, CLEAR)
+        self.axil_write(address::CONTROL, CLEAR)
     }
 
     fn mark(&mut self) {
@@ -304,10 +304,10 @@ mod tests {
         schedule.put_images(&mut bytes, random::images(&model, 2, 3).view());
         let (window, limit) = (schedule.write_window(), bytes.bytes.len() as i64);
         let writes = [
-            (register::READ_LIMIT, limit),
-            (register::WRITE_BASE, window.start as i64),
-            (register::WRITE_LIMIT, limit),
-            (register::CONTROL, START),
+            (address::READ_LIMIT, limit),
+            (address::WRITE_BASE, window.start as i64),
+            (address::WRITE_LIMIT, limit),
+            (address::CONTROL, START),
         ];
         let mut bench = Bench::new(Accelerator::new(&config), |b| &mut b.clk);
         let (regions, options) = (schedule.regions(), MemoryOptions::default());

@@ -1,11 +1,12 @@
 //! One run of the accelerator in a simulator, from its memory image to its output.
 
 use super::memory::MemoryOptions;
-use crate::hw::{ERRORS, register};
+use crate::isa::{ErrorCode, address, bit};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A simulator of one design point, whichever it is.
 pub trait Simulator: Sync {
@@ -30,6 +31,15 @@ pub struct Job<'a> {
     pub max_cycles: u64,
     /// Waveform to write, by a traced simulator.
     pub waveform: Option<Waveform>,
+}
+
+impl Job<'_> {
+    /// How long the job may take in a simulator that does `pace` cycles of a processing element a second at the least;
+    /// the rest of the accelerator costs as much as 256 of them.
+    pub fn time_limit(&self, pace: u64) -> Duration {
+        let elements = (self.schedule.config.rows * self.schedule.config.cols + 256) as u64;
+        Duration::from_secs(60 + self.max_cycles.saturating_mul(elements) / pace)
+    }
 }
 
 /// A VCD file of some cycles.
@@ -89,22 +99,23 @@ impl Statistics {
 
     /// Error code of the accelerator, 0 for none.
     pub fn error(&self) -> u32 {
-        self.register(register::STATUS) >> 8 & 0xff
+        bit::ERROR.of(self.register(address::STATUS))
     }
 
     /// Commands completed.
     pub fn completed(&self) -> u32 {
-        self.register(register::STATUS) >> 16
+        bit::COMPLETED.of(self.register(address::STATUS))
     }
 
     /// Whether a start came while the accelerator was busy.
     pub fn refused_start(&self) -> bool {
-        self.register(register::STATUS) >> 2 & 1 == 1
+        bit::REFUSED.of(self.register(address::STATUS)) == 1
     }
 
     /// The words of the bus by the accelerator's own counters.
     pub fn counted(&self) -> Traffic {
-        let [weight_beats, act_beats, write_beats] = register::TRAFFIC.map(|at| self.register(at).into());
+        let counters = [address::WEIGHT_BEATS, address::ACT_BEATS, address::WRITE_BEATS];
+        let [weight_beats, act_beats, write_beats] = counters.map(|at| self.register(at).into());
         Traffic { weight_beats, act_beats, write_beats }
     }
 
@@ -119,9 +130,9 @@ impl Statistics {
             let reason = format!("no interrupt after {} cycles, 4 times what it should take", self.cycles);
             return wrong(at(self.commands.len().saturating_sub(1)), reason);
         }
-        if let Some(code) = self.error().checked_sub(1) {
-            let name = ERRORS.get(code as usize).unwrap_or(&"unknown");
-            let command = self.register(register::ERROR_COMMAND) as usize;
+        if self.error() != 0 {
+            let name = ErrorCode::new(self.error()).map_or("unknown", ErrorCode::name);
+            let command = self.register(address::ERROR_COMMAND) as usize;
             return wrong(at(command), format!("error {}, {name}", self.error()));
         }
         if self.commands.len() != layers.len() + 2 {

@@ -28,7 +28,12 @@ impl Assignment {
         };
         let layers: Option<Vec<_>> = text.split(',').map(layer).collect();
         let bad = || Error::usage("--assign", format!("{text:?} is not of the form NAME=W,NAME=W"));
-        Ok(Self { name: text.into(), layers: layers.ok_or_else(bad)?, found_for: None })
+        let layers = layers.ok_or_else(bad)?;
+        let mut seen = std::collections::BTreeSet::new();
+        match layers.iter().find(|(name, _)| !seen.insert(name)) {
+            Some((name, _)) => Err(Error::usage("--assign", format!("{text:?} names {name:?} twice"))),
+            None => Ok(Self { name: text.into(), layers, found_for: None }),
+        }
     }
 }
 

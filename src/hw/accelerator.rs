@@ -243,71 +243,15 @@ impl Logic for Accelerator {
         self.host.s_axil_rready_i.next = self.s_axil_rready.val();
         self.irq.next = self.host.irq_o.val();
 
-        // The layer, to every block.
-        self.acts.pad_i.next = !self.host.dense_o.val();
-        self.acts.folded_i.next = self.host.folded_o.val();
-        self.acts.dense_i.next = self.host.dense_o.val();
-        self.acts.resident_i.next = self.host.resident_o.val();
-        self.acts.in_h_i.next = self.host.in_h_o.val();
-        self.acts.in_w_i.next = self.host.in_w_o.val();
-        self.acts.units_i.next = self.host.units_o.val();
-        self.acts.outer_i.next = self.host.outer_o.val();
-        self.acts.stripe_i.next = self.host.stripe_o.val();
-        self.acts.patch_i.next = self.host.patch_o.val();
-        self.fields_unused.next = self.host.patch_o.val() | self.host.step_o.val() | self.host.clip_o.val();
-        self.acts.slots_i.next = self.host.slots_o.val();
-        self.acts.ci_tiles_i.next = self.host.ci_tiles_o.val();
-        self.acts.co_tiles_i.next = self.host.co_tiles_o.val();
-        self.acts.x_base_i.next = self.host.x_base_o.val();
-        self.acts.x_row_pitch_i.next = self.host.x_row_pitch_o.val();
-        self.acts.x_plane_pitch_i.next = self.host.x_plane_pitch_o.val();
-        self.acts.x_image_pitch_i.next = self.host.x_image_pitch_o.val();
-        self.acts.x_stripe_pitch_i.next = self.host.x_stripe_pitch_o.val();
-        self.acts.x_row_beats_i.next = self.host.x_row_beats_o.val();
-        self.weights.units_i.next = self.host.units_o.val();
-        self.weights.outer_i.next = self.host.outer_o.val();
-        self.weights.stripe_i.next = self.host.stripe_o.val();
-        self.weights.co_tiles_i.next = self.host.co_tiles_o.val();
-        self.weights.weights_i.next = self.host.weights_o.val();
-        self.weights.weights_pitch_i.next = self.host.weights_pitch_o.val();
-        self.weights.weight_rows_i.next = self.host.weight_rows_o.val();
-        self.weights.params_i.next = self.host.params_o.val();
-        self.weights.params_pitch_i.next = self.host.params_pitch_o.val();
-        self.core.x_signed_i.next = self.host.x_signed_o.val();
-        self.core.aligned_i.next = self.host.aligned_o.val();
-        self.core.pad_i.next = self.host.pad_o.val();
-        self.core.resident_i.next = self.host.resident_o.val();
-        self.core.in_h_i.next = self.host.in_h_o.val();
-        self.core.in_w_i.next = self.host.in_w_o.val();
-        self.core.units_i.next = self.host.units_o.val();
-        self.core.outer_i.next = self.host.outer_o.val();
-        self.core.stripe_i.next = self.host.stripe_o.val();
-        self.core.patch_i.next = self.host.patch_o.val();
-        self.core.slots_i.next = self.host.slots_o.val();
-        self.core.kernel_h_i.next = self.host.kernel_h_o.val();
-        self.core.kernel_w_i.next = self.host.kernel_w_o.val();
-        self.core.ci_tiles_i.next = self.host.ci_tiles_o.val();
-        self.core.co_tiles_i.next = self.host.co_tiles_o.val();
-        self.core.unit_positions_i.next = self.host.unit_positions_o.val();
-        self.core.step_i.next = self.host.step_o.val();
-        self.drain.pool_i.next = self.host.pool_o.val();
-        self.drain.raw_i.next = self.host.raw_o.val();
-        self.drain.clip_i.next = self.host.clip_o.val();
-        self.drain.units_i.next = self.host.units_o.val();
-        self.drain.outer_i.next = self.host.outer_o.val();
-        self.drain.stripe_i.next = self.host.stripe_o.val();
-        self.drain.unit_positions_i.next = self.host.unit_positions_o.val();
-        self.drain.out_w_i.next = self.host.out_w_o.val();
-        self.drain.co_tiles_i.next = self.host.co_tiles_o.val();
-        self.drain.co_blocks_i.next = self.host.co_blocks_o.val();
-        self.drain.y_row_beats_i.next = self.host.y_row_beats_o.val();
-        self.drain.y_base_i.next = self.host.y_base_o.val();
-        self.drain.y_row_pitch_i.next = self.host.y_row_pitch_o.val();
-        self.drain.y_plane_pitch_i.next = self.host.y_plane_pitch_o.val();
-        self.drain.y_image_pitch_i.next = self.host.y_image_pitch_o.val();
-        self.drain.y_stripe_pitch_i.next = self.host.y_stripe_pitch_o.val();
+        comment!("The layer, to every block.");
+        self.acts.layer_i.next = self.host.layer_o.val();
+        self.fields_unused.next =
+            self.host.layer_o.patch.val() | self.host.layer_o.step.val() | self.host.layer_o.clip.val();
+        self.weights.layer_i.next = self.host.layer_o.val();
+        self.core.layer_i.next = self.host.layer_o.val();
+        self.drain.layer_i.next = self.host.layer_o.val();
 
-        // Buffers, accumulators, parameters.
+        comment!("Buffers, accumulators, parameters.");
         self.core.act_write_i.next = self.acts.act_write_o.val();
         self.core.act_addr_i.next = self.acts.act_addr_o.val();
         self.core.act_data_i.next = self.acts.act_data_o.val();
@@ -329,7 +273,7 @@ impl Logic for Accelerator {
         self.drain.shift_i.next = self.weights.shift_o.val();
         self.weights.params_room_i.next = self.drain.params_room_o.val();
 
-        // Reading.
+        comment!("Reading.");
         self.commands.run_valid_i.next = self.host.run_valid_o.val();
         self.commands.run_addr_i.next = self.host.run_addr_o.val();
         self.commands.run_beats_i.next = self.host.run_beats_o.val();
@@ -375,7 +319,7 @@ impl Logic for Accelerator {
         self.m_axi_awcache.next = self.cache.val();
         self.m_axi_awprot.next = self.protection.val();
 
-        // Writing.
+        comment!("Writing.");
         self.write.run_valid_i.next = self.drain.run_valid_o.val();
         self.write.run_addr_i.next = self.drain.run_addr_o.val();
         self.write.run_beats_i.next = self.drain.run_beats_o.val();
@@ -399,7 +343,7 @@ impl Logic for Accelerator {
         self.write.m_axi_bresp_i.next = self.m_axi_bresp.val();
         self.m_axi_wstrb.next = self.strobe.strobe_o.val();
 
-        // Progress and faults.
+        comment!("Progress and faults.");
         self.host.layer_done_i.next = self.drain.done_o.val() && self.write.idle_o.val();
         self.host.write_idle_i.next = self.write.idle_o.val();
         self.host.read_idle_i.next = self.read.idle_o.val();

@@ -111,20 +111,37 @@ impl<B: Block> Bench<B> {
         for module in modules {
             std::fs::write(folder.join(format!("{}.v", module.name)), &module.text).unwrap();
         }
-        let vectors: Vec<String> = self.vectors.iter().map(|v| v.concat()).collect();
+        let ports = self.ports(modules);
+        let vectors: Vec<String> = self.vectors.iter().map(|v| digits(v, &ports)).collect();
         std::fs::write(folder.join("vectors.txt"), vectors.join("\n")).unwrap();
-        std::fs::write(folder.join(BENCH_FILE), self.bench(name, settle)).unwrap();
+        std::fs::write(folder.join(BENCH_FILE), self.bench(name, settle, &ports)).unwrap();
+    }
+
+    /// The pins of the block with their bits in its Verilog, where a part of a port may be narrower or missing.
+    fn ports(&self, modules: &[Module]) -> Vec<Port> {
+        let mut pins = Pins::default();
+        self.block.accept("top", &mut pins);
+        let head: Vec<&str> = modules.last().unwrap().text.lines().take_while(|l| *l != ");").collect();
+        let declared = |name: &str| {
+            let words =
+                |l: &str| l.split_once("//").map_or(l, |c| c.0).trim().trim_end_matches(',').to_string();
+            let line = head.iter().map(|l| words(l)).find(|l| l.ends_with(&format!(" {name}")))?;
+            let high = line.split_once('[').map_or(Some("0"), |(_, r)| r.split(':').next())?;
+            Some(high.parse::<usize>().unwrap() + 1)
+        };
+        pins.ports.iter_mut().for_each(|port| port.emitted = declared(&port.name).unwrap_or(0));
+        pins.ports
     }
 
     /// A bench that applies the vectors and counts differences.
-    fn bench(&self, name: &str, settle: usize) -> String {
-        let mut pins = Pins::default();
-        self.block.accept("top", &mut pins);
-        let of_kind = |kind| pins.ports.iter().filter(move |p| p.1 == kind).map(|p| p.0.as_str());
-        let inputs: Vec<&str> = of_kind(AtomKind::InputParameter).collect();
-        let outputs: Vec<&str> = of_kind(AtomKind::OutputParameter).collect();
+    fn bench(&self, name: &str, settle: usize, ports: &[Port]) -> String {
+        let emitted = || ports.iter().filter(|p| p.emitted > 0);
+        let of_kind = |kind| emitted().filter(move |p| p.kind == kind);
+        let names = |kind| of_kind(kind).map(|p| p.name.as_str()).collect::<Vec<_>>();
+        let bits = |kind| of_kind(kind).map(|p| p.emitted).sum::<usize>();
+        let [inputs, outputs] = [AtomKind::InputParameter, AtomKind::OutputParameter].map(names);
         let connections = inputs.iter().chain(&outputs).map(|p| format!(".{p}({p})")).collect::<Vec<_>>();
-        let nets = pins.ports.iter().map(|(port, _, bits)| format!("wire [{}:0] {port};\n", bits - 1));
+        let nets = emitted().map(|p| format!("wire [{}:0] {};\n", p.emitted - 1, p.name));
         let known = self.known.iter().map(|[when, what]| {
             format!("\n        if ({when} === 1'b1 && ^{what} === 1'bx) bad = bad + 1; // not known")
         });
@@ -134,8 +151,8 @@ impl<B: Block> Bench<B> {
             ("CONNECTIONS", connections.join(", ")),
             ("INPUTS", inputs.join(", ")),
             ("OUTPUTS", outputs.join(", ")),
-            ("INS", (pins.inputs.len() + 1).to_string()),
-            ("OUTS", pins.outputs.len().to_string()),
+            ("INS", bits(AtomKind::InputParameter).to_string()),
+            ("OUTS", bits(AtomKind::OutputParameter).to_string()),
             ("COUNT", self.vectors.len().to_string()),
             ("SETTLE", settle.to_string()),
             ("NAME", name.to_string()),
@@ -188,29 +205,70 @@ end
 endmodule
 ";
 
+/// A port of the top block.
+struct Port {
+    name: String,
+    kind: AtomKind,
+    bits: usize,
+    /// Bits in Verilog, 0 where there is no such port.
+    emitted: usize,
+}
+
+/// A vector as digits of the ports that the Verilog has.
+fn digits([inputs, before, after]: &[String; 3], ports: &[Port]) -> String {
+    let of_kind = |digits: &str, kind: AtomKind| {
+        let mut rest = digits;
+        let mut kept = String::new();
+        for port in ports.iter().filter(|p| p.kind == kind && !is_clock(&p.name)) {
+            let (value, next) = rest.split_at(port.bits);
+            kept += &value[port.bits - port.emitted..];
+            rest = next;
+        }
+        kept
+    };
+    let outputs = [before, after].map(|digits| of_kind(digits, AtomKind::OutputParameter));
+    of_kind(inputs, AtomKind::InputParameter) + &outputs.concat()
+}
+
+fn is_clock(name: &str) -> bool {
+    name == "clk_i" || name == "clk"
+}
+
 /// The ports of the top block and their values.
 #[derive(Default)]
 struct Pins {
     depth: usize,
+    namespaces: Vec<String>,
     inputs: String,
     outputs: String,
-    /// Name, direction, bits.
-    ports: Vec<(String, AtomKind, usize)>,
+    ports: Vec<Port>,
 }
 
 impl Probe for Pins {
     fn visit_start_scope(&mut self, _: &str, _: &dyn Block) {
         self.depth += 1;
     }
+    fn visit_start_namespace(&mut self, name: &str, _: &dyn Block) {
+        self.namespaces.push(name.into());
+    }
+    fn visit_end_namespace(&mut self, _: &str, _: &dyn Block) {
+        self.namespaces.pop();
+    }
     fn visit_atom(&mut self, name: &str, atom: &dyn Atom) {
         if self.depth != 1 || !atom.kind().is_parameter() {
             return;
         }
         let digits = emit::bits(atom).into_iter().map(|b| if b { '1' } else { '0' });
-        self.ports.push((name.replace('$', "_"), atom.kind(), atom.bits()));
+        let path = self.namespaces.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("$");
+        self.ports.push(Port {
+            name: emit::identifier(&path),
+            kind: atom.kind(),
+            bits: atom.bits(),
+            emitted: atom.bits(),
+        });
         match atom.kind() {
             AtomKind::OutputParameter => self.outputs.extend(digits),
-            _ if name == "clk_i" || name == "clk" => {}
+            _ if is_clock(name) => {}
             _ => self.inputs.extend(digits),
         }
     }

@@ -2,8 +2,9 @@
 
 use super::control::{Sequencer, WeightShifter};
 use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer};
-use super::rt::{Lanes, Sig, u};
+use super::rt::{Lanes, LayerPort, Sig, u};
 use crate::config::ArrayConfig;
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Sequencer, weight shifter, lane buffers, array and accumulators. Loaders write patches and weights, the drain reads
@@ -19,40 +20,8 @@ pub struct ComputeCore {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// The input codes are two's complement.
-    pub x_signed_i: Signal<In, Bit>,
-    /// Sweeps have at most as many positions as the array has rows, and all rows swap weights at once.
-    pub aligned_i: Signal<In, Bit>,
-    /// The map has a border of zeros around it (convolution).
-    pub pad_i: Signal<In, Bit>,
-    /// The patches of a stripe stay loaded for all its output tiles.
-    pub resident_i: Signal<In, Bit>,
-    /// Rows of the input map.
-    pub in_h_i: Sig<In>,
-    /// Columns of the input map, modulo the words of a lane.
-    pub in_w_i: Sig<In>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Words of a patch, modulo the words of a lane.
-    pub patch_i: Sig<In>,
-    /// Patches that the buffer holds.
-    pub slots_i: Sig<In>,
-    /// Kernel rows.
-    pub kernel_h_i: Sig<In>,
-    /// Kernel columns.
-    pub kernel_w_i: Sig<In>,
-    /// Reduction tiles.
-    pub ci_tiles_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Positions of a unit.
-    pub unit_positions_i: Sig<In>,
-    /// Words between positions, modulo the words of a lane.
-    pub step_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// Blocks of activation lanes to write.
     pub act_write_i: Lanes<In>,
     /// Word to write.
@@ -106,12 +75,12 @@ pub struct ComputeCore {
 impl ComputeCore {
     /// Cycles from a position in the sequencer to its partial sum at the accumulators of column 0.
     const fn to_accumulators(rows: usize) -> usize {
-        LaneBuffer::LATENCY + Array::latency(rows)
+        timing::to_accumulators(rows)
     }
 
     /// Cycles from the last position of an output tile to `tile_done_o`.
     pub const fn latency(rows: usize, cols: usize) -> usize {
-        Self::to_accumulators(rows) + Accumulators::latency(cols)
+        timing::core(rows, cols)
     }
 
     /// The core of the design point `config`, which is valid.
@@ -128,23 +97,7 @@ impl ComputeCore {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            x_signed_i: Default::default(),
-            aligned_i: Default::default(),
-            pad_i: Default::default(),
-            resident_i: Default::default(),
-            in_h_i: Sig::new(u(16)),
-            in_w_i: Sig::new(address),
-            units_i: Sig::new(u(16)),
-            outer_i: Sig::new(u(16)),
-            stripe_i: Sig::new(u(16)),
-            patch_i: Sig::new(address),
-            slots_i: Sig::new(u(16)),
-            kernel_h_i: Sig::new(u(16)),
-            kernel_w_i: Sig::new(u(16)),
-            ci_tiles_i: Sig::new(u(16)),
-            co_tiles_i: Sig::new(u(16)),
-            unit_positions_i: Sig::new(u(16)),
-            step_i: Sig::new(address),
+            layer_i: LayerPort::new(),
             act_write_i: Lanes::new(rows / block, u(1)),
             act_addr_i: Sig::new(address),
             act_data_i: Lanes::new(block, u(act_bits)),
@@ -197,22 +150,7 @@ impl Logic for ComputeCore {
         self.patch_end.clk_i.next = self.clk_i.val();
         self.sequencer.rst_ni.next = self.rst_ni.val();
         self.sequencer.start_i.next = self.start_i.val();
-        self.sequencer.aligned_i.next = self.aligned_i.val();
-        self.sequencer.pad_i.next = self.pad_i.val();
-        self.sequencer.resident_i.next = self.resident_i.val();
-        self.sequencer.in_h_i.next = self.in_h_i.val();
-        self.sequencer.in_w_i.next = self.in_w_i.val();
-        self.sequencer.units_i.next = self.units_i.val();
-        self.sequencer.outer_i.next = self.outer_i.val();
-        self.sequencer.stripe_i.next = self.stripe_i.val();
-        self.sequencer.patch_i.next = self.patch_i.val();
-        self.sequencer.slots_i.next = self.slots_i.val();
-        self.sequencer.kernel_h_i.next = self.kernel_h_i.val();
-        self.sequencer.kernel_w_i.next = self.kernel_w_i.val();
-        self.sequencer.ci_tiles_i.next = self.ci_tiles_i.val();
-        self.sequencer.co_tiles_i.next = self.co_tiles_i.val();
-        self.sequencer.unit_positions_i.next = self.unit_positions_i.val();
-        self.sequencer.step_i.next = self.step_i.val();
+        self.sequencer.layer_i.next = self.layer_i.val();
         self.sequencer.patch_done_i.next = self.patch_done_i.val();
         self.sequencer.shadow_full_i.next = self.shifter.full_o.val();
         self.sequencer.bank_free_i.next = self.bank_free_i.val();
@@ -221,7 +159,7 @@ impl Logic for ComputeCore {
 
         self.shifter.rst_ni.next = self.rst_ni.val();
         self.shifter.start_i.next = self.start_i.val();
-        self.shifter.aligned_i.next = self.aligned_i.val();
+        self.shifter.aligned_i.next = self.layer_i.aligned.val() == 1;
         self.shifter.swap_i.next = self.sequencer.swap_o.val();
         self.shifter.word_done_i.next = self.weight_done_i.val();
         self.weight_room_o.next = self.shifter.room_o.val();
@@ -232,7 +170,7 @@ impl Logic for ComputeCore {
         self.acts.addr_i.next = self.sequencer.addr_o.val();
         self.acts.zero_i.next = self.sequencer.zero_o.val();
         self.acts.tag_i.next = self.sequencer.swap_o.val();
-        self.acts.aligned_i.next = self.aligned_i.val();
+        self.acts.aligned_i.next = self.layer_i.aligned.val() == 1;
 
         self.weights.write_i.next = self.weight_write_i.val();
         self.weights.write_addr_i.next = self.weight_addr_i.val();
@@ -242,7 +180,7 @@ impl Logic for ComputeCore {
         self.weights.tag_i.next = self.shifter.shift_o.val();
         self.weights.aligned_i.next = false;
 
-        self.extend.signed_i.next = self.x_signed_i.val();
+        self.extend.signed_i.next = self.layer_i.x_signed.val() == 1;
         self.extend.code_i.next = self.acts.word_o.val();
         self.array.act_i.next = self.extend.act_o.val();
         self.array.swap_i.next = self.acts.tag_o.val();
@@ -287,6 +225,7 @@ impl Logic for ComputeCore {
 mod tests {
     use super::*;
     use crate::hw::check::{Bench, random};
+    use crate::isa::kernel;
     use rand::Rng;
     use rand_chacha::ChaCha8Rng;
 
@@ -434,26 +373,27 @@ mod tests {
     fn describe(core: &mut ComputeCore, l: &Layer, config: &ArrayConfig) {
         let (kh, kw) = l.kernel();
         let step = if l.conv { 1 } else { l.h * l.w };
-        core.x_signed_i.next = l.signed;
-        core.pad_i.next = l.conv;
-        core.resident_i.next = l.resident;
-        core.aligned_i.next = l.stripe * l.unit_positions() <= config.rows;
+        core.layer_i.next.x_signed = l.signed.into();
+        core.layer_i.next.kernel = if l.conv { kernel::CONV } else { kernel::DENSE };
+        core.layer_i.next.resident = l.resident.into();
+        core.layer_i.next.aligned = (l.stripe * l.unit_positions() <= config.rows).into();
+        let fields = &mut *core.layer_i.next;
         for (field, value) in [
-            (&mut core.in_h_i, l.h),
-            (&mut core.in_w_i, l.w),
-            (&mut core.units_i, l.units),
-            (&mut core.outer_i, 1),
-            (&mut core.stripe_i, l.stripe),
-            (&mut core.patch_i, l.patch()),
-            (&mut core.slots_i, l.slots),
-            (&mut core.kernel_h_i, kh),
-            (&mut core.kernel_w_i, kw),
-            (&mut core.ci_tiles_i, l.ci_tiles),
-            (&mut core.co_tiles_i, l.co_tiles),
-            (&mut core.unit_positions_i, l.unit_positions()),
-            (&mut core.step_i, step),
+            (&mut fields.in_h, l.h),
+            (&mut fields.in_w, l.w),
+            (&mut fields.units, l.units),
+            (&mut fields.outer, 1),
+            (&mut fields.stripe, l.stripe),
+            (&mut fields.patch, l.patch()),
+            (&mut fields.slots, l.slots),
+            (&mut fields.kernel_h, kh),
+            (&mut fields.kernel_w, kw),
+            (&mut fields.ci_tiles, l.ci_tiles),
+            (&mut fields.co_tiles, l.co_tiles),
+            (&mut fields.unit_positions, l.unit_positions()),
+            (&mut fields.step, step),
         ] {
-            field.next = value as i64;
+            *field = value as i64;
         }
     }
 

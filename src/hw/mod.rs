@@ -10,7 +10,6 @@
 //! | [`load`] | what to read when: activations and weights into the core's buffers |
 //! | [`drain`] | from accumulators to written maps |
 //! | [`host`] | registers, commands, errors |
-//! | [`REGISTERS`], [`ERRORS`] | what the host sees |
 //! | [`rt`] | signals, registers and constants whose widths are chosen when a circuit is built |
 //! | [`emit`](mod@emit) | Verilog-2005 from a circuit, one module a file |
 //!
@@ -42,11 +41,9 @@ pub mod datapath;
 pub mod drain;
 pub mod host;
 pub mod load;
-mod map;
 pub mod memory;
 mod verilog;
 
 pub use self::accelerator::Accelerator;
 pub use self::core::ComputeCore;
-pub use map::{ERRORS, REGISTERS, register};
 pub use verilog::{hash, verilog};

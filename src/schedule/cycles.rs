@@ -16,6 +16,7 @@
 use super::program::{COMMAND_BYTES, Kernel};
 use super::{LayerSchedule, Schedule};
 use crate::config::{ArrayConfig, STREAM_WORDS};
+use crate::isa::timing;
 use serde::Serialize;
 
 /// What the memory gives: a word of the bus a cycle in each direction, less the stalls.
@@ -56,26 +57,30 @@ const FIFO: u64 = STREAM_WORDS as u64;
 /// Words of the longest burst: a stream asks for one only when its FIFO has room for that many.
 const BURST: u64 = FIFO / 4;
 
-// Cycles from one event to another, counted in `src/hw`; where memory is read or written, its latency comes on top.
+// Cycles from one event to another: latencies of blocks, and the handshakes between them; where memory is read or written,
+// its latency comes on top.
 
-/// From the fetch of a command to the start of its layer, beside its words: request and answer through the read port (8),
-/// fields checked (4).
-const COMMAND: u64 = 12;
+/// From the fetch of a command to the start of its layer, beside its words: request and answer through the read port (5),
+/// FIFO, fields checked, command begun (2).
+const COMMAND: u64 = 5 + timing::FIFO as u64 + timing::FIELD_CHECK as u64 + 2;
 /// From the start of a layer to its first sweep, beside the unpacking of the patch: walk to the first row (4), request
-/// and answer (5), word to pixel (1), patch done to first position (2).
-const FIRST_PATCH: u64 = 12;
-/// The same beside the rows of weights: walk (2), request and answer (7), word to row (1).
-const FIRST_WEIGHTS: u64 = 10;
-/// From the last position of a layer to its end, beside rows, columns, drain and last burst: array and accumulators (6),
-/// requantizers and packer (15), write port (4), nothing moves any more (9).
-const LAST_WRITE: u64 = 34;
+/// and answer (5), beat to pixel, patch done to first position (2).
+const FIRST_PATCH: u64 = 4 + 5 + timing::UNPACKER as u64 + 2;
+/// The same beside the rows of weights: walk (2), request and answer (7), beat to row.
+const FIRST_WEIGHTS: u64 = 2 + 7 + timing::UNPACKER as u64;
+/// From the last position of a tile to its sums, beside rows and columns.
+const SUMS: u64 = timing::core(0, 0) as u64 + 1;
+/// From the last position of a layer to its end, beside rows, columns, drain and last burst: sums, requantizers and
+/// packer, write port (4), nothing moves any more.
+const LAST_WRITE: u64 = SUMS + timing::drain(timing::REQUANTIZER) as u64 + 1 + 4 + timing::SETTLE as u64 + 1;
 /// From the end mark to the interrupt, beside rows and columns: reset of the datapath until no flag is under way.
-const FLUSH: u64 = 22;
-/// From the last position of an output tile to its drain, and from its end to the first position of the next tile in the
-/// same bank, beside rows and columns.
-const HAND_OVER: u64 = 17;
-/// From the request of a burst to the room that its words leave, beside the latency: port (2), FIFO (4), words, room (2).
-const BURST_TRIP: u64 = 8 + BURST;
+const FLUSH: u64 = SUMS + timing::FLUSH_MARGIN as u64;
+/// From the last position of an output tile to its drain, beside rows and columns, and from its end to the first position
+/// of the next tile in the same bank: sums, and what core and drain tell each other (11).
+const HAND_OVER: u64 = SUMS + 11;
+/// From the request of a burst to the room that its words leave, beside the latency: port (2), FIFO, word taken (1),
+/// words, room (2).
+const BURST_TRIP: u64 = 2 + timing::FIFO as u64 + 1 + 2 + BURST;
 /// Between the pixels of two rows of a patch; a folded row waits for its last window, too.
 const ROW_GAP: u64 = 1;
 const FOLDED_ROW_GAP: u64 = 5;

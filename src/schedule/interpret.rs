@@ -130,18 +130,18 @@ impl Layer<'_> {
     }
 
     fn element(&self, image: usize, channel: usize, y: usize, x: usize) -> Result<i64> {
-        let (m, bits) = (self.command.x, self.config.act_bits);
-        let block = match self.command.kernel {
+        let (c, bits) = (&self.command, self.config.act_bits);
+        let block = match c.kernel {
             Kernel::Folded => self.config.fold_channels,
             _ => self.config.block(),
         };
-        let at = m.base as usize
-            + image * m.image_pitch as usize
-            + channel / block * m.plane_pitch as usize
-            + y * m.row_pitch as usize;
-        let row = self.read(at, m.row_pitch as usize)?;
+        let at = c.x_base as usize
+            + image * c.x_image_pitch as usize
+            + channel / block * c.x_plane_pitch as usize
+            + y * c.x_row_pitch as usize;
+        let row = self.read(at, c.x_row_pitch as usize)?;
         let offset = (x * block + channel % block) * bits as usize;
-        Ok(field(row, offset, bits, self.command.x_signed))
+        Ok(field(row, offset, bits, c.x_signed))
     }
 
     /// Bias, requantization, pool, packing and writing of a tile's accumulators.
@@ -150,9 +150,9 @@ impl Layer<'_> {
         let blocks = self.config.cols / block;
         let params = self.params(t)?;
         for b in 0..blocks.min((c.co_blocks as usize).saturating_sub(t * blocks)) {
-            let plane = (t * blocks + b) * c.y.plane_pitch as usize;
+            let plane = (t * blocks + b) * c.y_plane_pitch as usize;
             let written = stripe.unit / if c.pool { 2 } else { 1 }; // rows of the map before this stripe
-            let base = stripe.image * c.y.image_pitch as usize + plane + written * c.y.row_pitch as usize;
+            let base = stripe.image * c.y_image_pitch as usize + plane + written * c.y_row_pitch as usize;
             let columns = b * block..(b + 1) * block;
             for row in 0..stripe.units / if c.pool { 2 } else { 1 } {
                 let mut out = BitWriter::default();
@@ -164,7 +164,7 @@ impl Layer<'_> {
                 } else {
                     self.pack_row(row, columns.clone(), acc, &params, &mut out);
                 }
-                self.write(base + row * c.y.row_pitch as usize, out)?;
+                self.write(base + row * c.y_row_pitch as usize, out)?;
             }
         }
         Ok(())
@@ -219,7 +219,7 @@ impl Layer<'_> {
 
     /// Writes packed bytes at an offset into the output maps.
     fn write(&mut self, offset: usize, out: BitWriter) -> Result<()> {
-        let (at, bytes) = (self.command.y.base as usize + offset, out.finish());
+        let (at, bytes) = (self.command.y_base as usize + offset, out.finish());
         let outside = || {
             Error::bad_layer("program", format!("writes {} bytes at {at:#x}, outside memory", bytes.len()))
         };

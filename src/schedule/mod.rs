@@ -14,7 +14,7 @@ mod tiling;
 pub use fit::fit;
 pub use layout::Layout;
 pub use memory::{Memory, Region};
-pub use plan::{Geometry, LayerGeometry, Plan, plan};
+pub use plan::{Geometry, LayerGeometry, LayerSchedule, Plan, plan};
 pub use tiling::Tiling;
 
 use crate::config::{ArrayConfig, Requantize};
@@ -22,23 +22,6 @@ use crate::int::{IntModel, Output, Trace};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis};
 use program::Command;
-
-/// One layer's place in the program and in memory.
-#[derive(Clone, Debug)]
-pub struct LayerSchedule {
-    /// Name, as in the model.
-    pub name: String,
-    /// Multiply-accumulate operations for all images.
-    pub macs: u64,
-    /// How the layer is cut.
-    pub tiling: Tiling,
-    /// Its command.
-    pub command: Command,
-    /// Layout of its output; `None` for logits.
-    pub output: Option<Layout>,
-    /// Output channels.
-    pub co: usize,
-}
 
 /// Parts of the memory, in their order: program, weights and parameters, input maps, outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,9 +118,10 @@ impl Schedule {
     /// Reads the logits `(image, class)` from `memory`; no classes where the last layer does not yield logits.
     pub fn logits(&self, memory: &Memory) -> Array2<i64> {
         let last = self.layers.last().expect("a schedule has layers");
-        let (y, classes) = (last.command.y, if last.output.is_none() { last.co } else { 0 });
+        let (command, classes) = (last.command, if last.output.is_none() { last.co } else { 0 });
         Array2::from_shape_fn((self.images, classes), |(i, c)| {
-            let at = y.base as usize + i * y.image_pitch as usize + c * self.config.bus_bytes();
+            let at =
+                command.y_base as usize + i * command.y_image_pitch as usize + c * self.config.bus_bytes();
             bits::field(&memory.bytes[at..], 0, 64, true)
         })
     }

@@ -1,11 +1,10 @@
 //! A layer of a scheduled network, or some of its output tiles, as a network of its own: what is simulated alone.
 
-use super::plan::place;
 use super::program::{self, Kernel};
 use super::{LayerSchedule, Layout, Memory, Schedule};
 use crate::Result;
 use crate::int::Trace;
-use crate::net::Shape;
+use crate::net::{KERNEL, Shape};
 use ndarray::s;
 use std::ops::Range;
 
@@ -41,16 +40,16 @@ impl Schedule {
         };
         command.weights = copy("weights", command.weights, command.weights_pitch)?;
         command.params = copy("params", command.params, command.params_pitch)?;
-        command.x = place(&input, memory.reserve("input", self.images * input.image_pitch)?);
+        command.x_base = memory.reserve("input", self.images * input.image_pitch)?;
         command.co_tiles = tiles.len() as u16;
         command.co_blocks = co.div_ceil(self.config.block()) as u16;
-        let logits = command.y.plane_pitch as usize * command.co_blocks as usize;
+        let logits = command.y_plane_pitch as usize * command.co_blocks as usize;
         let image_pitch = output.map_or(logits, |l| l.image_pitch);
-        command.y.base = memory.reserve(name, self.images * image_pitch)?;
-        command.y.image_pitch = image_pitch as u32;
+        command.y_base = memory.reserve(name, self.images * image_pitch)?;
+        command.y_image_pitch = image_pitch as u32;
         if command.kernel == Kernel::Dense {
-            command.y.row_pitch = image_pitch as u32; // from image to image
-            command.y_stripe_pitch = whole.tiling.stripe as u32 * command.y.row_pitch;
+            command.y_row_pitch = image_pitch as u32; // from image to image
+            command.y_stripe_pitch = whole.tiling.stripe as u32 * command.y_row_pitch;
         }
         memory.write("program", &program::encode(&[command]));
         let macs = whole.macs / whole.co as u64 * co as u64;
@@ -69,13 +68,27 @@ impl Schedule {
         }
     }
 
-    /// Flips the sign bit of a weight of layer `layer` in the memory image: of the first channel's first term, at the
-    /// middle of the kernel.
-    pub fn flip_weight(&mut self, layer: usize) {
-        let (config, layer) = (&self.config, &self.layers[layer]);
-        let rows = (layer.tiling.passes() / 2 + 1) * config.rows - 1; // a pass starts with the last row of the array
-        let bit = (rows * config.cols + 1) * config.weight_bits as usize - 1;
-        self.memory.bytes[layer.command.weights as usize + bit / 8] ^= 1 << (bit % 8);
+    /// First bit in the memory image of weight `term` of output channel `channel` of layer `layer`, whose input has
+    /// shape `x`.
+    fn weight_at(&self, layer: usize, x: Shape, channel: usize, term: usize) -> usize {
+        let (config, LayerSchedule { tiling, command, .. }) = (&self.config, &self.layers[layer]);
+        let positions = if tiling.kernel == Kernel::Dense { x.h * x.w } else { KERNEL * KERNEL };
+        let (c, position) = (term / positions, term % positions);
+        let (lane, pass) = match tiling.kernel {
+            Kernel::Folded => (position * config.fold_channels + c, 0),
+            _ => (c, position),
+        };
+        let row = config.rows - 1 - lane % config.rows; // a pass starts with the last row of the array
+        let row = (lane / config.rows * tiling.passes() + pass) * config.rows + row;
+        let code = row * config.cols + channel % config.cols;
+        let tile = command.weights as usize + channel / config.cols * command.weights_pitch as usize;
+        8 * tile + code * config.weight_bits as usize
+    }
+
+    /// Flips bit `bit` of a weight in the memory image; the others as in [`Schedule::weight_at`].
+    pub fn flip_weight(&mut self, layer: usize, x: Shape, channel: usize, term: usize, bit: u32) {
+        let at = self.weight_at(layer, x, channel, term) + bit as usize;
+        self.memory.bytes[at / 8] ^= 1 << (at % 8);
     }
 
     /// The bytes of [`Schedule::write_window`] after a run that gives `trace`.
@@ -90,9 +103,10 @@ impl Schedule {
                 bytes[region(layer) + i * layout.image_pitch..][..packed.len()].copy_from_slice(&packed);
             }
         }
-        for (layer, y) in self.layers.last().iter().filter(|l| l.output.is_none()).map(|l| (l, l.command.y)) {
+        for layer in self.layers.last().iter().filter(|l| l.output.is_none()) {
             for ((i, c), logit) in trace.logits.indexed_iter() {
-                let at = region(layer) + i * y.image_pitch as usize + c * self.config.bus_bytes();
+                let at =
+                    region(layer) + i * layer.command.y_image_pitch as usize + c * self.config.bus_bytes();
                 bytes[at..at + 8].copy_from_slice(&logit.to_le_bytes());
             }
         }
@@ -105,6 +119,7 @@ mod tests {
     use crate::config::ArrayConfig;
     use crate::int::{Golden, random};
     use crate::net::{Op, Shape};
+    use crate::schedule::bits::field;
     use crate::schedule::{interpret, schedule};
 
     #[test]
@@ -140,6 +155,13 @@ mod tests {
                     let golden = whole.part_of(&trace, layer, &tiles);
                     assert_eq!(part.trace(&memory), golden, "layer {layer}, tiles {tiles:?}");
                     assert_eq!(memory.bytes[part.write_window()], part.expected(&golden));
+                }
+            }
+            for (l, (layer, x)) in model.layers.iter().zip(model.shapes()).enumerate() {
+                for (i, &weight) in layer.weight.iter().enumerate() {
+                    let (channel, term) = (i / layer.op.reduction(x), i % layer.op.reduction(x));
+                    let at = whole.weight_at(l, x, channel, term);
+                    assert_eq!(field(&whole.memory.bytes, at, config.weight_bits, true), i64::from(weight));
                 }
             }
             let mut memory = whole.memory.clone();

@@ -19,7 +19,7 @@ fn corpus(name: &str) -> Vec<u8> {
 
 /// Why `bytes` are refused.
 fn reason(bytes: &[u8], options: &Options) -> String {
-    from_bytes(bytes, "bad", Path::new("."), options).map(|m| m.layers.len()).unwrap_err()
+    from_bytes(bytes, "bad", Path::new("."), options).map(|m| m.model.layers.len()).unwrap_err()
 }
 
 fn refused(bytes: &[u8], want: &str) {
@@ -41,7 +41,7 @@ fn mutated_files_never_panic() {
                     assert!(!reason.is_empty());
                     refused += 1;
                 }
-                Ok(model) => drop(model.validate()),
+                Ok(imported) => drop(imported.model.validate()),
             }
         }
         assert!(refused > MUTATIONS / 20, "{name}: only {refused} of {MUTATIONS} refused");
@@ -168,7 +168,7 @@ fn state_dicts_that_are_no_vgg() {
     for size in headers {
         refused(&[&size.to_le_bytes()[..], b"{\"a\": 1}"].concat(), "not a safetensors file");
     }
-    let tiny = Options { input: Some(Shape { c: 3, h: 16, w: 16 }), ..Options::default() };
+    let tiny = Options { input: Some(Shape { c: 3, h: 8, w: 8 }), ..Options::default() };
     assert!(reason(&corpus("vgg16.safetensors"), &tiny).contains("the input is too small"));
     let grey = Options { input: Some(Shape { c: 1, h: 32, w: 32 }), ..Options::default() };
     let want = "--input has 1 channels, the first convolution reads 3";
@@ -202,12 +202,12 @@ fn nothing_in_a_pickle_is_executed() {
 
 #[test]
 fn zips_that_torch_did_not_write() {
-    refused(&pth(&[("a/readme", b"hello")]), "a zip without data.pkl");
-    refused(&pth(&[("a/data.pkl", b"\x80\x02}")]), "data.pkl is cut short");
-    refused(&pth(&[("a/data.pkl", b"\x80\x02i.")]), "data.pkl: opcode 0x69 at byte 2 cannot be read");
+    refused(&pth(&[("a/readme", b"hello")]), "a zip with a/readme: not made by torch.save");
+    refused(&pth(&[("a/data.pkl", b"\x80\x02}")]), "data.pkl: the pickle is cut short");
+    refused(&pth(&[("a/data.pkl", b"\x80\x02i.")]), "data.pkl: pickle opcode 0x69 at byte 2 cannot be read");
     refused(&pth(&[("a/data.pkl", b"\x80\x02}."), ("a/byteorder", b"big")]), "big-endian");
     refused(b"PK\x03\x04 and no more", "not a whole zip file");
-    refused(b"\x80\x02}.", "a pickle without a zip around it");
+    refused(b"\x80\x02}.", "a pickle, but not one of torch.save");
     refused(b"", "the file is empty");
-    refused(b"GIF89a", "neither .safetensors, nor a .pth zip, nor ONNX");
+    refused(b"GIF89a", "neither .safetensors, nor torch.save's .pth, nor ONNX");
 }

@@ -4,7 +4,7 @@
 //! bank is free; while it runs, the next one is already worked out, so that sweeps follow each other without a bubble.
 
 use super::{Sweep, Walk};
-use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Runs a layer from `start_i` until `busy_o` falls; the layer's inputs are stable meanwhile.
@@ -16,38 +16,8 @@ pub struct Sequencer {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// Sweeps have at most as many positions as the array has rows, and all rows swap weights at once.
-    pub aligned_i: Signal<In, Bit>,
-    /// The map has a border of zeros around it (convolution).
-    pub pad_i: Signal<In, Bit>,
-    /// The patches of a stripe stay loaded for all its output tiles.
-    pub resident_i: Signal<In, Bit>,
-    /// Rows of the input map.
-    pub in_h_i: Sig<In>,
-    /// Columns of the input map, modulo the words of a lane.
-    pub in_w_i: Sig<In>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Words of a patch, modulo the words of a lane.
-    pub patch_i: Sig<In>,
-    /// Patches that the buffer holds.
-    pub slots_i: Sig<In>,
-    /// Kernel rows.
-    pub kernel_h_i: Sig<In>,
-    /// Kernel columns.
-    pub kernel_w_i: Sig<In>,
-    /// Reduction tiles.
-    pub ci_tiles_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Positions of a unit.
-    pub unit_positions_i: Sig<In>,
-    /// Words between positions, modulo the words of a lane.
-    pub step_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// One cycle for each patch that has been loaded.
     pub patch_done_i: Signal<In, Bit>,
     /// The next tile of weights stands in the shadow registers.
@@ -105,22 +75,7 @@ impl Sequencer {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            aligned_i: Default::default(),
-            pad_i: Default::default(),
-            resident_i: Default::default(),
-            in_h_i: Sig::new(field),
-            in_w_i: Sig::new(address),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            patch_i: Sig::new(address),
-            slots_i: Sig::new(field),
-            kernel_h_i: Sig::new(field),
-            kernel_w_i: Sig::new(field),
-            ci_tiles_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
-            unit_positions_i: Sig::new(field),
-            step_i: Sig::new(address),
+            layer_i: LayerPort::new(),
             patch_done_i: Default::default(),
             shadow_full_i: Default::default(),
             bank_free_i: Default::default(),
@@ -160,23 +115,10 @@ impl Logic for Sequencer {
         self.walk.clk_i.next = self.clk_i.val();
         self.walk.rst_ni.next = self.rst_ni.val();
         self.walk.start_i.next = self.start_i.val();
-        self.walk.pad_i.next = self.pad_i.val();
-        self.walk.resident_i.next = self.resident_i.val();
-        self.walk.in_h_i.next = self.in_h_i.val();
-        self.walk.in_w_i.next = self.in_w_i.val();
-        self.walk.units_i.next = self.units_i.val();
-        self.walk.outer_i.next = self.outer_i.val();
-        self.walk.stripe_i.next = self.stripe_i.val();
-        self.walk.patch_i.next = self.patch_i.val();
-        self.walk.slots_i.next = self.slots_i.val();
-        self.walk.kernel_h_i.next = self.kernel_h_i.val();
-        self.walk.kernel_w_i.next = self.kernel_w_i.val();
-        self.walk.ci_tiles_i.next = self.ci_tiles_i.val();
-        self.walk.co_tiles_i.next = self.co_tiles_i.val();
+        self.walk.layer_i.next = self.layer_i.val();
         self.sweep.clk_i.next = self.clk_i.val();
         self.sweep.rst_ni.next = self.rst_ni.val();
-        self.sweep.unit_positions_i.next = self.unit_positions_i.val();
-        self.sweep.step_i.next = self.step_i.val();
+        self.sweep.layer_i.next = self.layer_i.val();
         self.sweep.addr_i.next = self.walk.addr_o.val();
         self.sweep.first_i.next = self.walk.takes_bank_o.val();
         self.sweep.bank_i.next = self.walk.bank_o.val();
@@ -207,7 +149,7 @@ impl Logic for Sequencer {
             && (!self.takes_bank.val() || self.bank.q.val());
         self.go.next = self.ready.val()
             && ((!self.sweep.valid_o.val() && !self.held.q.val())
-                || (self.sweep.last_o.val() && !self.aligned_i.val()));
+                || (self.sweep.last_o.val() && (self.layer_i.aligned.val() == 0)));
         self.walk.go_i.next = self.go.val();
         self.sweep.go_i.next = self.go.val();
 
@@ -229,7 +171,7 @@ impl Logic for Sequencer {
         if self.held.q.val() {
             self.hold.d.next = self.hold.q.val() - 1;
         }
-        if self.sweep.last_o.val() && self.aligned_i.val() {
+        if self.sweep.last_o.val() && (self.layer_i.aligned.val() == 1) {
             self.hold.d.next = self.hold_cycles.val();
             self.held.d.next = self.hold_cycles.val() != 0;
         }
@@ -247,6 +189,7 @@ impl Logic for Sequencer {
 mod tests {
     use super::*;
     use crate::hw::check::Bench;
+    use crate::isa::kernel;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -352,27 +295,28 @@ mod tests {
     }
 
     fn drive(dut: &mut Sequencer, l: &Layer) {
-        dut.pad_i.next = l.conv;
-        dut.resident_i.next = l.resident;
-        dut.aligned_i.next = l.aligned;
+        dut.layer_i.next.kernel = if l.conv { kernel::CONV } else { kernel::DENSE };
+        dut.layer_i.next.resident = l.resident.into();
+        dut.layer_i.next.aligned = l.aligned.into();
         let (kh, kw) = if l.conv { (3, 3) } else { (l.h, l.w) };
         let step = if l.conv { 1 } else { l.h * l.w };
+        let fields = &mut *dut.layer_i.next;
         for (field, value) in [
-            (&mut dut.in_h_i, l.h),
-            (&mut dut.in_w_i, l.w),
-            (&mut dut.units_i, l.units),
-            (&mut dut.outer_i, l.outer),
-            (&mut dut.stripe_i, l.stripe),
-            (&mut dut.patch_i, l.patch()),
-            (&mut dut.slots_i, l.slots),
-            (&mut dut.kernel_h_i, kh),
-            (&mut dut.kernel_w_i, kw),
-            (&mut dut.ci_tiles_i, l.ci_tiles),
-            (&mut dut.co_tiles_i, l.co_tiles),
-            (&mut dut.unit_positions_i, l.unit_positions()),
-            (&mut dut.step_i, step),
+            (&mut fields.in_h, l.h),
+            (&mut fields.in_w, l.w),
+            (&mut fields.units, l.units),
+            (&mut fields.outer, l.outer),
+            (&mut fields.stripe, l.stripe),
+            (&mut fields.patch, l.patch()),
+            (&mut fields.slots, l.slots),
+            (&mut fields.kernel_h, kh),
+            (&mut fields.kernel_w, kw),
+            (&mut fields.ci_tiles, l.ci_tiles),
+            (&mut fields.co_tiles, l.co_tiles),
+            (&mut fields.unit_positions, l.unit_positions()),
+            (&mut fields.step, step),
         ] {
-            field.next = value;
+            *field = value;
         }
     }
 

@@ -1,7 +1,7 @@
 //! One sweep: the positions of a stripe, one a cycle.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, Reg, Sig, u};
+use crate::hw::rt::{Flop, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// After `go_i`, issues `(last_unit + 1) · unit_positions` positions without a gap. The next `go_i` may come with
@@ -15,10 +15,8 @@ pub struct Sweep {
     pub rst_ni: Signal<In, Bit>,
     /// A sweep begins with the next cycle.
     pub go_i: Signal<In, Bit>,
-    /// Positions of a unit.
-    pub unit_positions_i: Sig<In>,
-    /// Words between positions, modulo the words of a lane.
-    pub step_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// Address of the first position.
     pub addr_i: Sig<In>,
     /// The accumulators start from 0.
@@ -99,8 +97,7 @@ impl Sweep {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             go_i: Default::default(),
-            unit_positions_i: Sig::new(field),
-            step_i: Sig::new(address),
+            layer_i: LayerPort::narrow(&[("step", address)]),
             addr_i: Sig::new(address),
             first_i: Default::default(),
             bank_i: Default::default(),
@@ -179,8 +176,8 @@ impl Logic for Sweep {
             top,
             bottom
         );
-        self.more_positions.d.next = self.unit_positions_i.val() - 1;
-        self.one_position.d.next = self.unit_positions_i.val() == 1;
+        self.more_positions.d.next = self.layer_i.unit_positions.val() - 1;
+        self.one_position.d.next = self.layer_i.unit_positions.val() == 1;
         self.last.next = self.running.q.val() && self.last_x.q.val() && self.at_last_unit.q.val();
         self.valid_o.next = self.running.q.val();
         self.last_o.next = self.last.val();
@@ -197,7 +194,7 @@ impl Logic for Sweep {
             || (self.bottom.q.val() && self.at_bottom.q.val());
 
         self.swap.d.next = false;
-        self.addr.d.next = self.addr.q.val() + self.step_i.val();
+        self.addr.d.next = self.addr.q.val() + self.layer_i.step.val();
         self.acc_addr.d.next = self.acc_addr.q.val() + 1;
         self.x_left.d.next = self.x_left.q.val() - 1;
         self.first_x.d.next = false;

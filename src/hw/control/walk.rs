@@ -1,7 +1,8 @@
 //! The walk over the sweeps of a layer: stripe → output tile → reduction tile → kernel row → kernel column.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, Reg, Sig, s, u};
+use crate::hw::rt::{Flop, LayerPort, Reg, Sig, s, u};
+use crate::isa::kernel;
 use rust_hdl::prelude::*;
 
 /// Describes the next sweep; each `go_i` takes it and turns to the one after, which is pending in the second cycle
@@ -17,32 +18,8 @@ pub struct Walk {
     pub start_i: Signal<In, Bit>,
     /// The sweep is taken.
     pub go_i: Signal<In, Bit>,
-    /// The map has a border of zeros around it (convolution).
-    pub pad_i: Signal<In, Bit>,
-    /// The patches of a stripe stay loaded for all its output tiles.
-    pub resident_i: Signal<In, Bit>,
-    /// Rows of the input map.
-    pub in_h_i: Sig<In>,
-    /// Columns of the input map, modulo the words of a lane.
-    pub in_w_i: Sig<In>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Words of a patch, modulo the words of a lane.
-    pub patch_i: Sig<In>,
-    /// Patches that the buffer holds.
-    pub slots_i: Sig<In>,
-    /// Kernel rows.
-    pub kernel_h_i: Sig<In>,
-    /// Kernel columns.
-    pub kernel_w_i: Sig<In>,
-    /// Reduction tiles.
-    pub ci_tiles_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// Sweeps are left.
     pub busy_o: Signal<Out, Bit>,
     /// There is a next sweep, and the outputs describe it.
@@ -110,6 +87,7 @@ pub struct Walk {
     addr: Reg,
     last_unit: Reg,
     bottom_unit: Reg,
+    pad: Signal<Local, Bit>,
     first_pass: Signal<Local, Bit>,
     last_pass: Signal<Local, Bit>,
     slot_after: Sig<Local>,
@@ -126,19 +104,7 @@ impl Walk {
             rst_ni: Default::default(),
             start_i: Default::default(),
             go_i: Default::default(),
-            pad_i: Default::default(),
-            resident_i: Default::default(),
-            in_h_i: Sig::new(field),
-            in_w_i: Sig::new(address),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            patch_i: Sig::new(address),
-            slots_i: Sig::new(field),
-            kernel_h_i: Sig::new(field),
-            kernel_w_i: Sig::new(field),
-            ci_tiles_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
+            layer_i: LayerPort::narrow(&[("in_w", address), ("patch", address)]),
             busy_o: Default::default(),
             pending_o: Default::default(),
             takes_patch_o: Default::default(),
@@ -190,6 +156,7 @@ impl Walk {
             addr: Reg::new(address),
             last_unit: Reg::new(field),
             bottom_unit: Reg::new(field),
+            pad: Default::default(),
             first_pass: Default::default(),
             last_pass: Default::default(),
             slot_after: Sig::new(field),
@@ -243,31 +210,32 @@ impl Logic for Walk {
             last_unit,
             bottom_unit
         );
-        self.row_step.d.next = self.in_w_i.val() - self.kernel_w_i.val() + 1;
+        self.pad.next = self.layer_i.kernel.val() == kernel::CONV;
+        self.row_step.d.next = self.layer_i.in_w.val() - self.layer_i.kernel_w.val() + 1;
         self.above.d.next = 0;
-        if self.pad_i.val() {
-            self.above.d.next = 0 - self.in_w_i.val() - 1;
+        if self.pad.val() {
+            self.above.d.next = 0 - self.layer_i.in_w.val() - 1;
         }
-        self.last_row.d.next = self.in_h_i.val() - 1;
-        self.units_less.d.next = self.units_i.val() - 1;
-        self.last_stripe_from.d.next = self.units_i.val() - self.stripe_i.val();
+        self.last_row.d.next = self.layer_i.in_h.val() - 1;
+        self.units_less.d.next = self.layer_i.units.val() - 1;
+        self.last_stripe_from.d.next = self.layer_i.units.val() - self.layer_i.stripe.val();
 
         self.first_kx.d.next = self.kx.q.val() == 0;
         self.first_ky.d.next = self.ky.q.val() == 0;
         self.first_ci.d.next = self.ci.q.val() == 0;
         self.first_co.d.next = self.co.q.val() == 0;
         self.first_unit.d.next = self.unit.q.val() == 0;
-        self.last_kx.d.next = (self.kx.q.val() + 1) == self.kernel_w_i.val();
-        self.last_ky.d.next = (self.ky.q.val() + 1) == self.kernel_h_i.val();
-        self.last_ci.d.next = (self.ci.q.val() + 1) == self.ci_tiles_i.val();
-        self.last_co.d.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
+        self.last_kx.d.next = (self.kx.q.val() + 1) == self.layer_i.kernel_w.val();
+        self.last_ky.d.next = (self.ky.q.val() + 1) == self.layer_i.kernel_h.val();
+        self.last_ci.d.next = (self.ci.q.val() + 1) == self.layer_i.ci_tiles.val();
+        self.last_co.d.next = (self.co.q.val() + 1) == self.layer_i.co_tiles.val();
         self.last_stripe.d.next = self.unit.q.val() >= self.last_stripe_from.q.val();
-        self.last_outer.d.next = (self.outer.q.val() + 1) == self.outer_i.val();
-        self.last_slot.d.next = (self.slot.q.val() + 1) == self.slots_i.val();
-        self.next_base.d.next = self.base.q.val() + self.patch_i.val();
-        self.next_unit.d.next = self.unit.q.val() + self.stripe_i.val();
+        self.last_outer.d.next = (self.outer.q.val() + 1) == self.layer_i.outer.val();
+        self.last_slot.d.next = (self.slot.q.val() + 1) == self.layer_i.slots.val();
+        self.next_base.d.next = self.base.q.val() + self.layer_i.patch.val();
+        self.next_unit.d.next = self.unit.q.val() + self.layer_i.stripe.val();
         self.addr.d.next = self.base.q.val() + self.offset.q.val();
-        self.last_unit.d.next = self.stripe_i.val() - 1;
+        self.last_unit.d.next = self.layer_i.stripe.val() - 1;
         if self.unit.q.val() >= self.last_stripe_from.q.val() {
             self.last_unit.d.next = self.units_less.q.val() - self.unit.q.val();
         }
@@ -277,16 +245,18 @@ impl Logic for Walk {
         self.last_pass.next = self.last_kx.q.val() && self.last_ky.q.val();
         self.busy_o.next = self.pending.q.val();
         self.pending_o.next = self.pending.q.val() && self.settled.q.val();
-        self.takes_patch_o.next = self.first_pass.val() && (!self.resident_i.val() || self.first_co.q.val());
+        self.takes_patch_o.next =
+            self.first_pass.val() && ((self.layer_i.resident.val() == 0) || self.first_co.q.val());
         self.takes_bank_o.next = self.first_pass.val() && self.first_ci.q.val();
         self.addr_o.next = self.addr.q.val();
         self.bank_o.next = self.bank.q.val();
-        self.ends_patch_o.next = self.last_pass.val() && (!self.resident_i.val() || self.last_co.q.val());
+        self.ends_patch_o.next =
+            self.last_pass.val() && ((self.layer_i.resident.val() == 0) || self.last_co.q.val());
         self.ends_tile_o.next = self.last_pass.val() && self.last_ci.q.val();
-        self.left_o.next = self.pad_i.val() && self.first_kx.q.val();
-        self.right_o.next = self.pad_i.val() && self.last_kx.q.val();
-        self.top_o.next = self.pad_i.val() && self.first_ky.q.val() && self.first_unit.q.val();
-        self.bottom_o.next = self.pad_i.val() && self.last_ky.q.val();
+        self.left_o.next = self.pad.val() && self.first_kx.q.val();
+        self.right_o.next = self.pad.val() && self.last_kx.q.val();
+        self.top_o.next = self.pad.val() && self.first_ky.q.val() && self.first_unit.q.val();
+        self.bottom_o.next = self.pad.val() && self.last_ky.q.val();
         self.bottom_unit_o.next = self.bottom_unit.q.val();
         self.last_unit_o.next = self.last_unit.q.val();
 
@@ -314,7 +284,7 @@ impl Logic for Walk {
                 self.slot.d.next = self.slot_after.val();
                 self.base.d.next = self.base_after.val();
                 self.offset.d.next = self.above.q.val();
-                if self.pad_i.val() && !self.first_unit.q.val() {
+                if self.pad.val() && !self.first_unit.q.val() {
                     self.offset.d.next = 0 - 1;
                 }
             }
@@ -322,7 +292,7 @@ impl Logic for Walk {
                 self.ci.d.next = 0;
                 self.bank.d.next = !self.bank.q.val();
                 self.co.d.next = self.co.q.val() + 1;
-                if self.resident_i.val() && !self.last_co.q.val() {
+                if (self.layer_i.resident.val() == 1) && !self.last_co.q.val() {
                     self.slot.d.next = self.stripe_slot.q.val();
                     self.base.d.next = self.stripe_base.q.val();
                 }
@@ -332,7 +302,7 @@ impl Logic for Walk {
                 self.stripe_slot.d.next = self.slot_after.val();
                 self.stripe_base.d.next = self.base_after.val();
                 self.unit.d.next = self.next_unit.q.val();
-                if self.pad_i.val() {
+                if self.pad.val() {
                     self.offset.d.next = 0 - 1;
                 }
                 if self.last_stripe.q.val() {

@@ -2,6 +2,7 @@
 
 use super::{Ram, address_bits};
 use crate::hw::rt::{Flop, Reg, Sig, s, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Two banks of accumulators: one adds up partial sums, the other one is read.
@@ -58,9 +59,9 @@ impl Accumulator {
     /// Cycles between two additions to one accumulator, at least.
     pub const SPACING: usize = 3;
     /// Cycles from a partial sum to the first cycle whose `drain_addr_i` may read the accumulator.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = timing::ACCUMULATOR;
     /// Cycles from `drain_addr_i` to `drain_o`.
-    pub const DRAIN_LATENCY: usize = 2;
+    pub const DRAIN_LATENCY: usize = timing::ACCUMULATOR_DRAIN;
 
     /// Two banks of `depth` accumulators of `acc_bits` for partial sums of `psum_bits`.
     pub fn new(depth: usize, acc_bits: u32, psum_bits: u32) -> Self {
@@ -106,7 +107,7 @@ impl Logic for Accumulator {
             self, clk_i, valid, first, bank, addr, psum, write, write_bank, write_addr, previous, operand,
             drain_bank, drain
         );
-        // Read; the bank that adds goes before the drain.
+        comment!("Read; the bank that adds goes before the drain.");
         self.bank0.clk_i.next = self.clk_i.val();
         self.bank1.clk_i.next = self.clk_i.val();
         self.bank0.addr_i.next = self.drain_addr_i.val();
@@ -122,7 +123,7 @@ impl Logic for Accumulator {
         self.bank.d.next = self.bank_i.val();
         self.addr.d.next = self.addr_i.val();
         self.psum.d.next = self.psum_i.val();
-        // Select.
+        comment!("Select.");
         self.previous.d.next = self.bank0.word_o.val();
         if self.bank.q.val() {
             self.previous.d.next = self.bank1.word_o.val();
@@ -134,7 +135,7 @@ impl Logic for Accumulator {
         self.write.d.next = self.valid.q.val();
         self.write_bank.d.next = self.bank.q.val();
         self.write_addr.d.next = self.addr.q.val();
-        // Add and write.
+        comment!("Add and write.");
         self.sum.next = self.previous.q.val() + self.operand.q.val();
         self.bank0.write_i.next = self.write.q.val() && !self.write_bank.q.val();
         self.bank1.write_i.next = self.write.q.val() && self.write_bank.q.val();

@@ -2,6 +2,7 @@
 
 use super::{Lane, address_bits};
 use crate::hw::rt::{Lanes, Sig, Template, Ty, text, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Lanes of memory in groups. All lanes of a group are written at once; the read address enters lane 0 and walks to
@@ -34,7 +35,7 @@ pub struct LaneBuffer {
 
 impl LaneBuffer {
     /// Cycles from `addr_i` to the word of lane 0.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = timing::LANE_BUFFER;
 
     /// A buffer of `groups` × `per_group` lanes of `depth` words of type `ty`.
     pub fn new(groups: usize, per_group: usize, depth: usize, ty: Ty) -> Self {

@@ -1,6 +1,7 @@
 //! Max pooling.
 
 use crate::hw::rt::{Flop, Reg, Sig, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Maximum of consecutive codes: of a window of four, or of one (no pooling).
@@ -26,7 +27,7 @@ pub struct MaxPool {
 
 impl MaxPool {
     /// Cycles from the last code of a window to its maximum.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = timing::MAX_POOL;
 
     /// For codes of `bits` bits.
     pub fn new(bits: u32) -> Self {

@@ -3,6 +3,7 @@
 use super::RowMultiplier;
 use crate::config::Multipliers;
 use crate::hw::rt::{Flop, Reg, Sig, s};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Weight-stationary processing element.
@@ -44,7 +45,7 @@ pub struct Pe {
 
 impl Pe {
     /// Cycles from an activation at `act_i` to its product in `psum_o`.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = timing::PE;
 
     /// An element for `weight_bits` W, operands of `act_bits` + 1 bits and partial sums of `psum_bits`.
     pub fn new(weight_bits: u32, act_bits: u32, psum_bits: u32, multipliers: Multipliers) -> Self {

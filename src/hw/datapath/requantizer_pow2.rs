@@ -2,6 +2,7 @@
 
 use super::RoundShift;
 use crate::hw::rt::{K, Reg, Sig, s, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// `clip(rne((acc + bias) / 2^s), 0, b)`, one a cycle: [`crate::arith::requantize`] with m = 1 for levels that start
@@ -34,7 +35,7 @@ impl RequantizerPow2 {
     /// Cycles from `acc_i` to `sum_o`.
     pub const SUM_LATENCY: usize = 1;
     /// Cycles from `acc_i` to `code_o`.
-    pub const LATENCY: usize = 2 + RoundShift::LATENCY;
+    pub const LATENCY: usize = timing::REQUANTIZER_POW2;
 
     /// For accumulators of `acc_bits`, at most 48, and codes of `code_bits`.
     pub fn new(acc_bits: u32, code_bits: u32) -> Self {
@@ -67,7 +68,7 @@ impl Logic for RequantizerPow2 {
         self.sum_o.next = self.sum.q.val();
 
         self.positive.d.next = self.sum.q.val();
-        // The sign: yosys makes a long comparison of `sum < 0`.
+        comment!("The sign: yosys makes a long comparison of `sum < 0`.");
         if (self.sum.q.val() >> self.sign_at.val()) != 0 {
             self.positive.d.next = 0;
         }

@@ -1,6 +1,7 @@
 //! Division by a power of two, rounding half to even.
 
 use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// `min(rne(value / 2^shift), top)`, one a cycle: [`crate::arith::rne_shift`] of numbers that are not negative.
@@ -38,7 +39,7 @@ pub struct RoundShift {
 
 impl RoundShift {
     /// Cycles from `value_i` to `code_o`.
-    pub const LATENCY: usize = 5;
+    pub const LATENCY: usize = timing::ROUND_SHIFT;
 
     /// For numbers of `value_bits`, at most 63, and codes of `code_bits`.
     pub fn new(value_bits: u32, code_bits: u32) -> Self {

@@ -5,7 +5,8 @@ use crate::arith::MULTIPLIER_BITS;
 use crate::config::{ArrayConfig, Requantize};
 use crate::hw::datapath::{Accumulators, Delay};
 use crate::hw::memory::Packer;
-use crate::hw::rt::{Flop, K, Lanes, Reg, Sig, s, u};
+use crate::hw::rt::{Flop, K, Lanes, LayerPort, Reg, Sig, s, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Requantizes, pools, packs and hands over every output tile of a layer, in the order stripe → output tile → block of
@@ -22,38 +23,8 @@ pub struct Drain {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// 2×2 max pool of stride 2.
-    pub pool_i: Signal<In, Bit>,
-    /// Accumulators with bias go out as they are, a beat each: rows of one position, no pool.
-    pub raw_i: Signal<In, Bit>,
-    /// Greatest output code.
-    pub clip_i: Sig<In>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Positions of a unit, modulo the accumulators of a bank.
-    pub unit_positions_i: Sig<In>,
-    /// Pixels of a written row.
-    pub out_w_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Blocks of channels that are written.
-    pub co_blocks_i: Sig<In>,
-    /// Beats of a written row.
-    pub y_row_beats_i: Sig<In>,
-    /// Address of the first row, in bytes.
-    pub y_base_i: Sig<In>,
-    /// Bytes from row to row.
-    pub y_row_pitch_i: Sig<In>,
-    /// Bytes from block to block.
-    pub y_plane_pitch_i: Sig<In>,
-    /// Bytes from image to image.
-    pub y_image_pitch_i: Sig<In>,
-    /// Bytes from stripe to stripe.
-    pub y_stripe_pitch_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// One cycle for each output tile whose accumulators are complete; banks alternate, from 0.
     pub tile_done_i: Signal<In, Bit>,
     /// One cycle for each bank that has been drained.
@@ -127,7 +98,7 @@ impl Drain {
 
     /// Cycles from an address to the last beat that it completes, at most.
     pub const fn latency(mode: Requantize) -> usize {
-        Self::TO_REQUANTIZERS + Requantizers::latency(mode) + Packer::LATENCY + 1
+        timing::drain(Requantizers::code_latency(mode))
     }
 
     /// The drain of the design point `config`, which is valid.
@@ -146,22 +117,7 @@ impl Drain {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            pool_i: Default::default(),
-            raw_i: Default::default(),
-            clip_i: Sig::new(u(act_bits)),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            unit_positions_i: Sig::new(address),
-            out_w_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
-            co_blocks_i: Sig::new(field),
-            y_row_beats_i: Sig::new(field),
-            y_base_i: Sig::new(byte),
-            y_row_pitch_i: Sig::new(byte),
-            y_plane_pitch_i: Sig::new(byte),
-            y_image_pitch_i: Sig::new(byte),
-            y_stripe_pitch_i: Sig::new(byte),
+            layer_i: LayerPort::narrow(&[("clip", u(act_bits))]),
             tile_done_i: Default::default(),
             bank_free_o: Default::default(),
             drain_bank_o: Default::default(),
@@ -230,21 +186,10 @@ impl Logic for Drain {
         self.item_valid.clk_i.next = self.clk_i.val();
         self.item_last.clk_i.next = self.clk_i.val();
 
-        // Rows: a row begins when the one before is read and its run is taken.
+        comment!("Rows: a row begins when the one before is read and its run is taken.");
         self.walk.rst_ni.next = self.rst_ni.val();
         self.walk.start_i.next = self.start_i.val();
-        self.walk.pool_i.next = self.pool_i.val();
-        self.walk.units_i.next = self.units_i.val();
-        self.walk.outer_i.next = self.outer_i.val();
-        self.walk.stripe_i.next = self.stripe_i.val();
-        self.walk.unit_positions_i.next = self.unit_positions_i.val();
-        self.walk.co_tiles_i.next = self.co_tiles_i.val();
-        self.walk.co_blocks_i.next = self.co_blocks_i.val();
-        self.walk.y_base_i.next = self.y_base_i.val();
-        self.walk.y_row_pitch_i.next = self.y_row_pitch_i.val();
-        self.walk.y_plane_pitch_i.next = self.y_plane_pitch_i.val();
-        self.walk.y_image_pitch_i.next = self.y_image_pitch_i.val();
-        self.walk.y_stripe_pitch_i.next = self.y_stripe_pitch_i.val();
+        self.walk.layer_i.next = self.layer_i.val();
         self.go.next = self.walk.pending_o.val()
             && self.read.free_o.val()
             && (self.tiles.q.val() != 0)
@@ -267,16 +212,13 @@ impl Logic for Drain {
         }
         self.run_valid_o.next = self.run_valid.q.val();
         self.run_addr_o.next = self.run_addr.q.val();
-        self.run_beats_o.next = self.y_row_beats_i.val();
+        self.run_beats_o.next = self.layer_i.y_row_beats.val();
 
-        // Addresses.
+        comment!("Addresses.");
         self.read.rst_ni.next = self.rst_ni.val();
         self.read.go_i.next = self.go.val();
         self.read.enable_i.next = self.room_i.val();
-        self.read.pool_i.next = self.pool_i.val();
-        self.read.raw_i.next = self.raw_i.val();
-        self.read.out_w_i.next = self.out_w_i.val();
-        self.read.unit_positions_i.next = self.unit_positions_i.val();
+        self.read.layer_i.next = self.layer_i.val();
         self.read.acc_addr_i.next = self.walk.acc_addr_o.val();
         self.read.group_i.next = self.walk.group_o.val();
         self.read.bank_i.next = self.walk.bank_o.val();
@@ -295,7 +237,7 @@ impl Logic for Drain {
         }
         self.group.value_i.next = self.read.group_o.val();
 
-        // Accumulators and parameters.
+        comment!("Accumulators and parameters.");
         self.store.rst_ni.next = self.rst_ni.val();
         self.store.start_i.next = self.start_i.val();
         self.store.record_valid_i.next = self.record_valid_i.val();
@@ -310,7 +252,7 @@ impl Logic for Drain {
         self.select.word_i.next = self.drain_i.val();
         self.select.group_i.next = self.group.value_o.val();
 
-        // Codes.
+        comment!("Codes.");
         self.code_valid.value_i.next = 0;
         if self.read.valid_o.val() {
             self.code_valid.value_i.next = 1;
@@ -322,13 +264,13 @@ impl Logic for Drain {
         self.requantizers.acc_i.next = self.select.acc_o.val();
         self.requantizers.bias_i.next = self.store.bias_o.val();
         self.requantizers.scale_i.next = self.store.scale_o.val();
-        self.requantizers.top_i.next = self.clip_i.val();
+        self.requantizers.top_i.next = self.layer_i.clip.val();
         self.requantizers.valid_i.next = self.code_valid.value_o.val() == 1;
         self.requantizers.first_i.next = self.code_first.value_o.val() == 1;
 
-        // Beats.
+        comment!("Beats.");
         self.item_valid.value_i.next = 0;
-        if self.read.valid_o.val() && self.read.last_o.val() && !self.raw_i.val() {
+        if self.read.valid_o.val() && self.read.last_o.val() && (self.layer_i.raw.val() == 0) {
             self.item_valid.value_i.next = 1;
         }
         self.item_last.value_i.next = 0;
@@ -340,7 +282,7 @@ impl Logic for Drain {
         self.packer.last_i.next = self.item_last.value_o.val() == 1;
         self.packer.item_i.next = self.requantizers.code_o.val();
         self.raw_valid.value_i.next = 0;
-        if self.read.valid_o.val() && self.raw_i.val() {
+        if self.read.valid_o.val() && (self.layer_i.raw.val() == 1) {
             self.raw_valid.value_i.next = 1;
         }
         self.lane.value_i.next = self.read.lane_o.val();
@@ -348,7 +290,7 @@ impl Logic for Drain {
         self.raw_beat.lane_i.next = self.lane.value_o.val();
         self.beat_valid_o.next = self.packer.valid_o.val() || (self.raw_valid.value_o.val() == 1);
         self.beat_o.next = self.packer.beat_o.val();
-        if self.raw_i.val() {
+        if self.layer_i.raw.val() == 1 {
             self.beat_o.next = self.raw_beat.beat_o.val();
         }
 

@@ -1,7 +1,7 @@
 //! The walk over the written rows of a layer: stripe → output tile → block of channels → row.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Describes the next written row; each `go_i` takes it and turns to the one after. The layer's inputs are stable from
@@ -16,30 +16,8 @@ pub struct DrainWalk {
     pub start_i: Signal<In, Bit>,
     /// The row is taken.
     pub go_i: Signal<In, Bit>,
-    /// A written row comes from two units.
-    pub pool_i: Signal<In, Bit>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Positions of a unit, modulo the accumulators of a bank.
-    pub unit_positions_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Blocks of channels that are written, over all tiles.
-    pub co_blocks_i: Sig<In>,
-    /// Address of the first row, in bytes.
-    pub y_base_i: Sig<In>,
-    /// Bytes from row to row.
-    pub y_row_pitch_i: Sig<In>,
-    /// Bytes from block to block.
-    pub y_plane_pitch_i: Sig<In>,
-    /// Bytes from image to image.
-    pub y_image_pitch_i: Sig<In>,
-    /// Bytes from stripe to stripe.
-    pub y_stripe_pitch_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// Rows are left, now or after a cycle.
     pub busy_o: Signal<Out, Bit>,
     /// There is a next row.
@@ -104,18 +82,7 @@ impl DrainWalk {
             rst_ni: Default::default(),
             start_i: Default::default(),
             go_i: Default::default(),
-            pool_i: Default::default(),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            unit_positions_i: Sig::new(address),
-            co_tiles_i: Sig::new(field),
-            co_blocks_i: Sig::new(field),
-            y_base_i: Sig::new(byte),
-            y_row_pitch_i: Sig::new(byte),
-            y_plane_pitch_i: Sig::new(byte),
-            y_image_pitch_i: Sig::new(byte),
-            y_stripe_pitch_i: Sig::new(byte),
+            layer_i: LayerPort::narrow(&[("unit_positions", address)]),
             busy_o: Default::default(),
             pending_o: Default::default(),
             y_addr_o: Sig::new(byte),
@@ -194,23 +161,23 @@ impl Logic for DrainWalk {
             y_stripe,
             y_image
         );
-        self.next_unit.next = self.unit.q.val() + self.stripe_i.val();
-        self.last_stripe.d.next = self.next_unit.val() >= self.units_i.val();
-        self.here.next = self.stripe_i.val();
-        if self.next_unit.val() >= self.units_i.val() {
-            self.here.next = self.units_i.val() - self.unit.q.val();
+        self.next_unit.next = self.unit.q.val() + self.layer_i.stripe.val();
+        self.last_stripe.d.next = self.next_unit.val() >= self.layer_i.units.val();
+        self.here.next = self.layer_i.stripe.val();
+        if self.next_unit.val() >= self.layer_i.units.val() {
+            self.here.next = self.layer_i.units.val() - self.unit.q.val();
         }
         self.rows.d.next = self.here.val();
-        self.row_step.d.next = self.unit_positions_i.val();
-        if self.pool_i.val() {
+        self.row_step.d.next = self.layer_i.unit_positions.val();
+        if self.layer_i.pool.val() == 1 {
             self.rows.d.next = self.here.val() >> 1;
-            self.row_step.d.next = self.unit_positions_i.val() << 1;
+            self.row_step.d.next = self.layer_i.unit_positions.val() << 1;
         }
         self.stripe_settled.d.next = true;
         self.settled.d.next = self.stripe_settled.q.val();
 
-        self.last_plane.d.next = self.co_blocks_i.val() - 1;
-        self.last_tile.d.next = self.co_tiles_i.val() - 1;
+        self.last_plane.d.next = self.layer_i.co_blocks.val() - 1;
+        self.last_tile.d.next = self.layer_i.co_tiles.val() - 1;
         self.is_last_row.next = (self.row.q.val() + 1) == self.rows.q.val();
         self.is_last_block.next =
             (self.block.q.val() == self.last_block.val()) || (self.plane.q.val() == self.last_plane.q.val());
@@ -219,10 +186,10 @@ impl Logic for DrainWalk {
         self.ends_stripe.d.next = self.is_last_row.val()
             && self.is_last_block.val()
             && (self.tile.q.val() == self.last_tile.q.val());
-        self.last_outer.d.next = (self.outer.q.val() + 1) == self.outer_i.val();
-        self.next_plane.next = self.y_plane.q.val() + self.y_plane_pitch_i.val();
-        self.next_stripe.next = self.y_stripe.q.val() + self.y_stripe_pitch_i.val();
-        self.next_image.next = self.y_image.q.val() + self.y_image_pitch_i.val();
+        self.last_outer.d.next = (self.outer.q.val() + 1) == self.layer_i.outer.val();
+        self.next_plane.next = self.y_plane.q.val() + self.layer_i.y_plane_pitch.val();
+        self.next_stripe.next = self.y_stripe.q.val() + self.layer_i.y_stripe_pitch.val();
+        self.next_image.next = self.y_image.q.val() + self.layer_i.y_image_pitch.val();
 
         self.busy_o.next = self.pending.q.val();
         self.pending_o.next = self.pending.q.val() && self.settled.q.val();
@@ -236,7 +203,7 @@ impl Logic for DrainWalk {
             self.settled.d.next = false;
             self.row.d.next = self.row.q.val() + 1;
             self.acc_addr.d.next = self.acc_addr.q.val() + self.row_step.q.val();
-            self.y_row.d.next = self.y_row.q.val() + self.y_row_pitch_i.val();
+            self.y_row.d.next = self.y_row.q.val() + self.layer_i.y_row_pitch.val();
             if self.last_row.q.val() {
                 self.row.d.next = 0;
                 self.acc_addr.d.next = 0;
@@ -284,10 +251,10 @@ impl Logic for DrainWalk {
             self.bank.d.next = false;
             self.group.d.next = 0;
             self.acc_addr.d.next = 0;
-            self.y_row.d.next = self.y_base_i.val();
-            self.y_plane.d.next = self.y_base_i.val();
-            self.y_stripe.d.next = self.y_base_i.val();
-            self.y_image.d.next = self.y_base_i.val();
+            self.y_row.d.next = self.layer_i.y_base.val();
+            self.y_plane.d.next = self.layer_i.y_base.val();
+            self.y_stripe.d.next = self.layer_i.y_base.val();
+            self.y_image.d.next = self.layer_i.y_base.val();
         }
     }
 }
@@ -354,19 +321,21 @@ mod tests {
         let (outer, positions) = (rng.random_range(1..=2), rng.random_range(1..=acc_depth / stripe));
         let co_blocks = rng.random_range(1..=2 * blocks);
         let [base, row, plane, image, step] = std::array::from_fn(|_| rng.random_range(0..1i64 << 32));
-        x.pool_i.next = pool;
+        x.layer_i.next.pool = i64::from(pool);
+        let fields = &mut *x.layer_i.next;
         for (field, value) in [
-            (&mut x.units_i, units),
-            (&mut x.outer_i, outer),
-            (&mut x.stripe_i, stripe),
-            (&mut x.unit_positions_i, positions),
-            (&mut x.co_tiles_i, co_blocks.div_ceil(blocks)),
-            (&mut x.co_blocks_i, co_blocks),
+            (&mut fields.units, units),
+            (&mut fields.outer, outer),
+            (&mut fields.stripe, stripe),
+            (&mut fields.unit_positions, positions),
+            (&mut fields.co_tiles, co_blocks.div_ceil(blocks)),
+            (&mut fields.co_blocks, co_blocks),
         ] {
-            field.next = value as i64;
+            *field = value as i64;
         }
-        (x.y_base_i.next, x.y_row_pitch_i.next, x.y_plane_pitch_i.next) = (base, row, plane);
-        (x.y_image_pitch_i.next, x.y_stripe_pitch_i.next) = (image, step);
+        (x.layer_i.next.y_base, x.layer_i.next.y_row_pitch, x.layer_i.next.y_plane_pitch) =
+            (base, row, plane);
+        (x.layer_i.next.y_image_pitch, x.layer_i.next.y_stripe_pitch) = (image, step);
         let mut rows = vec![];
         let mut bank = false;
         for (n, at) in (0..outer).flat_map(|n| (0..units.div_ceil(stripe)).map(move |at| (n, at))) {

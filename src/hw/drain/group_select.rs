@@ -3,6 +3,7 @@
 use super::select;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Lanes, Sig, s, text, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Takes `lanes` accumulators out of those of all columns, and registers them.
@@ -20,7 +21,7 @@ pub struct GroupSelect {
 
 impl GroupSelect {
     /// Cycles from `word_i` to `acc_o`.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = timing::GROUP_SELECT;
 
     /// Groups of `lanes` out of `cols` columns, accumulators of `acc_bits`.
     pub fn new(cols: usize, lanes: usize, acc_bits: u32) -> Self {

@@ -1,7 +1,7 @@
 //! The accumulators of a written row, one group a cycle.
 
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// After `go_i`, issues pixel → group → position of the pooling window, one in each cycle with `enable_i`; a raw row
@@ -17,14 +17,8 @@ pub struct RowRead {
     pub go_i: Signal<In, Bit>,
     /// An address may be issued.
     pub enable_i: Signal<In, Bit>,
-    /// A pixel is the maximum of 2×2 positions.
-    pub pool_i: Signal<In, Bit>,
-    /// Sums go out one by one; not with `pool_i`.
-    pub raw_i: Signal<In, Bit>,
-    /// Pixels of a row.
-    pub out_w_i: Sig<In>,
-    /// Positions of a unit, modulo the accumulators of a bank.
-    pub unit_positions_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// First accumulator of the row.
     pub acc_addr_i: Sig<In>,
     /// Its first group of columns.
@@ -93,10 +87,7 @@ impl RowRead {
             rst_ni: Default::default(),
             go_i: Default::default(),
             enable_i: Default::default(),
-            pool_i: Default::default(),
-            raw_i: Default::default(),
-            out_w_i: Sig::new(field),
-            unit_positions_i: Sig::new(address),
+            layer_i: LayerPort::narrow(&[("unit_positions", address)]),
             acc_addr_i: Sig::new(address),
             group_i: Sig::new(group),
             bank_i: Default::default(),
@@ -163,15 +154,15 @@ impl Logic for RowRead {
             ends_tile
         );
         self.top.d.next = 0;
-        if self.pool_i.val() {
+        if self.layer_i.pool.val() == 1 {
             self.top.d.next = 3;
         }
-        if self.raw_i.val() {
+        if self.layer_i.raw.val() == 1 {
             self.top.d.next = self.last_lane.val();
         }
-        self.more_x.d.next = self.out_w_i.val() - 1;
-        self.one_x.d.next = self.out_w_i.val() == 1;
-        self.row_less.d.next = self.unit_positions_i.val() - 1;
+        self.more_x.d.next = self.layer_i.out_w.val() - 1;
+        self.one_x.d.next = self.layer_i.out_w.val() == 1;
+        self.row_less.d.next = self.layer_i.unit_positions.val() - 1;
 
         self.issue.next = self.busy.q.val() && self.enable_i.val();
         self.last_window.next = self.window.q.val() == self.top.q.val();
@@ -189,16 +180,16 @@ impl Logic for RowRead {
         self.row_end_o.next = self.ends_row.val();
         self.tile_end_o.next = self.ends_row.val() && self.ends_tile.q.val();
 
-        // Through the window: right, down and back, right.
+        comment!("Through the window: right, down and back, right.");
         self.step.next = 1;
         if (self.window.q.val() & 1) == 1 {
             self.step.next = self.row_less.q.val();
         }
-        if self.raw_i.val() {
+        if self.layer_i.raw.val() == 1 {
             self.step.next = 0;
         }
         self.next_pixel.next = self.pixel.q.val() + 1;
-        if self.pool_i.val() {
+        if self.layer_i.pool.val() == 1 {
             self.next_pixel.next = self.pixel.q.val() + 2;
         }
         if self.issue.val() {
@@ -259,8 +250,8 @@ mod tests {
             let out_w = if raw { 1 } else { rng.random_range(1..=4) };
             let positions = if raw { 1 } else { out_w * 2 + rng.random_range(0..=1) };
             let x = &mut bench.block;
-            (x.pool_i.next, x.raw_i.next) = (pool, raw);
-            (x.out_w_i.next, x.unit_positions_i.next) = (out_w, positions);
+            (x.layer_i.next.pool, x.layer_i.next.raw) = (pool.into(), raw.into());
+            (x.layer_i.next.out_w, x.layer_i.next.unit_positions) = (out_w, positions);
             bench.cycle();
             let mut want = vec![]; // addr, group, lane, first, last, row end, tile end
             let (mut at, mut rows) = (0, 8);

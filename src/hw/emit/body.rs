@@ -43,6 +43,7 @@ fn statement(printer: &mut Printer, stmt: &Stmt, how: Assign, depth: usize) -> R
             Ok(lines)
         }
         Stmt::Case(test, arms) => case(printer, test, arms, how, depth),
+        Stmt::Note(text) => Ok(vec![format!("{}// {text}", pad(depth))]),
     }
 }
 
@@ -83,7 +84,8 @@ fn conditional(
     Ok(lines)
 }
 
-/// Without a `default` arm, the last one becomes it: rustc has checked that the arms are exhaustive.
+/// Arms that do nothing share the default. Without one, the last arm becomes it: rustc has checked that the arms are
+/// exhaustive.
 fn case(
     printer: &mut Printer,
     test: &Expr,
@@ -94,15 +96,19 @@ fn case(
     printer.hint = "test".into();
     let (name, shape) = printer.leaf(test)?;
     let mut lines = vec![format!("{}case ({name})", pad(depth))];
-    for (i, (pattern, body)) in arms.iter().enumerate() {
+    let has_idle = arms.iter().any(|(_, body)| body.is_empty());
+    for (i, (pattern, body)) in arms.iter().enumerate().filter(|(_, (_, body))| !body.is_empty()) {
         let pattern = match pattern.parse::<i128>() {
-            _ if pattern == "default" || i + 1 == arms.len() => "default".into(),
+            _ if pattern == "default" || (i + 1 == arms.len() && !has_idle) => "default".into(),
             Ok(value) => number(value, shape.bits),
             Err(_) => printer.symbols.get(pattern)?.id.clone(),
         };
         lines.push(format!("{}{pattern}: begin", pad(depth + 1)));
         lines.extend(statements(printer, body, how, depth + 2)?);
         lines.push(format!("{}end", pad(depth + 1)));
+    }
+    if has_idle {
+        lines.push(format!("{}default: ;", pad(depth + 1)));
     }
     lines.push(format!("{}endcase", pad(depth)));
     Ok(lines)

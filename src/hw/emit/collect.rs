@@ -45,6 +45,10 @@ impl Node {
     pub fn instances(&self) -> impl Iterator<Item = &Node> {
         self.children.iter().filter(|c| !c.is_register())
     }
+    /// The same, to be changed.
+    pub fn instances_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.children.iter_mut().filter(|c| !c.is_register())
+    }
     /// Children that are flip-flops.
     pub fn registers(&self) -> impl Iterator<Item = &Node> {
         self.children.iter().filter(|c| c.is_register())

@@ -40,6 +40,8 @@ pub enum Expr {
 pub enum Stmt {
     Set(String, Expr),
     If(Expr, Vec<Stmt>, Vec<Stmt>),
+    /// A comment on what follows.
+    Note(String),
     /// Arms in order; the pattern is a number, the name of a state, or `default`.
     Case(Expr, Vec<(String, Vec<Stmt>)>),
 }
@@ -63,7 +65,7 @@ impl Stmt {
     /// The statements directly inside.
     fn inner(&self) -> Box<dyn Iterator<Item = &Stmt> + '_> {
         match self {
-            Stmt::Set(..) => Box::new(std::iter::empty()),
+            Stmt::Set(..) | Stmt::Note(_) => Box::new(std::iter::empty()),
             Stmt::If(_, then, otherwise) => Box::new(then.iter().chain(otherwise)),
             Stmt::Case(_, arms) => Box::new(arms.iter().flat_map(|(_, body)| body)),
         }
@@ -73,6 +75,7 @@ impl Stmt {
     pub fn each_read<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
         match self {
             Stmt::Set(_, e) | Stmt::If(e, ..) | Stmt::Case(e, _) => e.each_read(f),
+            Stmt::Note(_) => {}
         }
         self.inner().for_each(|s| s.each_read(f));
     }
@@ -83,6 +86,19 @@ impl Stmt {
             f(target);
         }
         self.inner().for_each(|s| s.each_write(f));
+    }
+
+    /// Calls `f` with every signal read and every pattern of a case.
+    pub fn each_name<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        self.each_read(f);
+        self.each_pattern(f);
+    }
+
+    fn each_pattern<'a>(&'a self, f: &mut dyn FnMut(&'a str)) {
+        if let Stmt::Case(_, arms) = self {
+            arms.iter().for_each(|(pattern, _)| f(pattern));
+        }
+        self.inner().for_each(|s| s.each_pattern(f));
     }
 
     pub fn reads(&self) -> HashSet<&str> {
@@ -102,14 +118,23 @@ impl Stmt {
     }
 }
 
-/// `body` without the assignments to signals that `keep` refuses, and without what is empty then.
+/// `body` without the assignments to signals that `keep` refuses, and without what is empty then, or comments nothing.
 pub fn prune(body: &[Stmt], keep: &dyn Fn(&str) -> bool) -> Vec<Stmt> {
-    body.iter().filter_map(|s| prune_one(s, keep)).collect()
+    let mut kept: Vec<Stmt> = vec![];
+    for stmt in body.iter().filter_map(|s| prune_one(s, keep)) {
+        if matches!((kept.last(), &stmt), (Some(Stmt::Note(_)), Stmt::Note(_))) {
+            kept.pop();
+        }
+        kept.push(stmt);
+    }
+    kept.pop_if(|last| matches!(last, Stmt::Note(_)));
+    kept
 }
 
 fn prune_one(stmt: &Stmt, keep: &dyn Fn(&str) -> bool) -> Option<Stmt> {
     match stmt {
         Stmt::Set(target, _) => keep(target).then(|| stmt.clone()),
+        Stmt::Note(_) => Some(stmt.clone()),
         Stmt::If(test, then, otherwise) => {
             let (then, otherwise) = (prune(then, keep), prune(otherwise, keep));
             let empty = then.is_empty() && otherwise.is_empty();
@@ -128,6 +153,7 @@ pub fn retarget(stmt: &Stmt, name: &dyn Fn(&str) -> String) -> Stmt {
     let all = |body: &[Stmt]| body.iter().map(|s| retarget(s, name)).collect::<Vec<_>>();
     match stmt {
         Stmt::Set(target, e) => Stmt::Set(name(target), e.clone()),
+        Stmt::Note(_) => stmt.clone(),
         Stmt::If(test, then, otherwise) => Stmt::If(test.clone(), all(then), all(otherwise)),
         Stmt::Case(test, arms) => {
             Stmt::Case(test.clone(), arms.iter().map(|(p, body)| (p.clone(), all(body))).collect())

@@ -50,15 +50,20 @@ impl Lowerer {
             VerilogStatement::Match(m) => out.push(self.case(m)?),
             VerilogStatement::Loop(l) => self.unroll(l, out)?,
             VerilogStatement::Macro(block) => out.extend(self.block(block)?),
-            VerilogStatement::Comment(text) => self.comment(text),
+            VerilogStatement::Comment(text) => out.extend(self.comment(text)),
             other => return Err(format!("no Verilog for the statement {other:?}")),
         }
         Ok(())
     }
 
-    fn comment(&mut self, text: &str) {
+    /// The first comment is the title, the others stay where they are.
+    fn comment(&mut self, text: &str) -> Option<Stmt> {
         let text = text.split_once('"').map_or(text, |(_, rest)| rest);
-        self.title = self.title.take().or_else(|| title(text));
+        if self.title.is_none() {
+            self.title = title(text);
+            return None;
+        }
+        Some(Stmt::Note(text.trim().into()))
     }
 
     fn unroll(&mut self, l: &VerilogLoop, out: &mut Vec<Stmt>) -> Result<()> {

@@ -2,7 +2,9 @@
 
 use super::Result;
 use super::body::{Assign, assignment, pad, statements};
+use super::bundle::{child_ports, flatten, prune};
 use super::collect::{Item, Node};
+use super::docs::Docs;
 use super::expr::{Printer, number, range};
 use super::lower::{Kernel, lower, title};
 use super::plan::{Plan, plan};
@@ -20,11 +22,12 @@ pub struct Printed {
     pub rest: String,
 }
 
-/// Prints `node`, whose children are the modules `children` (child → module).
+/// Prints `node`, whose children are the modules `children` (child → module). Inputs that it does not read are taken
+/// from it.
 ///
 /// # Errors
 /// Named with the module.
-pub fn print(node: &Node, children: &HashMap<String, String>) -> Result<Printed> {
+pub fn print(node: &mut Node, children: &HashMap<String, String>) -> Result<Printed> {
     let printed = match &node.code {
         Verilog::Combinatorial(block) => lower(block).and_then(|kernel| print_kernel(node, kernel, children)),
         Verilog::Wrapper(wrapper) => print_text(node, &wrapper.code, children),
@@ -46,14 +49,17 @@ fn print_text(node: &Node, text: &str, children: &HashMap<String, String>) -> Re
     }
     let indented: Vec<String> =
         body.lines().map(|l| if l.is_empty() { String::new() } else { format!("{}{l}", pad(1)) }).collect();
-    let head = ports(node, &HashSet::new());
+    let head = ports(node, Docs::of(&name), &HashSet::new());
     Ok(Printed { name, doc, rest: format!("{head}\n{}\nendmodule\n", indented.join("\n")) })
 }
 
-fn print_kernel(node: &Node, kernel: Kernel, children: &HashMap<String, String>) -> Result<Printed> {
-    let symbols = Symbols::new(node)?;
-    let plan = plan(node, kernel.body, &symbols)?;
+fn print_kernel(node: &mut Node, kernel: Kernel, children: &HashMap<String, String>) -> Result<Printed> {
+    let body = flatten(node, kernel.body);
+    prune(node, &body);
+    let symbols = Symbols::new(node, &body)?;
+    let plan = plan(node, body, &symbols)?;
     let (name, doc) = kernel.title.ok_or("kernel must start with comment!(\"module name: what it is\")")?;
+    let docs = Docs::of(&name);
     let procedural: HashSet<String> =
         plan.groups.iter().flatten().flat_map(|s| s.writes()).map(String::from).collect();
     let mut printer = Printer::new(&symbols);
@@ -62,9 +68,9 @@ fn print_kernel(node: &Node, kernel: Kernel, children: &HashMap<String, String>)
     let mut sections = vec![nets(node, &plan, &symbols, &procedural)?, printer.nets, instances];
     sections.extend(behaviour);
     let used = sections.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
-    sections.insert(0, constants(&symbols, &used));
+    sections.insert(0, constants(&symbols, docs, &used));
     let text = sections.iter().filter(|s| !s.is_empty()).map(|s| indented(s)).collect::<Vec<_>>();
-    let head = ports(node, &procedural);
+    let head = ports(node, docs, &procedural);
     Ok(Printed { name, doc, rest: format!("{head}\n{}endmodule\n", text.join("\n")) })
 }
 
@@ -72,8 +78,8 @@ fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{}{line}\n", pad(1))).collect()
 }
 
-/// The port list; outputs in `procedural` are assigned in `always` blocks.
-fn ports(node: &Node, procedural: &HashSet<String>) -> String {
+/// The port list, each with its comment; outputs in `procedural` are assigned in `always` blocks.
+fn ports(node: &Node, docs: Docs, procedural: &HashSet<String>) -> String {
     let port = |item: &Item| {
         let kind = match item.kind {
             AtomKind::InputParameter => "input  wire",
@@ -83,16 +89,19 @@ fn ports(node: &Node, procedural: &HashSet<String>) -> String {
         };
         let range =
             if item.is_lanes && item.bits == 1 { "[0:0] ".into() } else { range(item.bits, item.signed) };
-        format!("{}{kind} {range}{}", pad(1), identifier(&item.name))
+        let comment = docs.part(&item.name).map(|doc| format!("{}// {doc}\n", pad(1))).unwrap_or_default();
+        (comment, format!("{}{kind} {range}{}", pad(1), identifier(&item.name)))
     };
-    let ports: Vec<String> = node.items.iter().filter(|i| i.is_port()).map(port).collect();
-    format!(" (\n{}\n);", ports.join(",\n"))
+    let ports: Vec<(String, String)> = node.items.iter().filter(|i| i.is_port()).map(port).collect();
+    let lines: Vec<String> = ports.into_iter().map(|(comment, port)| comment + &port).collect();
+    format!(" (\n{}\n);", lines.join(",\n"))
 }
 
 /// Assigns, combinational blocks and clocked blocks.
 fn behaviour(printer: &mut Printer, plan: &Plan) -> Result<Vec<Vec<String>>> {
     let mut sections = vec![vec![]];
-    for (target, value) in &plan.assigns {
+    for (note, target, value) in &plan.assigns {
+        sections[0].extend(note.iter().map(|note| format!("// {note}")));
         let (id, value) = assignment(printer, target, value)?;
         sections[0].push(format!("assign {id} = {value};"));
     }
@@ -136,15 +145,6 @@ fn nets(node: &Node, plan: &Plan, symbols: &Symbols, procedural: &HashSet<String
     Ok(lines)
 }
 
-/// Ports of all instances, with their names in the kernel.
-fn child_ports(node: &Node) -> impl Iterator<Item = (String, &Item)> {
-    let ports = |child: &Node| format!("{}$", child.name);
-    node.instances().flat_map(move |child| {
-        let prefix = ports(child);
-        child.items.iter().filter(|i| i.is_port()).map(move |p| (format!("{prefix}{}", p.name), p))
-    })
-}
-
 /// An output that nothing reads.
 fn is_open(plan: &Plan, name: &str, port: &Item) -> bool {
     port.is_output() && !plan.pins.contains_key(name) && !plan.read.contains(name)
@@ -180,12 +180,13 @@ fn instances(
 }
 
 /// Constants and states that `used` mentions.
-fn constants(symbols: &Symbols, used: &str) -> Vec<String> {
+fn constants(symbols: &Symbols, docs: Docs, used: &str) -> Vec<String> {
     let words: HashSet<&str> = used.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let used = symbols.constants().into_iter().filter(|s| words.contains(s.id.as_str()));
     used.map(|s| {
         let value = number(s.value.unwrap_or_default(), s.bits);
-        format!("localparam {}{} = {value};", range(s.bits, s.signed), s.id)
+        let note = s.state.as_ref().and_then(|state| docs.part(state)).map(|doc| format!("  // {doc}"));
+        format!("localparam {}{} = {value};{}", range(s.bits, s.signed), s.id, note.unwrap_or_default())
     })
     .collect()
 }

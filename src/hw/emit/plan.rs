@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub struct Plan {
     /// Ports of children that are wired to a signal without a net of their own: port → signal.
     pub pins: HashMap<String, String>,
-    /// Single unconditional assignments.
-    pub assigns: Vec<(String, Expr)>,
+    /// Single unconditional assignments, and the comment above.
+    pub assigns: Vec<(Option<String>, String, Expr)>,
     /// Bodies of `always @(*)` blocks.
     pub groups: Vec<Vec<Stmt>>,
     /// Bodies of clocked blocks by clock.
@@ -38,10 +38,12 @@ pub fn plan(node: &Node, body: Vec<Stmt>, symbols: &Symbols) -> Result<Plan> {
     let unwired: Vec<Stmt> = body.into_iter().filter(|s| !wired(s)).collect();
     let rest = prune(&unwired, &|target| !in_place.contains(target));
     for group in groups(rest) {
-        match <[Stmt; 1]>::try_from(group) {
-            Ok([Stmt::Set(target, value)]) => plan.assigns.push((target, value)),
-            Ok([other]) => plan.groups.push(vec![other]),
-            Err(group) => plan.groups.push(group),
+        match &group[..] {
+            [Stmt::Set(target, value)] => plan.assigns.push((None, target.clone(), value.clone())),
+            [Stmt::Note(note), Stmt::Set(target, value)] => {
+                plan.assigns.push((Some(note.clone()), target.clone(), value.clone()));
+            }
+            _ => plan.groups.push(group),
         }
     }
     Ok(plan)
@@ -201,8 +203,19 @@ fn is_wired(pins: &HashMap<String, String>, target: &str, value: &Expr) -> bool 
     pins.get(target) == Some(source) || pins.get(source).is_some_and(|t| t == target)
 }
 
-/// Statements that must stand in one block: those that write one signal, or read it before its last write.
+/// Statements that must stand in one block: those that write one signal, or read it before its last write. A comment
+/// stays above the statement that follows it.
 fn groups(body: Vec<Stmt>) -> Vec<Vec<Stmt>> {
+    let is_note = |stmt: &Stmt| matches!(stmt, Stmt::Note(_));
+    let mut notes: HashMap<usize, Stmt> = HashMap::new();
+    let mut statements = vec![];
+    for stmt in body {
+        match is_note(&stmt) {
+            true => drop(notes.insert(statements.len(), stmt)),
+            false => statements.push(stmt),
+        }
+    }
+    let body = statements;
     let usage = Usage::of(&body);
     let mut of_signal: HashMap<&str, usize> = HashMap::new();
     let mut members: Vec<Vec<usize>> = vec![];
@@ -219,5 +232,6 @@ fn groups(body: Vec<Stmt>) -> Vec<Vec<Stmt>> {
     members.retain(|m| !m.is_empty());
     members.iter_mut().for_each(|m| m.sort_unstable());
     members.sort_by_key(|m| m[0]);
-    members.iter().map(|m| m.iter().map(|&at| body[at].clone()).collect()).collect()
+    let noted = |at: usize| notes.get(&at).cloned().into_iter().chain([body[at].clone()]);
+    members.iter().map(|m| m.iter().flat_map(|&at| noted(at)).collect()).collect()
 }

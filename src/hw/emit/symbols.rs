@@ -2,6 +2,8 @@
 
 use super::Result;
 use super::collect::{Item, Node};
+use super::ir::Stmt;
+use crate::isa;
 use rust_hdl::prelude::AtomKind;
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +16,8 @@ pub struct Symbol {
     pub is_bool: bool,
     /// Value, of constants and states.
     pub value: Option<i128>,
+    /// Name of the state, `Phase$Idle`.
+    pub state: Option<String>,
 }
 
 /// Symbols by their names in the kernel.
@@ -22,11 +26,12 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// The symbols of `node`: its own signals, its registers, the ports of its children, states of its machines.
+    /// The symbols of `node`: its own signals, its registers, the ports of its children, states of its machines, and the
+    /// constants of [`isa`] that `body` names.
     ///
     /// # Errors
     /// If two signals would get one identifier, or one would be a Verilog keyword.
-    pub fn new(node: &Node) -> Result<Self> {
+    pub fn new(node: &Node, body: &[Stmt]) -> Result<Self> {
         let mut symbols = Symbols { map: HashMap::new() };
         node.items.iter().for_each(|item| symbols.add(&item.name, own_id(item), item));
         for child in node.instances() {
@@ -40,13 +45,14 @@ impl Symbols {
         }
         symbols.check()?;
         symbols.add_states(node);
+        body.iter().for_each(|stmt| stmt.each_name(&mut |name| symbols.add_constant(name)));
         Ok(symbols)
     }
 
     fn add(&mut self, name: &str, id: String, item: &Item) {
         let value = (item.kind == AtomKind::Constant).then_some(item.value);
         let Item { bits, signed, is_bool, .. } = *item;
-        self.map.insert(name.into(), Symbol { id, bits, signed, is_bool, value });
+        self.map.insert(name.into(), Symbol { id, bits, signed, is_bool, value, state: None });
     }
 
     /// A register is called by its own name; its input, where it needs a name, has `_d` after it.
@@ -63,10 +69,19 @@ impl Symbols {
         for item in items {
             for (value, state) in item.states.iter().enumerate() {
                 let id = upper(&identifier(&state.replace("::", "$")));
-                let value = Some(value as i128);
-                let symbol = Symbol { id, bits: item.bits, signed: false, is_bool: false, value };
-                self.map.insert(state.replace("::", "$"), symbol);
+                let (value, state) = (Some(value as i128), state.replace("::", "$"));
+                let (bits, known) = (item.bits, Some(state.clone()));
+                self.map
+                    .insert(state, Symbol { id, bits, signed: false, is_bool: false, value, state: known });
             }
+        }
+    }
+
+    fn add_constant(&mut self, name: &str) {
+        if let Some((id, bits, value)) = isa::constant(&name.replace('$', "::")) {
+            let value = Some(value.into());
+            self.map
+                .insert(name.into(), Symbol { id, bits, signed: false, is_bool: false, value, state: None });
         }
     }
 
@@ -101,9 +116,16 @@ fn own_id(item: &Item) -> String {
     if item.kind == AtomKind::Constant { upper(&id) } else { id }
 }
 
-/// `a$b` → `a_b`.
+/// `a$b` → `a_b`, and `a_i$b` → `a_b_i`.
 pub fn identifier(name: &str) -> String {
-    name.replace('$', "_")
+    let mut parts: Vec<&str> = name.split('$').collect();
+    let last = parts.pop().unwrap_or_default();
+    let suffix = ["_i", "_o"].into_iter().find(|s| parts.last().is_some_and(|port| port.ends_with(s)));
+    if let (Some(suffix), Some(port)) = (suffix, parts.last_mut()) {
+        *port = port.trim_end_matches(suffix);
+    }
+    parts.push(last);
+    parts.join("_") + suffix.unwrap_or_default()
 }
 
 /// `FetchState_Idle`, `last_word` → `FETCH_STATE_IDLE`, `LAST_WORD`.
@@ -144,6 +166,12 @@ unique0 until until_with untyped var virtual void wait_order weak wildcard with 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_s_direction_stands_last() {
+        let names = ["layer_i$units", "core$layer_o$units", "pe$3$act_i", "read$q"];
+        assert_eq!(names.map(identifier), ["layer_units_i", "core_layer_units_o", "pe_3_act_i", "read_q"]);
+    }
 
     #[test]
     fn constants_are_upper_case() {

@@ -3,28 +3,8 @@
 use super::FieldCheck;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::isa::{ErrorCode, timing};
 use rust_hdl::prelude::*;
-
-/// Why a run ended before the end mark: STATUS bits 15:8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorCode {
-    /// The opcode is neither a layer nor the end mark.
-    UnknownOpcode = 1,
-    /// Unknown kernel, a count of 0, or a row too long to be folded.
-    BadField = 2,
-    /// RRESP was not OKAY.
-    ReadResponse = 3,
-    /// BRESP was not OKAY.
-    WriteResponse = 4,
-    /// A read would reach READ_LIMIT; it was not started.
-    ReadAddress = 5,
-    /// A write would leave WRITE_BASE … WRITE_LIMIT; it was not started.
-    WriteAddress = 6,
-    /// Nothing moved for too long.
-    Timeout = 7,
-    /// More commands than [`Controller::COMMANDS`] without an end mark.
-    ProgramTooLong = 8,
-}
 
 #[derive(LogicState, Copy, Clone, Debug, PartialEq)]
 enum Phase {
@@ -146,7 +126,7 @@ impl Controller {
     pub const COMMANDS: usize = 4095;
     /// Cycles in which a port must be idle, or a layer done, to be believed: more than the latency of any block's
     /// answer to `start_o` and `stop_o`.
-    pub const SETTLE: usize = 8;
+    pub const SETTLE: usize = timing::SETTLE;
 
     /// A controller that resets the datapath for `flush` cycles, more than [`Controller::SETTLE`], and gives up after
     /// `patience` cycles without `active_i`.
@@ -238,7 +218,7 @@ impl Logic for Controller {
         self.stop_o.next = self.stop.q.val();
         self.flush_no.next = self.flush_n.q.val();
 
-        // Watchdog and faults, a cycle late to keep their paths short.
+        comment!("Watchdog and faults, a cycle late to keep their paths short.");
         self.active.d.next = self.active_i.val();
         self.late.next = self.watchdog.q.val() == self.patience.val();
         self.watchdog.d.next = self.watchdog.q.val() + 1;
@@ -306,7 +286,7 @@ impl Logic for Controller {
                 }
             }
             Phase::Run => {
-                // The next layer reads what this one writes.
+                comment!("The next layer reads what this one writes.");
                 if !self.layer_done_i.val() || !self.write_idle_i.val() {
                     self.count.d.next = self.settle_cycles.val();
                 } else if self.count.q.val() == 0 {

@@ -3,6 +3,7 @@
 use super::command::beats;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::isa::COMMAND_BYTES;
 use rust_hdl::prelude::*;
 
 /// Asks a stream of words of the bus for command `index_i`, and numbers the words that come.
@@ -39,6 +40,7 @@ pub struct Fetch {
     take: Signal<Local, Bit>,
     beats: K,
     last: K,
+    command_shift: K,
 }
 
 impl Fetch {
@@ -66,6 +68,7 @@ impl Fetch {
             take: Default::default(),
             beats: K::new(u(24), beats as i64),
             last: K::new(number, beats as i64 - 1),
+            command_shift: K::new(u(5), COMMAND_BYTES.ilog2().into()),
         }
     }
 }
@@ -76,7 +79,7 @@ impl Logic for Fetch {
         comment!("module fetch: the words of a command");
         dff_setup!(self, clk_i, asking, receiving, number, done);
         self.run_valid_o.next = self.asking.q.val();
-        self.run_addr_o.next = self.index_i.val() << 7; // 128 bytes each
+        self.run_addr_o.next = self.index_i.val() << self.command_shift.val();
         self.run_beats_o.next = self.beats.val();
         self.number_o.next = self.number.q.val();
         self.done_o.next = self.done.q.val();

@@ -2,8 +2,8 @@
 
 use super::{Command, Controller, Counters, Fetch, FieldCheck, Registers};
 use crate::config::ArrayConfig;
-use crate::hw::ComputeCore;
-use crate::hw::rt::{Flop, Lanes, Sig, u};
+use crate::hw::rt::{Flop, Lanes, LayerPort, Sig, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Registers, controller, counters and the command under way. Everything that it does not hold itself is reset by
@@ -102,88 +102,8 @@ pub struct Host {
     pub beat_i: Lanes<In>,
     /// It is taken.
     pub beat_take_o: Signal<Out, Bit>,
-    /// 3×3 kernel with a border of zeros, nine passes.
-    pub pad_o: Signal<Out, Bit>,
-    /// 3×3 kernel, its positions side by side in the array's rows.
-    pub folded_o: Signal<Out, Bit>,
-    /// Kernel of the map's size.
-    pub dense_o: Signal<Out, Bit>,
-    /// 2×2 max pool after requantization.
-    pub pool_o: Signal<Out, Bit>,
-    /// Input codes are two's complement.
-    pub x_signed_o: Signal<Out, Bit>,
-    /// Accumulators go out as they are.
-    pub raw_o: Signal<Out, Bit>,
-    /// All tiles of a stripe stay in the activation buffer.
-    pub resident_o: Signal<Out, Bit>,
-    /// All rows of the array swap weights at once.
-    pub aligned_o: Signal<Out, Bit>,
-    /// Address of the first input image.
-    pub x_base_o: Sig<Out>,
-    /// Bytes from input row to row.
-    pub x_row_pitch_o: Sig<Out>,
-    /// Bytes from block to block of input channels.
-    pub x_plane_pitch_o: Sig<Out>,
-    /// Bytes from input image to image.
-    pub x_image_pitch_o: Sig<Out>,
-    /// Rows of the input.
-    pub in_h_o: Sig<Out>,
-    /// Columns of the input.
-    pub in_w_o: Sig<Out>,
-    /// Address of the first output image.
-    pub y_base_o: Sig<Out>,
-    /// Bytes from written row to row.
-    pub y_row_pitch_o: Sig<Out>,
-    /// Bytes from block to block of output channels.
-    pub y_plane_pitch_o: Sig<Out>,
-    /// Bytes from output image to image.
-    pub y_image_pitch_o: Sig<Out>,
-    /// Units of the layer.
-    pub units_o: Sig<Out>,
-    /// How often the units come.
-    pub outer_o: Sig<Out>,
-    /// Weight stream of output tile 0.
-    pub weights_o: Sig<Out>,
-    /// Bytes of an output tile's weight stream.
-    pub weights_pitch_o: Sig<Out>,
-    /// Parameter records of output tile 0.
-    pub params_o: Sig<Out>,
-    /// Bytes of an output tile's parameter records.
-    pub params_pitch_o: Sig<Out>,
-    /// Tiles of the reduction.
-    pub ci_tiles_o: Sig<Out>,
-    /// Tiles of output channels.
-    pub co_tiles_o: Sig<Out>,
-    /// Blocks of output channels that are written.
-    pub co_blocks_o: Sig<Out>,
-    /// Pixels of a written row.
-    pub out_w_o: Sig<Out>,
-    /// Units of a stripe.
-    pub stripe_o: Sig<Out>,
-    /// Words of a patch.
-    pub patch_o: Sig<Out>,
-    /// Patches that the activation buffer holds.
-    pub slots_o: Sig<Out>,
-    /// Greatest output code.
-    pub clip_o: Sig<Out>,
-    /// Kernel rows.
-    pub kernel_h_o: Sig<Out>,
-    /// Kernel columns.
-    pub kernel_w_o: Sig<Out>,
-    /// Positions of a unit.
-    pub unit_positions_o: Sig<Out>,
-    /// Words between positions.
-    pub step_o: Sig<Out>,
-    /// Words of the bus in an input row.
-    pub x_row_beats_o: Sig<Out>,
-    /// Words of the bus in a written row.
-    pub y_row_beats_o: Sig<Out>,
-    /// Input bytes from stripe to stripe.
-    pub x_stripe_pitch_o: Sig<Out>,
-    /// Output bytes from stripe to stripe.
-    pub y_stripe_pitch_o: Sig<Out>,
-    /// Rows of weights of an output tile.
-    pub weight_rows_o: Sig<Out>,
+    /// The layer, stable from `start_o` to the next one.
+    pub layer_o: LayerPort<Out>,
     registers: Registers,
     // What is counted, a cycle late to keep its paths short.
     weight_beat: Flop<Bit>,
@@ -257,47 +177,7 @@ impl Host {
             beat_valid_i: Default::default(),
             beat_i: Lanes::new(config.bus_bits / 32, u(32)),
             beat_take_o: Default::default(),
-            pad_o: Default::default(),
-            folded_o: Default::default(),
-            dense_o: Default::default(),
-            pool_o: Default::default(),
-            x_signed_o: Default::default(),
-            raw_o: Default::default(),
-            resident_o: Default::default(),
-            aligned_o: Default::default(),
-            x_base_o: Sig::new(u(32)),
-            x_row_pitch_o: Sig::new(u(32)),
-            x_plane_pitch_o: Sig::new(u(32)),
-            x_image_pitch_o: Sig::new(u(32)),
-            in_h_o: Sig::new(u(16)),
-            in_w_o: Sig::new(u(16)),
-            y_base_o: Sig::new(u(32)),
-            y_row_pitch_o: Sig::new(u(32)),
-            y_plane_pitch_o: Sig::new(u(32)),
-            y_image_pitch_o: Sig::new(u(32)),
-            units_o: Sig::new(u(16)),
-            outer_o: Sig::new(u(16)),
-            weights_o: Sig::new(u(32)),
-            weights_pitch_o: Sig::new(u(32)),
-            params_o: Sig::new(u(32)),
-            params_pitch_o: Sig::new(u(32)),
-            ci_tiles_o: Sig::new(u(16)),
-            co_tiles_o: Sig::new(u(16)),
-            co_blocks_o: Sig::new(u(16)),
-            out_w_o: Sig::new(u(16)),
-            stripe_o: Sig::new(u(16)),
-            patch_o: Sig::new(u(16)),
-            slots_o: Sig::new(u(16)),
-            clip_o: Sig::new(u(16)),
-            kernel_h_o: Sig::new(u(16)),
-            kernel_w_o: Sig::new(u(16)),
-            unit_positions_o: Sig::new(u(16)),
-            step_o: Sig::new(u(16)),
-            x_row_beats_o: Sig::new(u(16)),
-            y_row_beats_o: Sig::new(u(16)),
-            x_stripe_pitch_o: Sig::new(u(32)),
-            y_stripe_pitch_o: Sig::new(u(32)),
-            weight_rows_o: Sig::new(u(32)),
+            layer_o: LayerPort::new(),
             registers: Registers::new(config),
             weight_beat: Default::default(),
             act_beat: Default::default(),
@@ -314,7 +194,7 @@ impl Host {
 
     /// Cycles of `flush_no`: more than any flag is under way in the datapath.
     fn flush_cycles(config: &ArrayConfig) -> usize {
-        ComputeCore::latency(config.rows, config.cols) + 16
+        timing::core(config.rows, config.cols) + timing::FLUSH_MARGIN
     }
 }
 
@@ -414,68 +294,8 @@ impl Logic for Host {
         self.fields.number_i.next = self.fetch.number_o.val();
         self.fields.beat_i.next = self.beat_i.val();
 
-        self.check.opcode_i.next = self.fields.opcode_o.val();
-        self.check.kernel_i.next = self.fields.kernel_o.val();
-        self.check.pool_i.next = self.fields.pool_o.val();
-        self.check.raw_i.next = self.fields.raw_o.val();
-        self.check.in_h_i.next = self.fields.in_h_o.val();
-        self.check.in_w_i.next = self.fields.in_w_o.val();
-        self.check.units_i.next = self.fields.units_o.val();
-        self.check.outer_i.next = self.fields.outer_o.val();
-        self.check.stripe_i.next = self.fields.stripe_o.val();
-        self.check.patch_i.next = self.fields.patch_o.val();
-        self.check.slots_i.next = self.fields.slots_o.val();
-        self.check.kernel_h_i.next = self.fields.kernel_h_o.val();
-        self.check.kernel_w_i.next = self.fields.kernel_w_o.val();
-        self.check.unit_positions_i.next = self.fields.unit_positions_o.val();
-        self.check.ci_tiles_i.next = self.fields.ci_tiles_o.val();
-        self.check.co_tiles_i.next = self.fields.co_tiles_o.val();
-        self.check.co_blocks_i.next = self.fields.co_blocks_o.val();
-        self.check.out_w_i.next = self.fields.out_w_o.val();
-        self.check.x_row_beats_i.next = self.fields.x_row_beats_o.val();
-        self.check.y_row_beats_i.next = self.fields.y_row_beats_o.val();
-        self.check.weight_rows_i.next = self.fields.weight_rows_o.val();
-        self.pad_o.next = self.fields.pad_o.val();
-        self.folded_o.next = self.fields.folded_o.val();
-        self.dense_o.next = self.fields.dense_o.val();
-        self.pool_o.next = self.fields.pool_o.val();
-        self.x_signed_o.next = self.fields.x_signed_o.val();
-        self.raw_o.next = self.fields.raw_o.val();
-        self.resident_o.next = self.fields.resident_o.val();
-        self.aligned_o.next = self.fields.aligned_o.val();
-        self.x_base_o.next = self.fields.x_base_o.val();
-        self.x_row_pitch_o.next = self.fields.x_row_pitch_o.val();
-        self.x_plane_pitch_o.next = self.fields.x_plane_pitch_o.val();
-        self.x_image_pitch_o.next = self.fields.x_image_pitch_o.val();
-        self.in_h_o.next = self.fields.in_h_o.val();
-        self.in_w_o.next = self.fields.in_w_o.val();
-        self.y_base_o.next = self.fields.y_base_o.val();
-        self.y_row_pitch_o.next = self.fields.y_row_pitch_o.val();
-        self.y_plane_pitch_o.next = self.fields.y_plane_pitch_o.val();
-        self.y_image_pitch_o.next = self.fields.y_image_pitch_o.val();
-        self.units_o.next = self.fields.units_o.val();
-        self.outer_o.next = self.fields.outer_o.val();
-        self.weights_o.next = self.fields.weights_o.val();
-        self.weights_pitch_o.next = self.fields.weights_pitch_o.val();
-        self.params_o.next = self.fields.params_o.val();
-        self.params_pitch_o.next = self.fields.params_pitch_o.val();
-        self.ci_tiles_o.next = self.fields.ci_tiles_o.val();
-        self.co_tiles_o.next = self.fields.co_tiles_o.val();
-        self.co_blocks_o.next = self.fields.co_blocks_o.val();
-        self.out_w_o.next = self.fields.out_w_o.val();
-        self.stripe_o.next = self.fields.stripe_o.val();
-        self.patch_o.next = self.fields.patch_o.val();
-        self.slots_o.next = self.fields.slots_o.val();
-        self.clip_o.next = self.fields.clip_o.val();
-        self.kernel_h_o.next = self.fields.kernel_h_o.val();
-        self.kernel_w_o.next = self.fields.kernel_w_o.val();
-        self.unit_positions_o.next = self.fields.unit_positions_o.val();
-        self.step_o.next = self.fields.step_o.val();
-        self.x_row_beats_o.next = self.fields.x_row_beats_o.val();
-        self.y_row_beats_o.next = self.fields.y_row_beats_o.val();
-        self.x_stripe_pitch_o.next = self.fields.x_stripe_pitch_o.val();
-        self.y_stripe_pitch_o.next = self.fields.y_stripe_pitch_o.val();
-        self.weight_rows_o.next = self.fields.weight_rows_o.val();
+        self.check.layer_i.next = self.fields.layer_o.val();
+        self.layer_o.next = self.fields.layer_o.val();
     }
 }
 

@@ -12,7 +12,7 @@ mod master;
 mod registers;
 
 pub use command::Command;
-pub use controller::{Controller, ErrorCode};
+pub use controller::Controller;
 pub use counters::Counters;
 pub use fetch::Fetch;
 pub use field_check::FieldCheck;

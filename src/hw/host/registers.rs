@@ -2,10 +2,11 @@
 
 use crate::config::{ArrayConfig, Requantize};
 use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::isa::{Bits, bit, word};
 use rust_hdl::prelude::*;
 
 /// 32 words of 32 bits at byte addresses; the low two bits of an address do not matter. AW and W may come in any
-/// order. [`REGISTERS`](crate::hw::REGISTERS) lists them; what it does not list reads 0 and is written without effect;
+/// order. [`REGISTERS`](crate::isa::REGISTERS) lists them; what it does not list reads 0 and is written without effect;
 /// every response is OKAY.
 ///
 /// READ_LIMIT … IRQ_ENABLE read back; a write needs all four bytes, and none should come while busy.
@@ -106,7 +107,7 @@ pub struct Registers {
     id: K,
     version: K,
     array: K,
-    bits: K,
+    widths: K,
     depths: K,
     drain: K,
     bus: K,
@@ -121,10 +122,10 @@ impl Registers {
 
     /// The registers of the design point `config`.
     pub fn new(config: &ArrayConfig) -> Self {
-        let word = u(32);
-        let constant = |low: usize, high: usize| K::new(word, (low | high << 16) as i64);
-        let bits = config.weight_bits | config.act_bits << 8;
-        let pow2 = (config.requantize == Requantize::Pow2) as usize;
+        let data = u(32);
+        let constant = |parts: &[(Bits, usize)]| {
+            K::new(data, parts.iter().map(|(bits, value)| i64::from(bits.put(*value as u32))).sum())
+        };
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -132,7 +133,7 @@ impl Registers {
             s_axil_awaddr_i: Sig::new(u(8)),
             s_axil_awready_o: Default::default(),
             s_axil_wvalid_i: Default::default(),
-            s_axil_wdata_i: Sig::new(word),
+            s_axil_wdata_i: Sig::new(data),
             s_axil_wstrb_i: Sig::new(u(4)),
             s_axil_wready_o: Default::default(),
             s_axil_bvalid_o: Default::default(),
@@ -142,54 +143,68 @@ impl Registers {
             s_axil_araddr_i: Sig::new(u(8)),
             s_axil_arready_o: Default::default(),
             s_axil_rvalid_o: Default::default(),
-            s_axil_rdata_o: Sig::new(word),
+            s_axil_rdata_o: Sig::new(data),
             s_axil_rresp_o: Sig::new(u(2)),
             s_axil_rready_i: Default::default(),
             irq_o: Default::default(),
             start_o: Default::default(),
             clear_o: Default::default(),
-            read_limit_o: Sig::new(word),
-            write_base_o: Sig::new(word),
-            write_limit_o: Sig::new(word),
+            read_limit_o: Sig::new(data),
+            write_base_o: Sig::new(data),
+            write_limit_o: Sig::new(data),
             busy_i: Default::default(),
             done_i: Default::default(),
             refused_i: Default::default(),
             error_i: Sig::new(u(4)),
             index_i: Sig::new(u(12)),
-            cycles_lo_i: Sig::new(word),
-            cycles_hi_i: Sig::new(word),
-            weight_beats_i: Sig::new(word),
-            act_beats_i: Sig::new(word),
-            write_beats_i: Sig::new(word),
-            array_cycles_i: Sig::new(word),
+            cycles_lo_i: Sig::new(data),
+            cycles_hi_i: Sig::new(data),
+            weight_beats_i: Sig::new(data),
+            act_beats_i: Sig::new(data),
+            write_beats_i: Sig::new(data),
+            array_cycles_i: Sig::new(data),
             aw_full: Default::default(),
             aw_word: Reg::new(u(6)),
             w_full: Default::default(),
-            w_data: Reg::new(word),
+            w_data: Reg::new(data),
             w_strobe: Reg::new(u(4)),
             b_full: Default::default(),
             ar_full: Default::default(),
             ar_word: Reg::new(u(6)),
             r_full: Default::default(),
-            r_data: Reg::new(word),
+            r_data: Reg::new(data),
             start: Default::default(),
             clear: Default::default(),
-            read_limit: Reg::new(word),
-            write_base: Reg::new(word),
-            write_limit: Reg::new(word),
+            read_limit: Reg::new(data),
+            write_base: Reg::new(data),
+            write_limit: Reg::new(data),
             irq_enable: Reg::new(u(1)),
             write: Default::default(),
             whole: Default::default(),
-            status: Sig::new(word),
+            status: Sig::new(data),
             address_unused: Sig::new(u(4)),
-            id: K::new(word, Self::ID),
-            version: K::new(word, Self::VERSION),
-            array: constant(config.rows, config.cols),
-            bits: constant(bits as usize, config.acc_bits as usize),
-            depths: constant(config.act_depth - 1, config.weight_depth - 1),
-            drain: constant(config.acc_depth - 1, config.requantizers),
-            bus: constant(config.bus_bits, config.fold_channels | pow2 << 8),
-            fold_width: constant(config.fold_width, 0),
+            id: K::new(data, Self::ID),
+            version: K::new(data, Self::VERSION),
+            array: constant(&[(bit::ROWS, config.rows), (bit::COLS, config.cols)]),
+            widths: constant(&[
+                (bit::WEIGHT_BITS, config.weight_bits as usize),
+                (bit::ACT_BITS, config.act_bits as usize),
+                (bit::ACC_BITS, config.acc_bits as usize),
+            ]),
+            depths: constant(&[
+                (bit::ACT_DEPTH, config.act_depth - 1),
+                (bit::WEIGHT_DEPTH, config.weight_depth - 1),
+            ]),
+            drain: constant(&[
+                (bit::ACC_DEPTH, config.acc_depth - 1),
+                (bit::REQUANTIZERS, config.requantizers),
+            ]),
+            bus: constant(&[
+                (bit::BUS_BITS, config.bus_bits),
+                (bit::FOLD_CHANNELS, config.fold_channels),
+                (bit::POW2, (config.requantize == Requantize::Pow2) as usize),
+            ]),
+            fold_width: K::new(data, config.fold_width as i64),
         }
     }
 }
@@ -234,7 +249,7 @@ impl Logic for Registers {
         self.irq_o.next = self.done_i.val() && (self.irq_enable.q.val() == 1);
         self.address_unused.next = (self.s_axil_awaddr_i.val() & 3) | ((self.s_axil_araddr_i.val() & 3) << 2);
 
-        // Writes.
+        comment!("Writes.");
         self.write.next = self.aw_full.q.val()
             && self.w_full.q.val()
             && (!self.b_full.q.val() || self.s_axil_bready_i.val());
@@ -258,33 +273,34 @@ impl Logic for Registers {
         }
         self.start.d.next = false;
         self.clear.d.next = false;
-        if self.write.val() && (self.aw_word.q.val() == 0) && ((self.w_strobe.q.val() & 1) == 1) {
-            self.start.d.next = (self.w_data.q.val() & 1) == 1;
-            self.clear.d.next = ((self.w_data.q.val() >> 1) & 1) == 1;
+        if self.write.val() && (self.aw_word.q.val() == word::CONTROL) && ((self.w_strobe.q.val() & 1) == 1) {
+            self.start.d.next = ((self.w_data.q.val() >> bit::START.low) & 1) == 1;
+            self.clear.d.next = ((self.w_data.q.val() >> bit::CLEAR.low) & 1) == 1;
         }
-        if self.whole.val() && (self.aw_word.q.val() == 2) {
+        if self.whole.val() && (self.aw_word.q.val() == word::READ_LIMIT) {
             self.read_limit.d.next = self.w_data.q.val();
         }
-        if self.whole.val() && (self.aw_word.q.val() == 3) {
+        if self.whole.val() && (self.aw_word.q.val() == word::WRITE_BASE) {
             self.write_base.d.next = self.w_data.q.val();
         }
-        if self.whole.val() && (self.aw_word.q.val() == 4) {
+        if self.whole.val() && (self.aw_word.q.val() == word::WRITE_LIMIT) {
             self.write_limit.d.next = self.w_data.q.val();
         }
-        if self.whole.val() && (self.aw_word.q.val() == 5) {
-            self.irq_enable.d.next = self.w_data.q.val();
+        if self.whole.val() && (self.aw_word.q.val() == word::IRQ_ENABLE) {
+            self.irq_enable.d.next = self.w_data.q.val() >> bit::IRQ.low;
         }
 
-        // Reads.
-        self.status.next = (self.index_i.val() << 16) | (self.error_i.val() << 8);
+        comment!("Reads.");
+        self.status.next =
+            (self.index_i.val() << bit::COMPLETED.low) | (self.error_i.val() << bit::ERROR.low);
         if self.busy_i.val() {
-            self.status.next = self.status.val() | 1;
+            self.status.next = self.status.val() | (1 << bit::BUSY.low);
         }
         if self.done_i.val() {
-            self.status.next = self.status.val() | 2;
+            self.status.next = self.status.val() | (1 << bit::DONE.low);
         }
         if self.refused_i.val() {
-            self.status.next = self.status.val() | 4;
+            self.status.next = self.status.val() | (1 << bit::REFUSED.low);
         }
         if !self.ar_full.q.val() {
             self.ar_full.d.next = self.s_axil_arvalid_i.val();
@@ -297,26 +313,26 @@ impl Logic for Registers {
             self.ar_full.d.next = false;
             self.r_full.d.next = true;
             match self.ar_word.q.val() {
-                1 => self.r_data.d.next = self.status.val(),
-                2 => self.r_data.d.next = self.read_limit.q.val(),
-                3 => self.r_data.d.next = self.write_base.q.val(),
-                4 => self.r_data.d.next = self.write_limit.q.val(),
-                5 => self.r_data.d.next = self.irq_enable.q.val(),
-                6 => self.r_data.d.next = self.index_i.val(),
-                8 => self.r_data.d.next = self.cycles_lo_i.val(),
-                9 => self.r_data.d.next = self.cycles_hi_i.val(),
-                10 => self.r_data.d.next = self.weight_beats_i.val(),
-                11 => self.r_data.d.next = self.act_beats_i.val(),
-                12 => self.r_data.d.next = self.write_beats_i.val(),
-                13 => self.r_data.d.next = self.array_cycles_i.val(),
-                16 => self.r_data.d.next = self.id.val(),
-                17 => self.r_data.d.next = self.version.val(),
-                18 => self.r_data.d.next = self.array.val(),
-                19 => self.r_data.d.next = self.bits.val(),
-                20 => self.r_data.d.next = self.depths.val(),
-                21 => self.r_data.d.next = self.drain.val(),
-                22 => self.r_data.d.next = self.bus.val(),
-                23 => self.r_data.d.next = self.fold_width.val(),
+                word::STATUS => self.r_data.d.next = self.status.val(),
+                word::READ_LIMIT => self.r_data.d.next = self.read_limit.q.val(),
+                word::WRITE_BASE => self.r_data.d.next = self.write_base.q.val(),
+                word::WRITE_LIMIT => self.r_data.d.next = self.write_limit.q.val(),
+                word::IRQ_ENABLE => self.r_data.d.next = self.irq_enable.q.val(),
+                word::ERROR_COMMAND => self.r_data.d.next = self.index_i.val(),
+                word::CYCLES_LO => self.r_data.d.next = self.cycles_lo_i.val(),
+                word::CYCLES_HI => self.r_data.d.next = self.cycles_hi_i.val(),
+                word::WEIGHT_BEATS => self.r_data.d.next = self.weight_beats_i.val(),
+                word::ACT_BEATS => self.r_data.d.next = self.act_beats_i.val(),
+                word::WRITE_BEATS => self.r_data.d.next = self.write_beats_i.val(),
+                word::ARRAY_CYCLES => self.r_data.d.next = self.array_cycles_i.val(),
+                word::ID => self.r_data.d.next = self.id.val(),
+                word::VERSION => self.r_data.d.next = self.version.val(),
+                word::ARRAY => self.r_data.d.next = self.array.val(),
+                word::WIDTHS => self.r_data.d.next = self.widths.val(),
+                word::DEPTHS => self.r_data.d.next = self.depths.val(),
+                word::DRAIN => self.r_data.d.next = self.drain.val(),
+                word::BUS => self.r_data.d.next = self.bus.val(),
+                word::FOLD_WIDTH => self.r_data.d.next = self.fold_width.val(),
                 _ => self.r_data.d.next = 0,
             }
         }

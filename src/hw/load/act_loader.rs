@@ -4,7 +4,8 @@ use super::{ActUnpack, ActWalk, Fold, OneHot, row};
 use crate::config::ArrayConfig;
 use crate::hw::datapath::address_bits;
 use crate::hw::memory::{Queue, ReadStream, Unpacker};
-use crate::hw::rt::{Lanes, LanesReg, Sig, u};
+use crate::hw::rt::{Lanes, LanesReg, LayerPort, Sig, u};
+use crate::isa::kernel;
 use rust_hdl::prelude::*;
 
 /// Reads the patches of a layer one after the other, as far ahead as there is room, and writes them into the lanes of
@@ -17,44 +18,8 @@ pub struct ActLoader {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// Stripes have a halo of a row above and below.
-    pub pad_i: Signal<In, Bit>,
-    /// A folded layer.
-    pub folded_i: Signal<In, Bit>,
-    /// A dense layer.
-    pub dense_i: Signal<In, Bit>,
-    /// The patches of a stripe stay loaded for all its output tiles.
-    pub resident_i: Signal<In, Bit>,
-    /// Rows of a map.
-    pub in_h_i: Sig<In>,
-    /// Columns of a map.
-    pub in_w_i: Sig<In>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Words of a patch, modulo the words of a lane.
-    pub patch_i: Sig<In>,
-    /// Patches that the buffer holds.
-    pub slots_i: Sig<In>,
-    /// Reduction tiles.
-    pub ci_tiles_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Address of the first image.
-    pub x_base_i: Sig<In>,
-    /// Bytes from row to row.
-    pub x_row_pitch_i: Sig<In>,
-    /// Bytes from block to block.
-    pub x_plane_pitch_i: Sig<In>,
-    /// Bytes from image to image.
-    pub x_image_pitch_i: Sig<In>,
-    /// Bytes from stripe to stripe.
-    pub x_stripe_pitch_i: Sig<In>,
-    /// Words of the bus in a row.
-    pub x_row_beats_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// A burst is wanted; see [`ReadStream`].
     pub ar_valid_o: Signal<Out, Bit>,
     /// Its address.
@@ -86,6 +51,7 @@ pub struct ActLoader {
     unpack: ActUnpack,
     group: OneHot,
     data: LanesReg,
+    folded: Signal<Local, Bit>,
     _folds: usize,
 }
 
@@ -98,7 +64,7 @@ impl ActLoader {
         let (block, bus, channels) = (config.block(), config.bus_bits, config.fold_channels);
         let groups = config.rows / block;
         let blocks = (9 * channels).div_ceil(config.rows).max(1) * groups;
-        let (field, address, code) = (u(16), u(32), u(config.act_bits));
+        let (address, code) = (u(32), u(config.act_bits));
         let stream = ReadStream::new(bus);
         let folds = (channels > 0) as usize;
         let fold = || Fold::new(channels, config.act_bits, config.fold_width, block, blocks);
@@ -107,25 +73,7 @@ impl ActLoader {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            pad_i: Default::default(),
-            folded_i: Default::default(),
-            dense_i: Default::default(),
-            resident_i: Default::default(),
-            in_h_i: Sig::new(field),
-            in_w_i: Sig::new(field),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            patch_i: Sig::new(u(address_bits(config.act_depth))),
-            slots_i: Sig::new(field),
-            ci_tiles_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
-            x_base_i: Sig::new(address),
-            x_row_pitch_i: Sig::new(address),
-            x_plane_pitch_i: Sig::new(address),
-            x_image_pitch_i: Sig::new(address),
-            x_stripe_pitch_i: Sig::new(address),
-            x_row_beats_i: Sig::new(field),
+            layer_i: LayerPort::new(),
             ar_valid_o: Default::default(),
             ar_addr_o: Sig::new(address),
             ar_len_o: Sig::new(stream.ar_len_o.ty()),
@@ -146,6 +94,7 @@ impl ActLoader {
             unpack: ActUnpack::new(groups, blocks, config.act_depth, config.fold_width),
             group: OneHot::new(groups),
             data: LanesReg::new(block, code),
+            folded: Default::default(),
             _folds: folds,
         }
     }
@@ -169,31 +118,14 @@ impl Logic for ActLoader {
         self.walk.start_i.next = self.start_i.val();
         self.unpack.start_i.next = self.start_i.val();
 
-        self.walk.pad_i.next = self.pad_i.val();
-        self.walk.folded_i.next = self.folded_i.val();
-        self.walk.dense_i.next = self.dense_i.val();
-        self.walk.resident_i.next = self.resident_i.val();
-        self.walk.in_h_i.next = self.in_h_i.val();
-        self.walk.units_i.next = self.units_i.val();
-        self.walk.outer_i.next = self.outer_i.val();
-        self.walk.stripe_i.next = self.stripe_i.val();
-        self.walk.slots_i.next = self.slots_i.val();
-        self.walk.ci_tiles_i.next = self.ci_tiles_i.val();
-        self.walk.co_tiles_i.next = self.co_tiles_i.val();
-        self.walk.x_base_i.next = self.x_base_i.val();
-        self.walk.x_row_pitch_i.next = self.x_row_pitch_i.val();
-        self.walk.x_plane_pitch_i.next = self.x_plane_pitch_i.val();
-        self.walk.x_image_pitch_i.next = self.x_image_pitch_i.val();
-        self.walk.x_stripe_pitch_i.next = self.x_stripe_pitch_i.val();
+        self.folded.next = self.layer_i.kernel.val() == kernel::FOLDED;
+        self.walk.layer_i.next = self.layer_i.val();
         self.walk.patch_free_i.next = self.patch_free_i.val();
-        self.unpack.folded_i.next = self.folded_i.val();
-        self.unpack.in_w_i.next = self.in_w_i.val();
-        self.unpack.patch_i.next = self.patch_i.val();
-        self.unpack.slots_i.next = self.slots_i.val();
+        self.unpack.layer_i.next = self.layer_i.val();
 
         self.stream.run_valid_i.next = self.walk.run_valid_o.val();
         self.stream.run_addr_i.next = self.walk.run_addr_o.val();
-        self.stream.run_beats_i.next = self.x_row_beats_i.val();
+        self.stream.run_beats_i.next = self.layer_i.x_row_beats.val();
         self.walk.run_ready_i.next = self.stream.run_ready_o.val();
         self.ar_valid_o.next = self.stream.ar_valid_o.val();
         self.ar_addr_o.next = self.stream.ar_addr_o.val();
@@ -209,10 +141,10 @@ impl Logic for ActLoader {
         self.unpack.row_i.next = self.rows.data_o.val();
         self.rows.take_i.next = self.unpack.row_take_o.val();
 
-        // Pixels of one block of channels, or all channels of a folded layer.
-        self.pixels.beat_valid_i.next = self.stream.valid_o.val() && !self.folded_i.val();
+        comment!("Pixels of one block of channels, or all channels of a folded layer.");
+        self.pixels.beat_valid_i.next = self.stream.valid_o.val() && !self.folded.val();
         self.pixels.beat_i.next = self.stream.beat_o.val();
-        self.pixels.take_i.next = self.unpack.pixel_take_o.val() && !self.folded_i.val();
+        self.pixels.take_i.next = self.unpack.pixel_take_o.val() && !self.folded.val();
         self.pixels.flush_i.next = self.unpack.pixel_last_o.val();
         self.stream.take_i.next = self.pixels.beat_take_o.val();
         self.unpack.pixel_valid_i.next = self.pixels.valid_o.val();
@@ -221,9 +153,9 @@ impl Logic for ActLoader {
         for i in 0..self._folds {
             self.fold_pixels[i].clk_i.next = self.clk_i.val();
             self.fold_pixels[i].rst_ni.next = self.rst_ni.val();
-            self.fold_pixels[i].beat_valid_i.next = self.stream.valid_o.val() && self.folded_i.val();
+            self.fold_pixels[i].beat_valid_i.next = self.stream.valid_o.val() && self.folded.val();
             self.fold_pixels[i].beat_i.next = self.stream.beat_o.val();
-            self.fold_pixels[i].take_i.next = self.unpack.pixel_take_o.val() && self.folded_i.val();
+            self.fold_pixels[i].take_i.next = self.unpack.pixel_take_o.val() && self.folded.val();
             self.fold_pixels[i].flush_i.next = self.unpack.pixel_last_o.val();
             self.fold[i].clk_i.next = self.clk_i.val();
             self.fold[i].step_i.next = self.unpack.step_o.val();
@@ -236,7 +168,7 @@ impl Logic for ActLoader {
             self.fold[i].block_i.next = self.unpack.block_o.val();
             self.fold[i].pixel_i.next = self.fold_pixels[i].item_o.val();
             self.unpack.window_valid_i.next = self.fold[i].valid_o.val();
-            if self.folded_i.val() {
+            if self.folded.val() {
                 self.stream.take_i.next = self.fold_pixels[i].beat_take_o.val();
                 self.unpack.pixel_valid_i.next = self.fold_pixels[i].valid_o.val();
                 self.data.d.next = self.fold[i].item_o.val();
@@ -333,27 +265,27 @@ mod tests {
         bench.cycle();
         let b = &mut bench.block;
         b.rst_ni.next = true;
-        (b.pad_i.next, b.folded_i.next, b.dense_i.next) =
-            (kind != Kind::Dense, kind == Kind::Folded, kind == Kind::Dense);
+        b.layer_i.next.kernel = kind as i64;
         let (row, plane) = (maps.row_bytes, maps.row_bytes * h);
         let pitch = if kind == Kind::Dense { plane * planes } else { row };
-        for (port, value) in [
-            (&mut b.in_h_i, h),
-            (&mut b.in_w_i, w),
-            (&mut b.units_i, units),
-            (&mut b.outer_i, outer),
-            (&mut b.stripe_i, stripe),
-            (&mut b.patch_i, patch),
-            (&mut b.slots_i, slots),
-            (&mut b.ci_tiles_i, ci_tiles),
-            (&mut b.co_tiles_i, 2),
-            (&mut b.x_row_pitch_i, row),
-            (&mut b.x_plane_pitch_i, plane),
-            (&mut b.x_image_pitch_i, plane * planes),
-            (&mut b.x_stripe_pitch_i, stripe * pitch),
-            (&mut b.x_row_beats_i, row / config.bus_bytes()),
+        let fields = &mut *b.layer_i.next;
+        for (field, value) in [
+            (&mut fields.in_h, h),
+            (&mut fields.in_w, w),
+            (&mut fields.units, units),
+            (&mut fields.outer, outer),
+            (&mut fields.stripe, stripe),
+            (&mut fields.patch, patch),
+            (&mut fields.slots, slots),
+            (&mut fields.ci_tiles, ci_tiles),
+            (&mut fields.co_tiles, 2),
+            (&mut fields.x_row_pitch, row),
+            (&mut fields.x_plane_pitch, plane),
+            (&mut fields.x_image_pitch, plane * planes),
+            (&mut fields.x_stripe_pitch, stripe * pitch),
+            (&mut fields.x_row_beats, row / config.bus_bytes()),
         ] {
-            port.next = value as i64;
+            *field = value as i64;
         }
         b.start_i.next = true;
         bench.cycle();

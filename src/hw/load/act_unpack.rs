@@ -2,7 +2,8 @@
 
 use super::{Fold, row};
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
+use crate::isa::kernel;
 use rust_hdl::prelude::*;
 
 /// Follows the descriptions of the rows: takes their pixels and says which word of the activation buffer each becomes.
@@ -16,14 +17,8 @@ pub struct ActUnpack {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// Pixels go through [`Fold`].
-    pub folded_i: Signal<In, Bit>,
-    /// Pixels of a row.
-    pub in_w_i: Sig<In>,
-    /// Words of a patch, modulo the words of a lane.
-    pub patch_i: Sig<In>,
-    /// Patches that the buffer holds.
-    pub slots_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// A description is there.
     pub row_valid_i: Signal<In, Bit>,
     /// The description, see [`row`].
@@ -82,6 +77,7 @@ pub struct ActUnpack {
     drain: Reg,
     write: Flop<Bit>,
     done: Flop<Bit>,
+    folded: Signal<Local, Bit>,
     needs_pixel: Signal<Local, Bit>,
     step: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
@@ -107,10 +103,7 @@ impl ActUnpack {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            folded_i: Default::default(),
-            in_w_i: Sig::new(field),
-            patch_i: Sig::new(address),
-            slots_i: Sig::new(field),
+            layer_i: LayerPort::narrow(&[("patch", address)]),
             row_valid_i: Default::default(),
             row_i: Sig::new(row::ty(groups, blocks)),
             row_take_o: Default::default(),
@@ -148,6 +141,7 @@ impl ActUnpack {
             drain: Reg::new(u(3)),
             write: Default::default(),
             done: Default::default(),
+            folded: Default::default(),
             needs_pixel: Default::default(),
             step: Default::default(),
             finish: Default::default(),
@@ -183,14 +177,15 @@ impl Logic for ActUnpack {
             write,
             done
         );
-        self.before_last.d.next = self.in_w_i.val() - 2;
-        self.one_pixel.d.next = self.in_w_i.val() == 1;
+        self.folded.next = self.layer_i.kernel.val() == kernel::FOLDED;
+        self.before_last.d.next = self.layer_i.in_w.val() - 2;
+        self.one_pixel.d.next = self.layer_i.in_w.val() == 1;
         self.needs_pixel.next = self.stored.q.val() && !self.tail.q.val();
         self.step.next =
             (self.state.q.val() == State::Run) && (self.pixel_valid_i.val() || !self.needs_pixel.val());
         self.pixel_take_o.next = self.step.val() && self.needs_pixel.val();
         self.pixel_last_o.next = self.last_pixel.q.val();
-        self.step_o.next = self.step.val() && self.folded_i.val();
+        self.step_o.next = self.step.val() && self.folded.val();
         self.first_o.next = self.x.q.val() == 0;
         self.tail_o.next = self.tail.q.val();
         self.below_o.next = !self.stored.q.val();
@@ -200,7 +195,7 @@ impl Logic for ActUnpack {
         self.block_o.next = self.block.q.val();
 
         self.write.d.next = self.window_valid_i.val();
-        if !self.folded_i.val() {
+        if !self.folded.val() {
             self.write.d.next = self.step.val();
         }
         self.write_o.next = self.write.q.val();
@@ -236,8 +231,8 @@ impl Logic for ActUnpack {
                 if self.step.val() {
                     self.x.d.next = self.x.q.val() + 1;
                     self.last_pixel.d.next = self.x.q.val() == self.before_last.q.val();
-                    self.tail.d.next = self.folded_i.val() && self.last_pixel.q.val();
-                    if self.folded_i.val() {
+                    self.tail.d.next = self.folded.val() && self.last_pixel.q.val();
+                    if self.folded.val() {
                         if self.tail.q.val() || (self.last_pixel.q.val() && !self.emit.q.val()) {
                             self.state.d.next = State::Wait;
                         }
@@ -259,8 +254,8 @@ impl Logic for ActUnpack {
         self.patch_done_o.next = self.done.q.val();
         if self.finish.val() && self.ends.q.val() {
             self.slot.d.next = self.slot.q.val() + 1;
-            self.base.d.next = self.base.q.val() + self.patch_i.val();
-            if (self.slot.q.val() + 1) == self.slots_i.val() {
+            self.base.d.next = self.base.q.val() + self.layer_i.patch.val();
+            if (self.slot.q.val() + 1) == self.layer_i.slots.val() {
                 self.slot.d.next = 0;
                 self.base.d.next = 0;
             }
@@ -291,8 +286,10 @@ mod tests {
         let mut rng = random(width as u64);
         bench.cycle();
         let b = &mut bench.block;
-        (b.rst_ni.next, b.start_i.next, b.folded_i.next) = (true, true, folded);
-        (b.in_w_i.next, b.patch_i.next, b.slots_i.next) = (width as i64, patch as i64, slots as i64);
+        (b.rst_ni.next, b.start_i.next) = (true, true);
+        b.layer_i.next.kernel = if folded { kernel::FOLDED } else { kernel::CONV };
+        (b.layer_i.next.in_w, b.layer_i.next.patch, b.layer_i.next.slots) =
+            (width as i64, patch as i64, slots as i64);
         bench.cycle();
         bench.block.start_i.next = false;
         let (mut queue, mut want) = (vec![], vec![]);

@@ -2,7 +2,8 @@
 
 use super::row;
 use crate::hw::datapath::address_bits;
-use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
+use crate::isa::kernel;
 use rust_hdl::prelude::*;
 
 /// Asks for the rows of every patch of a layer in the order in which the core uses the patches, as far ahead as the
@@ -19,38 +20,8 @@ pub struct ActWalk {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// Stripes have a halo of a row above and below.
-    pub pad_i: Signal<In, Bit>,
-    /// All blocks come from the same plane.
-    pub folded_i: Signal<In, Bit>,
-    /// Stripes are groups of images.
-    pub dense_i: Signal<In, Bit>,
-    /// The patches of a stripe stay loaded for all its output tiles.
-    pub resident_i: Signal<In, Bit>,
-    /// Rows of a map.
-    pub in_h_i: Sig<In>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Patches that the buffer holds.
-    pub slots_i: Sig<In>,
-    /// Reduction tiles.
-    pub ci_tiles_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Address of the first image.
-    pub x_base_i: Sig<In>,
-    /// Bytes from row to row.
-    pub x_row_pitch_i: Sig<In>,
-    /// Bytes from block to block.
-    pub x_plane_pitch_i: Sig<In>,
-    /// Bytes from image to image.
-    pub x_image_pitch_i: Sig<In>,
-    /// Bytes from stripe to stripe.
-    pub x_stripe_pitch_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// One cycle for each patch that may be overwritten.
     pub patch_free_i: Signal<In, Bit>,
     /// Read a row.
@@ -99,6 +70,8 @@ pub struct ActWalk {
     members_left: Reg,
     at_last_member: Flop<Bit>,
     one_member: Flop<Bit>,
+    folded: Signal<Local, Bit>,
+    dense: Signal<Local, Bit>,
     after_unit: Sig<Local>,
     next_plane: Sig<Local>,
     next_image: Sig<Local>,
@@ -138,22 +111,7 @@ impl ActWalk {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            pad_i: Default::default(),
-            folded_i: Default::default(),
-            dense_i: Default::default(),
-            resident_i: Default::default(),
-            in_h_i: Sig::new(field),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            slots_i: Sig::new(field),
-            ci_tiles_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
-            x_base_i: Sig::new(address),
-            x_row_pitch_i: Sig::new(address),
-            x_plane_pitch_i: Sig::new(address),
-            x_image_pitch_i: Sig::new(address),
-            x_stripe_pitch_i: Sig::new(address),
+            layer_i: LayerPort::new(),
             patch_free_i: Default::default(),
             run_valid_o: Default::default(),
             run_addr_o: Sig::new(address),
@@ -193,6 +151,8 @@ impl ActWalk {
             members_left: Reg::new(field),
             at_last_member: Default::default(),
             one_member: Default::default(),
+            folded: Default::default(),
+            dense: Default::default(),
             after_unit: Sig::new(u(17)),
             next_plane: Sig::new(address),
             next_image: Sig::new(address),
@@ -253,29 +213,31 @@ impl Logic for ActWalk {
             at_last_member,
             one_member
         );
-        self.after_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.folded.next = self.layer_i.kernel.val() == kernel::FOLDED;
+        self.dense.next = self.layer_i.kernel.val() == kernel::DENSE;
+        self.after_unit.next = self.unit.q.val() + self.layer_i.stripe.val();
         self.next_unit.d.next = self.after_unit.val();
         self.end_unit.d.next = self.after_unit.val();
-        self.last_stripe.d.next = self.after_unit.val() >= self.units_i.val();
-        if self.after_unit.val() >= self.units_i.val() {
-            self.end_unit.d.next = self.units_i.val();
+        self.last_stripe.d.next = self.after_unit.val() >= self.layer_i.units.val();
+        if self.after_unit.val() >= self.layer_i.units.val() {
+            self.end_unit.d.next = self.layer_i.units.val();
         }
-        self.last_ci.d.next = (self.ci.q.val() + 1) == self.ci_tiles_i.val();
-        self.last_co.d.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
-        self.last_image.d.next = (self.image.q.val() + 1) == self.outer_i.val();
+        self.last_ci.d.next = (self.ci.q.val() + 1) == self.layer_i.ci_tiles.val();
+        self.last_co.d.next = (self.co.q.val() + 1) == self.layer_i.co_tiles.val();
+        self.last_image.d.next = (self.image.q.val() + 1) == self.layer_i.outer.val();
         self.halo_addr.d.next = self.unit_addr.q.val();
-        if self.pad_i.val() && (self.unit.q.val() != 0) {
-            self.halo_addr.d.next = self.unit_addr.q.val() - self.x_row_pitch_i.val();
+        if !self.dense.val() && (self.unit.q.val() != 0) {
+            self.halo_addr.d.next = self.unit_addr.q.val() - self.layer_i.x_row_pitch.val();
         }
         self.before_last_y.d.next = self.last_y.q.val() - 1;
         self.one_member.d.next = self.last_member.q.val() == 0;
-        self.next_image.next = self.image_addr.q.val() + self.x_image_pitch_i.val();
+        self.next_image.next = self.image_addr.q.val() + self.layer_i.x_image_pitch.val();
         self.next_plane.next = self.plane_addr.q.val();
-        if !self.folded_i.val() {
-            self.next_plane.next = self.plane_addr.q.val() + self.x_plane_pitch_i.val();
+        if !self.folded.val() {
+            self.next_plane.next = self.plane_addr.q.val() + self.layer_i.x_plane_pitch.val();
         }
 
-        // A row, or the one of zeros below the map.
+        comment!("A row, or the one of zeros below the map.");
         self.at_row.next = self.state.q.val() == State::Row;
         self.at_below.next = self.state.q.val() == State::Below;
         self.run_valid_o.next = self.at_row.val() && self.row_ready_i.val();
@@ -330,20 +292,20 @@ impl Logic for ActWalk {
             }
             State::Stripe => {
                 self.first_y.d.next = 0;
-                self.last_y.d.next = self.in_h_i.val() - 1;
+                self.last_y.d.next = self.layer_i.in_h.val() - 1;
                 self.last_member.d.next = 0;
                 self.ends_map.d.next = false;
-                if self.pad_i.val() {
+                if !self.dense.val() {
                     if self.unit.q.val() != 0 {
                         self.first_y.d.next = self.unit.q.val() - 1;
                     }
-                    if self.end_unit.q.val() < self.in_h_i.val() {
+                    if self.end_unit.q.val() < self.layer_i.in_h.val() {
                         self.last_y.d.next = self.end_unit.q.val();
                     } else {
-                        self.ends_map.d.next = self.folded_i.val();
+                        self.ends_map.d.next = self.folded.val();
                     }
                 }
-                if self.dense_i.val() {
+                if self.dense.val() {
                     self.last_member.d.next = self.end_unit.q.val() - self.unit.q.val() - 1;
                 }
                 self.stripe_addr.d.next = self.halo_addr.q.val();
@@ -368,7 +330,7 @@ impl Logic for ActWalk {
                     self.begins.d.next = false;
                     self.y.d.next = self.y.q.val() + 1;
                     self.at_last_y.d.next = self.y.q.val() == self.before_last_y.q.val();
-                    self.row_addr.d.next = self.row_addr.q.val() + self.x_row_pitch_i.val();
+                    self.row_addr.d.next = self.row_addr.q.val() + self.layer_i.x_row_pitch.val();
                     if self.at_last_y.q.val() {
                         self.state.d.next = State::Next;
                         if self.ends_map.q.val() {
@@ -389,8 +351,8 @@ impl Logic for ActWalk {
                 if !self.at_last_member.q.val() {
                     self.members_left.d.next = self.members_left.q.val() - 1;
                     self.at_last_member.d.next = self.members_left.q.val() == 1;
-                    self.member_addr.d.next = self.member_addr.q.val() + self.x_image_pitch_i.val();
-                    self.row_addr.d.next = self.member_addr.q.val() + self.x_image_pitch_i.val();
+                    self.member_addr.d.next = self.member_addr.q.val() + self.layer_i.x_image_pitch.val();
+                    self.row_addr.d.next = self.member_addr.q.val() + self.layer_i.x_image_pitch.val();
                 } else {
                     self.members_left.d.next = self.last_member.q.val();
                     self.at_last_member.d.next = self.one_member.q.val();
@@ -411,11 +373,12 @@ impl Logic for ActWalk {
                             self.plane_addr.d.next = self.stripe_addr.q.val();
                             self.member_addr.d.next = self.stripe_addr.q.val();
                             self.row_addr.d.next = self.stripe_addr.q.val();
-                            if self.resident_i.val() || self.last_co.q.val() {
+                            if (self.layer_i.resident.val() == 1) || self.last_co.q.val() {
                                 self.co.d.next = 0;
                                 self.state.d.next = State::Settle;
                                 self.unit.d.next = self.next_unit.q.val();
-                                self.unit_addr.d.next = self.unit_addr.q.val() + self.x_stripe_pitch_i.val();
+                                self.unit_addr.d.next =
+                                    self.unit_addr.q.val() + self.layer_i.x_stripe_pitch.val();
                                 if self.last_stripe.q.val() {
                                     self.unit.d.next = 0;
                                     self.image.d.next = self.image.q.val() + 1;
@@ -438,9 +401,9 @@ impl Logic for ActWalk {
             self.co.d.next = 0;
             self.ci.d.next = 0;
             self.group.d.next = 0;
-            self.free.d.next = self.slots_i.val();
-            self.image_addr.d.next = self.x_base_i.val();
-            self.unit_addr.d.next = self.x_base_i.val();
+            self.free.d.next = self.layer_i.slots.val();
+            self.image_addr.d.next = self.layer_i.x_base.val();
+            self.unit_addr.d.next = self.layer_i.x_base.val();
         }
         if !self.rst_ni.val() {
             self.state.d.next = State::Idle;
@@ -543,24 +506,29 @@ mod tests {
                 let l = layer(&mut rng);
                 let slots = rng.random_range(1..=4);
                 let b = &mut bench.block;
-                (b.pad_i.next, b.folded_i.next, b.dense_i.next) = (!l.dense, l.folded, l.dense);
-                b.resident_i.next = l.resident;
+                b.layer_i.next.kernel = match (l.folded, l.dense) {
+                    (true, _) => kernel::FOLDED,
+                    (_, true) => kernel::DENSE,
+                    _ => kernel::CONV,
+                };
+                b.layer_i.next.resident = l.resident.into();
                 let stripe = l.stripe * if l.dense { IMAGE } else { ROW };
-                for (port, value) in [
-                    (&mut b.in_h_i, l.in_h),
-                    (&mut b.units_i, l.units),
-                    (&mut b.outer_i, l.outer),
-                    (&mut b.stripe_i, l.stripe),
-                    (&mut b.slots_i, slots),
-                    (&mut b.ci_tiles_i, l.ci_tiles),
-                    (&mut b.co_tiles_i, l.co_tiles),
-                    (&mut b.x_base_i, BASE),
-                    (&mut b.x_row_pitch_i, ROW),
-                    (&mut b.x_plane_pitch_i, PLANE),
-                    (&mut b.x_image_pitch_i, IMAGE),
-                    (&mut b.x_stripe_pitch_i, stripe),
+                let fields = &mut *b.layer_i.next;
+                for (field, value) in [
+                    (&mut fields.in_h, l.in_h),
+                    (&mut fields.units, l.units),
+                    (&mut fields.outer, l.outer),
+                    (&mut fields.stripe, l.stripe),
+                    (&mut fields.slots, slots),
+                    (&mut fields.ci_tiles, l.ci_tiles),
+                    (&mut fields.co_tiles, l.co_tiles),
+                    (&mut fields.x_base, BASE),
+                    (&mut fields.x_row_pitch, ROW),
+                    (&mut fields.x_plane_pitch, PLANE),
+                    (&mut fields.x_image_pitch, IMAGE),
+                    (&mut fields.x_stripe_pitch, stripe),
                 ] {
-                    port.next = value;
+                    *field = value;
                 }
                 b.start_i.next = true;
                 bench.cycle();

@@ -4,7 +4,7 @@ use super::{OneHot, Record, WeightWalk};
 use crate::config::ArrayConfig;
 use crate::hw::datapath::address_bits;
 use crate::hw::memory::{ReadStream, Unpacker};
-use crate::hw::rt::{Flop, K, Lanes, Reg, Sig, s, u};
+use crate::hw::rt::{Flop, K, Lanes, LayerPort, Reg, Sig, s, u};
 use rust_hdl::prelude::*;
 
 /// Reads weights and parameter records of every output tile in the order of their use, as far ahead as there is room.
@@ -17,24 +17,8 @@ pub struct WeightLoader {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Address of the weights of output tile 0.
-    pub weights_i: Sig<In>,
-    /// Bytes of an output tile's weights.
-    pub weights_pitch_i: Sig<In>,
-    /// Rows of weights of an output tile.
-    pub weight_rows_i: Sig<In>,
-    /// Address of the parameter records of output tile 0.
-    pub params_i: Sig<In>,
-    /// Bytes of an output tile's parameter records.
-    pub params_pitch_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// A burst is wanted; see [`ReadStream`].
     pub ar_valid_o: Signal<Out, Bit>,
     /// Its address.
@@ -90,7 +74,7 @@ pub struct WeightLoader {
 impl WeightLoader {
     /// For the design point `config`.
     pub fn new(config: &ArrayConfig) -> Self {
-        let (field, address, bus) = (u(16), u(32), config.bus_bits);
+        let (address, bus) = (u(32), config.bus_bits);
         let (weight_addr, column) = (u(address_bits(config.weight_depth)), u(address_bits(config.cols)));
         let stream = ReadStream::new(bus);
         let record = Record::new(config.acc_bits);
@@ -98,15 +82,7 @@ impl WeightLoader {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
-            weights_i: Sig::new(address),
-            weights_pitch_i: Sig::new(address),
-            weight_rows_i: Sig::new(address),
-            params_i: Sig::new(address),
-            params_pitch_i: Sig::new(address),
+            layer_i: LayerPort::new(),
             ar_valid_o: Default::default(),
             ar_addr_o: Sig::new(address),
             ar_len_o: Sig::new(stream.ar_len_o.ty()),
@@ -159,14 +135,7 @@ impl Logic for WeightLoader {
         self.rows.rst_ni.next = self.rst_ni.val();
         self.records.rst_ni.next = self.rst_ni.val();
         self.walk.start_i.next = self.start_i.val();
-        self.walk.units_i.next = self.units_i.val();
-        self.walk.outer_i.next = self.outer_i.val();
-        self.walk.stripe_i.next = self.stripe_i.val();
-        self.walk.co_tiles_i.next = self.co_tiles_i.val();
-        self.walk.weights_i.next = self.weights_i.val();
-        self.walk.weights_pitch_i.next = self.weights_pitch_i.val();
-        self.walk.params_i.next = self.params_i.val();
-        self.walk.params_pitch_i.next = self.params_pitch_i.val();
+        self.walk.layer_i.next = self.layer_i.val();
 
         self.stream.run_valid_i.next = self.walk.run_valid_o.val();
         self.stream.run_addr_i.next = self.walk.run_addr_o.val();
@@ -179,9 +148,11 @@ impl Logic for WeightLoader {
         self.stream.push_i.next = self.push_i.val();
         self.stream.beat_i.next = self.beat_i.val();
 
-        // Weights of a tile, then its parameters; the last item of one does not draw the first word of the other.
+        comment!(
+            "Weights of a tile, then its parameters; the last item of one does not draw the first word of the other."
+        );
         self.takes_row.next = self.rows.valid_o.val() && self.weight_room_i.val() && !self.params.q.val();
-        self.one_row.d.next = self.weight_rows_i.val() == 1;
+        self.one_row.d.next = self.layer_i.weight_rows.val() == 1;
         self.last_row.d.next = self.rows_left.q.val() == 1;
         self.takes_record.next = self.records.valid_o.val() && self.room.q.val() && self.params.q.val();
         self.last_column.next = self.column.q.val() == self.columns.val();
@@ -211,7 +182,7 @@ impl Logic for WeightLoader {
                 self.addr.d.next = 0;
             }
             if self.last_row.q.val() {
-                self.rows_left.d.next = self.weight_rows_i.val();
+                self.rows_left.d.next = self.layer_i.weight_rows.val();
                 self.last_row.d.next = self.one_row.q.val();
                 self.params.d.next = true;
                 self.room.d.next = false;
@@ -237,7 +208,7 @@ impl Logic for WeightLoader {
         }
         if self.start_i.val() || !self.rst_ni.val() {
             self.params.d.next = false;
-            self.rows_left.d.next = self.weight_rows_i.val();
+            self.rows_left.d.next = self.layer_i.weight_rows.val();
             self.column.d.next = 0;
             self.addr.d.next = 0;
         }
@@ -297,17 +268,18 @@ mod tests {
         bench.cycle();
         let b = &mut bench.block;
         b.rst_ni.next = true;
-        for (port, value) in [
-            (&mut b.units_i, 3),
-            (&mut b.outer_i, 1),
-            (&mut b.stripe_i, 2),
-            (&mut b.co_tiles_i, tiles),
-            (&mut b.weights_pitch_i, weights.len() / tiles),
-            (&mut b.weight_rows_i, rows),
-            (&mut b.params_i, weights.len()),
-            (&mut b.params_pitch_i, params.len() / tiles),
+        let fields = &mut *b.layer_i.next;
+        for (field, value) in [
+            (&mut fields.units, 3),
+            (&mut fields.outer, 1),
+            (&mut fields.stripe, 2),
+            (&mut fields.co_tiles, tiles),
+            (&mut fields.weights_pitch, weights.len() / tiles),
+            (&mut fields.weight_rows, rows),
+            (&mut fields.params, weights.len()),
+            (&mut fields.params_pitch, params.len() / tiles),
         ] {
-            port.next = value as i64;
+            *field = value as i64;
         }
         b.start_i.next = true;
         bench.cycle();

@@ -1,6 +1,6 @@
 //! Which weights and parameters to read, output tile after output tile.
 
-use crate::hw::rt::{Flop, K, Reg, Sig, u};
+use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Asks for the weight stream and then the parameter records of every output tile, for every stripe of a layer again.
@@ -12,22 +12,8 @@ pub struct WeightWalk {
     pub rst_ni: Signal<In, Bit>,
     /// One cycle: a layer begins.
     pub start_i: Signal<In, Bit>,
-    /// Units of the layer.
-    pub units_i: Sig<In>,
-    /// How often the units come.
-    pub outer_i: Sig<In>,
-    /// Units of a stripe.
-    pub stripe_i: Sig<In>,
-    /// Output tiles.
-    pub co_tiles_i: Sig<In>,
-    /// Address of the weights of output tile 0.
-    pub weights_i: Sig<In>,
-    /// Bytes of an output tile's weights.
-    pub weights_pitch_i: Sig<In>,
-    /// Address of the parameter records of output tile 0.
-    pub params_i: Sig<In>,
-    /// Bytes of an output tile's parameter records.
-    pub params_pitch_i: Sig<In>,
+    /// The layer; stable while it runs.
+    pub layer_i: LayerPort<In>,
     /// Read a run of words of the bus.
     pub run_valid_o: Signal<Out, Bit>,
     /// Its address.
@@ -63,14 +49,7 @@ impl WeightWalk {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            units_i: Sig::new(field),
-            outer_i: Sig::new(field),
-            stripe_i: Sig::new(field),
-            co_tiles_i: Sig::new(field),
-            weights_i: Sig::new(address),
-            weights_pitch_i: Sig::new(address),
-            params_i: Sig::new(address),
-            params_pitch_i: Sig::new(address),
+            layer_i: LayerPort::new(),
             run_valid_o: Default::default(),
             run_addr_o: Sig::new(address),
             run_beats_o: Sig::new(u(24)),
@@ -117,16 +96,16 @@ impl Logic for WeightWalk {
             run_addr,
             run_beats
         );
-        self.after_unit.next = self.unit.q.val() + self.stripe_i.val();
+        self.after_unit.next = self.unit.q.val() + self.layer_i.stripe.val();
         self.next_unit.d.next = self.after_unit.val();
-        self.last_stripe.d.next = self.after_unit.val() >= self.units_i.val();
-        self.last_co.d.next = (self.co.q.val() + 1) == self.co_tiles_i.val();
-        self.last_image.d.next = (self.image.q.val() + 1) == self.outer_i.val();
+        self.last_stripe.d.next = self.after_unit.val() >= self.layer_i.units.val();
+        self.last_co.d.next = (self.co.q.val() + 1) == self.layer_i.co_tiles.val();
+        self.last_image.d.next = (self.image.q.val() + 1) == self.layer_i.outer.val();
         self.run_addr.d.next = self.weights_addr.q.val();
-        self.run_beats.d.next = self.weights_pitch_i.val() >> self.bus_shift.val();
+        self.run_beats.d.next = self.layer_i.weights_pitch.val() >> self.bus_shift.val();
         if self.params.q.val() {
             self.run_addr.d.next = self.params_addr.q.val();
-            self.run_beats.d.next = self.params_pitch_i.val() >> self.bus_shift.val();
+            self.run_beats.d.next = self.layer_i.params_pitch.val() >> self.bus_shift.val();
         }
         self.run_valid_o.next = self.busy.q.val() && self.settled.q.val();
         self.run_addr_o.next = self.run_addr.q.val();
@@ -137,12 +116,12 @@ impl Logic for WeightWalk {
             self.params.d.next = !self.params.q.val();
             if self.params.q.val() {
                 self.co.d.next = self.co.q.val() + 1;
-                self.weights_addr.d.next = self.weights_addr.q.val() + self.weights_pitch_i.val();
-                self.params_addr.d.next = self.params_addr.q.val() + self.params_pitch_i.val();
+                self.weights_addr.d.next = self.weights_addr.q.val() + self.layer_i.weights_pitch.val();
+                self.params_addr.d.next = self.params_addr.q.val() + self.layer_i.params_pitch.val();
                 if self.last_co.q.val() {
                     self.co.d.next = 0;
-                    self.weights_addr.d.next = self.weights_i.val();
-                    self.params_addr.d.next = self.params_i.val();
+                    self.weights_addr.d.next = self.layer_i.weights.val();
+                    self.params_addr.d.next = self.layer_i.params.val();
                     self.unit.d.next = self.next_unit.q.val();
                     if self.last_stripe.q.val() {
                         self.unit.d.next = 0;
@@ -159,8 +138,8 @@ impl Logic for WeightWalk {
             self.image.d.next = 0;
             self.unit.d.next = 0;
             self.co.d.next = 0;
-            self.weights_addr.d.next = self.weights_i.val();
-            self.params_addr.d.next = self.params_i.val();
+            self.weights_addr.d.next = self.layer_i.weights.val();
+            self.params_addr.d.next = self.layer_i.params.val();
         }
     }
 }
@@ -183,9 +162,10 @@ mod tests {
                     (rng.random_range(1..=5), rng.random_range(1..=2), rng.random_range(1..=3));
                 let stripe = rng.random_range(1..=units);
                 let b = &mut bench.block;
-                (b.units_i.next, b.outer_i.next, b.stripe_i.next) = (units, outer, stripe);
-                (b.co_tiles_i.next, b.weights_i.next, b.params_i.next) = (co_tiles, 0x1000, 0x8000);
-                (b.weights_pitch_i.next, b.params_pitch_i.next) =
+                (b.layer_i.next.units, b.layer_i.next.outer, b.layer_i.next.stripe) = (units, outer, stripe);
+                (b.layer_i.next.co_tiles, b.layer_i.next.weights, b.layer_i.next.params) =
+                    (co_tiles, 0x1000, 0x8000);
+                (b.layer_i.next.weights_pitch, b.layer_i.next.params_pitch) =
                     (9 * bus_bytes as i64, 2 * bus_bytes as i64);
                 let runs = |co: i64| {
                     let pitch = |beats: i64| co * beats * bus_bytes as i64;

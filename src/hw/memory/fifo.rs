@@ -2,6 +2,7 @@
 
 use super::{LanesRam, counter_bits};
 use crate::hw::rt::{Flop, Lanes, LanesReg, Reg, Sig, Ty, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// A FIFO of wide words. The word that comes next stands at the output, in registers, until it is taken.
@@ -42,7 +43,7 @@ pub struct Fifo {
 
 impl Fifo {
     /// Cycles from `push_i` to `valid_o` of an empty FIFO.
-    pub const LATENCY: usize = 3;
+    pub const LATENCY: usize = timing::FIFO;
 
     /// A FIFO of `depth` words, of `count` lanes of type `ty` each.
     ///
@@ -85,7 +86,7 @@ impl Logic for Fifo {
         self.ram.data_i.next = self.data_i.val();
 
         self.go.next = self.ready.q.val() && (!self.valid.q.val() || self.take_i.val());
-        // A word written by this cycle's edge is read by the next one's.
+        comment!("A word written by this cycle's edge is read by the next one's.");
         self.next_read.next = self.read.q.val();
         self.ready.d.next = self.read.q.val() != self.write.q.val();
         if self.go.val() {

@@ -3,6 +3,7 @@
 use super::{beat_lanes, bits, counter_bits, lane, turning};
 use crate::config::gcd;
 use crate::hw::rt::{Lanes, Ty, text, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Packs items into beats, densely, the first one in the lowest bits; each row starts on a beat of its own. One item a
@@ -81,7 +82,7 @@ impl State {
 
 impl Packer {
     /// Cycles from the last item of a beat to the beat; one more if it ends a row and crosses a beat.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = timing::PACKER;
 
     /// For items of `item_lanes` lanes of type `item_ty` and beats of `bus_bits`.
     ///

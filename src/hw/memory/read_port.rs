@@ -196,7 +196,7 @@ impl Logic for ReadPort {
         self.order.clk_i.next = self.clk_i.val();
         self.order.rst_ni.next = self.rst_ni.val();
 
-        // One of the requests.
+        comment!("One of the requests.");
         self.accept.next = !self.held.q.val() && !self.stop_i.val();
         self.weights_ar_ready_o.next = self.accept.val();
         self.acts_ar_ready_o.next = self.accept.val() && !self.weights_ar_valid_i.val();
@@ -223,7 +223,7 @@ impl Logic for ReadPort {
             }
         }
 
-        // Its last beat, in the same block of the longest burst, must end below the limit.
+        comment!("Its last beat, in the same block of the longest burst, must end below the limit.");
         self.block.next = self.addr.q.val() >> self.block_shift.val();
         self.limit.next = self.limit_i.val() >> self.shift.val();
         self.low_unused.next = self.limit_i.val();
@@ -255,7 +255,7 @@ impl Logic for ReadPort {
         self.m_axi_araddr_o.next = self.araddr.q.val();
         self.m_axi_arlen_o.next = self.arlen.q.val();
 
-        // A beat of the oldest burst.
+        comment!("A beat of the oldest burst.");
         self.rvalid.d.next = self.m_axi_rvalid_i.val();
         self.rdata.d.next = self.m_axi_rdata_i.val();
         self.rresp.d.next = self.m_axi_rresp_i.val();

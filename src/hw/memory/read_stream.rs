@@ -110,7 +110,7 @@ impl Logic for ReadStream {
         self.valid_o.next = self.fifo.valid_o.val();
         self.beat_o.next = self.fifo.data_o.val();
 
-        // Once it fits it always will: room is only given back meanwhile.
+        comment!("Once it fits it always will: room is only given back meanwhile.");
         self.room.d.next = self.free.q.val() >= self.longest.val();
         self.fits.next = self.splitter.burst_valid_o.val() && self.room.q.val();
         self.issue.next = self.fits.val() && self.ar_ready_i.val();

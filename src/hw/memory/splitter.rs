@@ -91,7 +91,7 @@ impl Logic for Splitter {
                 self.beats.d.next = self.run_beats_i.val();
             }
         } else if !self.sized.q.val() {
-            // Later bursts start at a multiple of the longest.
+            comment!("Later bursts start at a multiple of the longest.");
             self.sized.d.next = true;
             self.beats.d.next = self.burst.val();
             self.last.d.next = self.left.q.val() <= self.burst.val();

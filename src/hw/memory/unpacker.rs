@@ -3,6 +3,7 @@
 use super::{beat_lanes, bits, counter_bits, lane, turning};
 use crate::config::gcd;
 use crate::hw::rt::{Lanes, Ty, text, u};
+use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Cuts a stream of beats into items of any width, densely packed, the first one in the lowest bits. One item a cycle,
@@ -66,7 +67,7 @@ struct State {
 
 impl Unpacker {
     /// Cycles from a beat to the first item that it completes.
-    pub const LATENCY: usize = 1;
+    pub const LATENCY: usize = timing::UNPACKER;
 
     /// For beats of `bus_bits` and items of `item_lanes` lanes of type `item_ty`.
     pub fn new(bus_bits: usize, item_lanes: usize, item_ty: Ty) -> Self {

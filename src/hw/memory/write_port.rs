@@ -225,7 +225,7 @@ impl Logic for WritePort {
         self.bursts.clk_i.next = self.clk_i.val();
         self.bursts.rst_ni.next = self.rst_ni.val();
 
-        // From runs to a burst that is checked.
+        comment!("From runs to a burst that is checked.");
         self.run_ready_o.next = self.runs.room_o.val();
         self.runs.push_i.next = self.run_valid_i.val() && self.runs.room_o.val();
         self.runs.data_i.next = (self.run_addr_i.val() << 16) | self.run_beats_i.val();
@@ -244,7 +244,7 @@ impl Logic for WritePort {
                 - 1;
         }
 
-        // It starts when its beats are there.
+        comment!("It starts when its beats are there.");
         self.block.next = self.addr.q.val() >> self.block_shift.val();
         self.limit.next = self.limit_i.val() >> self.shift.val();
         self.low_unused.next = self.limit_i.val();
@@ -278,7 +278,7 @@ impl Logic for WritePort {
         self.m_axi_awaddr_o.next = self.awaddr.q.val();
         self.m_axi_awlen_o.next = self.awlen.q.val();
 
-        // Its beats.
+        comment!("Its beats.");
         self.fifo.push_i.next = self.beat_valid_i.val();
         self.fifo.data_i.next = self.beat_i.val();
         if self.beat_valid_i.val() {
@@ -306,7 +306,7 @@ impl Logic for WritePort {
             self.left.d.next = self.bursts.data_o.val();
         }
 
-        // Its answer.
+        comment!("Its answer.");
         self.m_axi_bready_o.next = true;
         self.bvalid.d.next = self.m_axi_bvalid_i.val();
         self.bresp.d.next = self.m_axi_bresp_i.val();

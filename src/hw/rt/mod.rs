@@ -8,11 +8,13 @@
 //! | `Signal<D, Bit>` (rust_hdl's own) | `bool` | one bit |
 //! | [`Sig<D>`] | `i64`, wrapped at assignment | vector of 1 to 63 bits, signed or not |
 //! | [`Lanes<D>`] | [`Bus`], a cheap handle | one flat vector, lane 0 in the lowest bits |
+//! | [`LayerPort<D>`] | [`Fields`], a cheap handle; each field a [`Sig`] | a port for each field that is read |
 //! | [`K`] | `i64` | `localparam` |
 //! | [`Reg`], [`LanesReg`], [`Flop`] | `d`, `q` as above | `reg`, no reset |
 
 mod constant;
 mod lanes;
+mod layer;
 mod reg;
 mod sig;
 mod template;
@@ -20,6 +22,7 @@ mod ty;
 
 pub use constant::K;
 pub use lanes::{Bus, Lanes};
+pub use layer::{Fields, LayerPort};
 pub use reg::{Flop, LanesReg, Reg};
 pub use sig::Sig;
 pub use template::Template;

@@ -7,12 +7,14 @@
 //! | `dense` | dense layers on the fast path |
 //! | `kernel`, `kernel_x86`, `isa` | the inner product for each instruction set |
 //! | `requantize` | the requantization of a block of channels at once |
+//! | `input` | what a run accepts |
 //! | `scratch` | buffers that outlive a task |
 //! | `wide` | layers that are too wide for the fast path |
 //!
 //! Which path a layer takes is decided once, from bounds proven on its integers; all give the same integers.
 
 mod dense;
+mod input;
 mod isa;
 mod kernel;
 mod minimal;
@@ -30,6 +32,7 @@ pub use trace::Trace;
 use super::{IntLayer, IntModel, Output};
 use crate::net::{Op, Shape};
 use crate::{Error, Result};
+use input::check_input;
 use ndarray::{Array2, Array4, ArrayView4, Axis, s};
 use std::sync::Mutex;
 use tiled::Tiled;
@@ -211,23 +214,6 @@ impl Map {
             Map::Tiled(x) => x.to_plain(),
             Map::Plain(x) => x.clone(),
         }
-    }
-}
-
-/// Refuses images of another shape than the model's input, and codes outside its levels.
-fn check_input(model: &IntModel, codes: ArrayView4<i32>) -> Result<()> {
-    let (_, c, h, w) = codes.dim();
-    let found = Shape { c, h, w };
-    if found != model.header.input {
-        let reason = format!("images of {found} where {} is needed", model.header.input);
-        return Err(Error::bad_layer("input", reason));
-    }
-    let levels = model.input.levels;
-    match codes.iter().find(|&&code| levels.clip(code.into()) != code) {
-        Some(code) => {
-            Err(Error::bad_layer("input", format!("code {code} outside {} … {}", levels.a, levels.b)))
-        }
-        None => Ok(()),
     }
 }
 

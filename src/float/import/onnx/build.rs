@@ -1,14 +1,15 @@
 //! From a chain of ONNX nodes to the layers of a float network, node by node; each node that cannot be mapped
 //! exactly says why.
 
-use super::affine::Affine;
 use super::chain::Chain;
 use super::constants::{Constants, Extent};
 use super::dense::{self, Order};
 use super::proto::NodeProto;
 use super::{Layout, shape_ops};
-use crate::float::FloatLayer;
+use crate::float::import::affine::Affine;
 use crate::float::import::average::Average;
+use crate::float::import::taps::Taps;
+use crate::float::{BatchNorm, FloatLayer, Point};
 use crate::net::{KERNEL, Op, Shape};
 use std::collections::HashMap;
 
@@ -47,6 +48,8 @@ pub struct Builder<'a> {
     ended: bool,
     /// Dimensions of every value of the chain so far.
     dims: HashMap<String, Vec<Extent>>,
+    /// Names of the values of the chain so far.
+    taps: Taps,
 }
 
 impl<'a> Builder<'a> {
@@ -66,6 +69,7 @@ impl<'a> Builder<'a> {
             average: None,
             ended: false,
             dims: HashMap::new(),
+            taps: Taps::default(),
         };
         builder.dims.insert(chain.input.clone(), builder.current_dims());
         builder
@@ -92,17 +96,33 @@ impl<'a> Builder<'a> {
                 self.form = shape_ops::apply(self, node, self.constants, &shape_of)?;
             }
             "Softmax" | "LogSoftmax" => self.softmax(node)?,
-            "Identity" | "Dropout" => {}
+            "Dropout" => self.dropout(node)?,
+            "Identity" => {}
             _ => return Err("this operator is not supported".into()),
         }
         if let Some(name) = node.output.first() {
             self.dims.insert(name.clone(), self.current_dims());
+            self.tap(node, name);
         }
         Ok(())
     }
 
-    /// The layers, if the chain ended in a dense layer's sums.
-    pub fn finish(self) -> Result<Vec<FloatLayer>, String> {
+    /// Which point of the network the node's value is.
+    fn tap(&mut self, node: &NodeProto, name: &str) {
+        let Some(layer) = self.layers.len().checked_sub(1) else { return };
+        match node.op_type.as_str() {
+            "Relu" => self.taps.add(name, layer, Point::Activation),
+            "MaxPool" if self.activated => self.taps.add(name, layer + 1, Point::Input),
+            "Conv" | "Gemm" | "MatMul" => self.taps.add(name, layer, Point::PreActivation),
+            "BatchNormalization" | "Add" | "Sub" | "Mul" | "Div" if !self.activated => {
+                self.taps.replace(name, layer, Point::PreActivation);
+            }
+            _ => {}
+        }
+    }
+
+    /// The layers and the names of their values, if the chain ended in a dense layer's sums.
+    pub fn finish(self) -> Result<(Vec<FloatLayer>, Taps), String> {
         match self.layers.last() {
             None => Err("the graph has no layers".into()),
             Some(l) if matches!(l.op, Op::Conv { .. }) => {
@@ -111,7 +131,7 @@ impl<'a> Builder<'a> {
             Some(_) if self.activated => {
                 Err("the graph ends in a ReLU, must end in a dense layer's sums".into())
             }
-            Some(_) => Ok(self.layers),
+            Some(_) => Ok((self.layers, self.taps)),
         }
     }
 
@@ -231,8 +251,10 @@ impl<'a> Builder<'a> {
     }
 
     fn batch_norm(&mut self, node: &NodeProto) -> Outcome {
-        if node.int("training_mode").unwrap_or(0) != 0 {
-            return Err("is in training mode".into());
+        // Opset 14 has an attribute for it; before, training showed in outputs for the running statistics.
+        let statistics = node.output.iter().skip(1).any(|name| !name.is_empty());
+        if node.int("training_mode").unwrap_or(0) != 0 || statistics {
+            return Err("is in training mode: export after model.eval()".into());
         }
         if !matches!(self.form, Form::Map(CHANNELS_FIRST)) && self.shape.h * self.shape.w != 1 {
             return Err("its input is not in batch, channel, row, column order".into());
@@ -247,14 +269,11 @@ impl<'a> Builder<'a> {
             }
         };
         let (gamma, beta, mean, var) = (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
-        let eps = f64::from(node.float("epsilon").unwrap_or(1e-5));
-        let deviation: Vec<f64> = var.iter().map(|v| (f64::from(*v) + eps).sqrt()).collect();
-        if !deviation.iter().all(|d| *d > 0.0) {
+        let eps = node.float("epsilon").unwrap_or(1e-5);
+        if !var.iter().all(|v| v + eps > 0.0) {
             return Err("a variance is not positive".into());
         }
-        let k: Vec<f64> = gamma.iter().zip(&deviation).map(|(g, d)| f64::from(*g) / d).collect();
-        let t = (0..k.len()).map(|c| f64::from(beta[c]) - f64::from(mean[c]) * k[c]).collect();
-        self.affine(Affine { k, t })
+        self.affine(Affine::of_batch_norm(&BatchNorm { gamma, beta, mean, var, eps }))
     }
 
     fn arithmetic(&mut self, node: &NodeProto) -> Outcome {
@@ -330,6 +349,14 @@ impl<'a> Builder<'a> {
         self.shape = average.output(from);
         self.average = Some((average, from));
         if self.shape.is_empty() { Err("leaves no pixels".into()) } else { Ok(()) }
+    }
+
+    /// Does nothing but in training.
+    fn dropout(&self, node: &NodeProto) -> Outcome {
+        match node.operand(2).is_some_and(|name| self.constants.is_true(name)) {
+            true => Err("is in training mode: export after model.eval()".into()),
+            false => Ok(()),
+        }
     }
 
     fn softmax(&mut self, node: &NodeProto) -> Outcome {

@@ -45,6 +45,13 @@ impl<'a> Constants<'a> {
         self.tensor(name).is_some()
     }
 
+    /// Whether `name` is a constant that is not 0.
+    pub fn is_true(&self, name: &str) -> bool {
+        let set =
+            |t: &TensorProto| t.raw_data.iter().any(|b| *b != 0) || t.int32_data.iter().any(|v| *v != 0);
+        self.tensor(name).is_some_and(set)
+    }
+
     fn tensor(&self, name: &str) -> Option<&'a TensorProto> {
         let mut name = name;
         for _ in 0..LONGEST {

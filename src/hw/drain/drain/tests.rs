@@ -149,26 +149,27 @@ impl Layer {
 }
 
 fn describe(x: &mut Drain, l: &Layer, config: &ArrayConfig) {
-    (x.pool_i.next, x.raw_i.next, x.clip_i.next) = (l.pool, l.raw, l.clip);
+    (x.layer_i.next.pool, x.layer_i.next.raw, x.layer_i.next.clip) = (l.pool.into(), l.raw.into(), l.clip);
     let blocks = config.cols / config.block();
+    let fields = &mut *x.layer_i.next;
     for (field, value) in [
-        (&mut x.units_i, l.units),
-        (&mut x.outer_i, l.outer),
-        (&mut x.stripe_i, l.stripe),
-        (&mut x.unit_positions_i, l.unit_positions),
-        (&mut x.out_w_i, l.out_w),
-        (&mut x.co_tiles_i, l.co_blocks.div_ceil(blocks)),
-        (&mut x.co_blocks_i, l.co_blocks),
-        (&mut x.y_row_beats_i, l.row_beats),
+        (&mut fields.units, l.units),
+        (&mut fields.outer, l.outer),
+        (&mut fields.stripe, l.stripe),
+        (&mut fields.unit_positions, l.unit_positions),
+        (&mut fields.out_w, l.out_w),
+        (&mut fields.co_tiles, l.co_blocks.div_ceil(blocks)),
+        (&mut fields.co_blocks, l.co_blocks),
+        (&mut fields.y_row_beats, l.row_beats),
     ] {
-        field.next = value as i64;
+        *field = value as i64;
     }
     [
-        x.y_base_i.next,
-        x.y_row_pitch_i.next,
-        x.y_plane_pitch_i.next,
-        x.y_image_pitch_i.next,
-        x.y_stripe_pitch_i.next,
+        x.layer_i.next.y_base,
+        x.layer_i.next.y_row_pitch,
+        x.layer_i.next.y_plane_pitch,
+        x.layer_i.next.y_image_pitch,
+        x.layer_i.next.y_stripe_pitch,
     ] = l.y;
 }
 

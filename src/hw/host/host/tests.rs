@@ -1,9 +1,9 @@
 //! The host side against a plain model of its registers and programs.
 
-use super::super::ErrorCode;
 use super::super::master::{Master, Op};
 use super::*;
 use crate::hw::check::{Bench, random};
+use crate::isa::ErrorCode;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
@@ -147,45 +147,45 @@ impl World {
 }
 
 fn check_fields(h: &Host, w: &Words) {
-    let flags = [&h.pool_o, &h.x_signed_o, &h.raw_o, &h.resident_o, &h.aligned_o];
-    let flags = flags.iter().rev().fold(0, |bits, f| bits << 1 | f.val() as i64);
-    let kernel = [&h.pad_o, &h.folded_o, &h.dense_o].map(|k| k.val());
+    let h = &h.layer_o;
+    let flags = [&h.pool, &h.x_signed, &h.raw, &h.resident, &h.aligned];
+    let flags = flags.iter().rev().fold(0, |bits, f| bits << 1 | f.val());
     assert_eq!(flags, w[0] >> 16);
-    assert_eq!(kernel, [0, 1, 2].map(|k| w[0] >> 8 & 0xff == k));
+    assert_eq!(h.kernel.val(), w[0] >> 8 & 0xff);
     let fields = [
-        (h.x_base_o.val(), w[1]),
-        (h.x_row_pitch_o.val(), w[2]),
-        (h.x_plane_pitch_o.val(), w[3]),
-        (h.x_image_pitch_o.val(), w[4]),
-        (h.in_h_o.val(), w[5] & 0xffff),
-        (h.in_w_o.val(), w[5] >> 16),
-        (h.y_base_o.val(), w[6]),
-        (h.y_row_pitch_o.val(), w[7]),
-        (h.y_plane_pitch_o.val(), w[8]),
-        (h.y_image_pitch_o.val(), w[9]),
-        (h.units_o.val(), w[10] & 0xffff),
-        (h.outer_o.val(), w[10] >> 16),
-        (h.weights_o.val(), w[11]),
-        (h.weights_pitch_o.val(), w[12]),
-        (h.params_o.val(), w[13]),
-        (h.params_pitch_o.val(), w[14]),
-        (h.ci_tiles_o.val(), w[15] & 0xffff),
-        (h.co_tiles_o.val(), w[15] >> 16),
-        (h.co_blocks_o.val(), w[16] & 0xffff),
-        (h.out_w_o.val(), w[16] >> 16),
-        (h.stripe_o.val(), w[17] & 0xffff),
-        (h.patch_o.val(), w[17] >> 16),
-        (h.slots_o.val(), w[18] & 0xffff),
-        (h.clip_o.val(), w[18] >> 16),
-        (h.kernel_h_o.val(), w[19] & 0xffff),
-        (h.kernel_w_o.val(), w[19] >> 16),
-        (h.unit_positions_o.val(), w[20] & 0xffff),
-        (h.step_o.val(), w[20] >> 16),
-        (h.x_row_beats_o.val(), w[21] & 0xffff),
-        (h.y_row_beats_o.val(), w[21] >> 16),
-        (h.x_stripe_pitch_o.val(), w[22]),
-        (h.y_stripe_pitch_o.val(), w[23]),
-        (h.weight_rows_o.val(), w[24]),
+        (h.x_base.val(), w[1]),
+        (h.x_row_pitch.val(), w[2]),
+        (h.x_plane_pitch.val(), w[3]),
+        (h.x_image_pitch.val(), w[4]),
+        (h.in_h.val(), w[5] & 0xffff),
+        (h.in_w.val(), w[5] >> 16),
+        (h.y_base.val(), w[6]),
+        (h.y_row_pitch.val(), w[7]),
+        (h.y_plane_pitch.val(), w[8]),
+        (h.y_image_pitch.val(), w[9]),
+        (h.units.val(), w[10] & 0xffff),
+        (h.outer.val(), w[10] >> 16),
+        (h.weights.val(), w[11]),
+        (h.weights_pitch.val(), w[12]),
+        (h.params.val(), w[13]),
+        (h.params_pitch.val(), w[14]),
+        (h.ci_tiles.val(), w[15] & 0xffff),
+        (h.co_tiles.val(), w[15] >> 16),
+        (h.co_blocks.val(), w[16] & 0xffff),
+        (h.out_w.val(), w[16] >> 16),
+        (h.stripe.val(), w[17] & 0xffff),
+        (h.patch.val(), w[17] >> 16),
+        (h.slots.val(), w[18] & 0xffff),
+        (h.clip.val(), w[18] >> 16),
+        (h.kernel_h.val(), w[19] & 0xffff),
+        (h.kernel_w.val(), w[19] >> 16),
+        (h.unit_positions.val(), w[20] & 0xffff),
+        (h.step.val(), w[20] >> 16),
+        (h.x_row_beats.val(), w[21] & 0xffff),
+        (h.y_row_beats.val(), w[21] >> 16),
+        (h.x_stripe_pitch.val(), w[22]),
+        (h.y_stripe_pitch.val(), w[23]),
+        (h.weight_rows.val(), w[24]),
     ];
     for (i, (got, want)) in fields.iter().enumerate() {
         assert_eq!(got, want, "field {i}");

@@ -1,0 +1,51 @@
+"""Registers and sizes of the accelerator. Generated from src/isa; `VGG2RTL_REFRESH=1 cargo test --test rtl` writes it anew."""
+
+COMMAND_BYTES = 128
+
+
+def part(value, bits):
+    """What a register's value holds in bits = (low, count)."""
+    return value >> bits[0] & (1 << bits[1]) - 1
+
+
+REG_CONTROL = 0x00
+REG_STATUS = 0x04
+REG_READ_LIMIT = 0x08
+REG_WRITE_BASE = 0x0C
+REG_WRITE_LIMIT = 0x10
+REG_IRQ_ENABLE = 0x14
+REG_ERROR_COMMAND = 0x18
+REG_CYCLES_LO = 0x20
+REG_CYCLES_HI = 0x24
+REG_WEIGHT_BEATS = 0x28
+REG_ACT_BEATS = 0x2C
+REG_WRITE_BEATS = 0x30
+REG_ARRAY_CYCLES = 0x34
+REG_ID = 0x40
+REG_VERSION = 0x44
+REG_ARRAY = 0x48
+REG_WIDTHS = 0x4C
+REG_DEPTHS = 0x50
+REG_DRAIN = 0x54
+REG_BUS = 0x58
+REG_FOLD_WIDTH = 0x5C
+CONTROL_START = (0, 1)
+CONTROL_CLEAR = (1, 1)
+STATUS_BUSY = (0, 1)
+STATUS_DONE = (1, 1)
+STATUS_REFUSED = (2, 1)
+STATUS_ERROR = (8, 8)
+STATUS_COMPLETED = (16, 16)
+IRQ_ENABLE_IRQ = (0, 1)
+ARRAY_ROWS = (0, 16)
+ARRAY_COLS = (16, 16)
+WIDTHS_WEIGHT_BITS = (0, 8)
+WIDTHS_ACT_BITS = (8, 8)
+WIDTHS_ACC_BITS = (16, 16)
+DEPTHS_ACT_DEPTH = (0, 16)
+DEPTHS_WEIGHT_DEPTH = (16, 16)
+DRAIN_ACC_DEPTH = (0, 16)
+DRAIN_REQUANTIZERS = (16, 16)
+BUS_BUS_BITS = (0, 16)
+BUS_FOLD_CHANNELS = (16, 8)
+BUS_POW2 = (24, 1)
