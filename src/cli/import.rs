@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
-use vgg2rtl::float::import::{Imported, import};
+use vgg2rtl::float::import::{Imported, files, import};
 use vgg2rtl::net::{Colour, Filter, Fit, LONGEST, Shape};
 use vgg2rtl::output::Output;
 use vgg2rtl::{Error, Result};
@@ -113,8 +113,9 @@ struct PictureArgs {
 pub fn run(args: &Args) -> Result<()> {
     let options = args.options()?;
     let written = args.output.as_ref().map(|path| Output::file("-o", path));
-    let read = [Some(&*args.file), args.check.as_deref()];
-    outputs::check(written.as_slice(), read.into_iter().flatten())?;
+    let parts = files(&args.file)?;
+    let read = parts.iter().chain(&args.check).chain(Some(&args.file).filter(|file| file.is_file()));
+    outputs::check(written.as_slice(), read.map(|path| path.as_path()))?;
     let imported = import(&args.file, &options)?;
     let model = &imported.model;
     let outputs = model.layers.last().map_or(0, |l| l.op.co());

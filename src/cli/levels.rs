@@ -34,10 +34,11 @@ pub fn levels(option: &str, text: &str, of_bits: fn(u32) -> Levels) -> Result<Le
     Err(Error::usage(option, format!("{text:?} is neither {least} to {most} bits nor codes A..B")))
 }
 
-/// Bits of --ends, which may be fewer than any layer has.
+/// Bits of --ends.
 pub fn ends(bits: u32) -> Result<u32> {
-    match bits <= *WIDTHS.end() {
+    let (least, most) = (WIDTHS.start(), WIDTHS.end());
+    match WIDTHS.contains(&bits) {
         true => Ok(bits),
-        false => Err(Error::usage("--ends", format!("{bits} bits, at most {} are supported", WIDTHS.end()))),
+        false => Err(Error::usage("--ends", format!("{bits} bits where {least} … {most} are possible"))),
     }
 }

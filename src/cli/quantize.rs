@@ -9,7 +9,9 @@ use vgg2rtl::arith::{Levels, Step};
 use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::output::Output;
-use vgg2rtl::quantize::{DEFAULT_ENDS, Method, Mode, Quantized, Recipe, TensorReport, Widths, quantize};
+use vgg2rtl::quantize::{
+    DEFAULT_ENDS, Method, Mode, Quantized, Recipe, Rounding, TensorReport, Widths, quantize,
+};
 use vgg2rtl::{Error, Result};
 
 /// Quantize a float model after training.
@@ -64,6 +66,9 @@ pub struct Args {
     /// Share of values, in percent, that --method percentile does not clip [default: 99.99].
     #[arg(long, value_name = "P", value_parser = number::real::<f64>("a percentage above 0 and up to 100", |p| p > 0.0 && p <= 100.0))]
     percentile: Option<f64>,
+    /// Which code a weight gets: the nearest, or by GPTQ those with which the layer's sums lose least.
+    #[arg(long, value_enum, default_value_t)]
+    rounding: Rounding,
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
@@ -134,6 +139,7 @@ fn recipe(args: &Args) -> Result<Recipe> {
         },
         widths: widths(args)?,
         equalise: args.equalise == Switch::On,
+        rounding: args.rounding,
         correct_biases: args.bias_correction == Switch::On,
     })
 }
@@ -157,6 +163,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
         "mode": recipe.mode,
         "per_channel": recipe.per_channel,
         "method": recipe.method,
+        "rounding": recipe.rounding,
         "equalised": recipe.equalise,
         "biases_corrected": recipe.correct_biases,
         "calibration_images": images,

@@ -3,7 +3,7 @@
 use crate::arith::Levels;
 use crate::config::Requantize;
 use crate::float::FloatModel;
-use crate::quantize::{Exception, Method, Mode, Recipe, Widths};
+use crate::quantize::{Exception, Method, Mode, Recipe, Rounding, Widths};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,7 @@ impl Coding {
             method: Method::Mse,
             widths: self.widths(),
             equalise: true,
+            rounding: Rounding::Nearest,
             correct_biases: true,
         }
     }

@@ -96,9 +96,7 @@ impl Axes {
         };
         self.weights.iter().try_for_each(|&w| width("--weights", w))?;
         self.acts.iter().try_for_each(|&a| width("--acts", a))?;
-        if self.ends > *WIDTHS.end() {
-            width("--ends", self.ends)?;
-        }
+        width("--ends", self.ends)?;
         for assignment in &self.assignments {
             for (layer, bits) in &assignment.layers {
                 width("--assign", *bits)?;

@@ -25,7 +25,8 @@ pub fn lower(model: &FloatModel, plan: &Plan) -> Result<IntModel> {
     Ok(lowered)
 }
 
-fn lower_layer(layer: &FloatLayer, plan: &LayerPlan, x: Step, mode: Mode) -> Reasoned<IntLayer> {
+/// The integers of one layer that reads codes of step `x`.
+pub(super) fn lower_layer(layer: &FloatLayer, plan: &LayerPlan, x: Step, mode: Mode) -> Reasoned<IntLayer> {
     let output = match plan.output {
         None => Output::Logits,
         Some(quantizer) => Output::Requantized { quantizer, by: multipliers(plan, x, quantizer, mode)? },

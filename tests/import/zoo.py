@@ -397,6 +397,43 @@ def channels_last_pth():
     return result(Vgg().to(memory_format=torch.channels_last))
 
 
+# --- what a state dict does not show, and `--check` does
+
+
+def checked(net, **options):
+    """The file, and beside it what `vgg2rtl import --help` says to save."""
+    made = result(net, **options)
+    made["x"] *= 9  # beyond ReLU6's 6
+    seen = {}
+    for n, m in net.named_modules():
+        if n and not list(m.children()):
+            m.register_forward_hook(lambda m, i, o, n=n: seen.update({n: o.detach().clone().numpy()}))
+    y = net(made["x"]).detach()
+    made["y"], made["npz"] = y, dict(x=made["x"].numpy(), y=y.numpy(), **seen)
+    return made
+
+
+@form
+def checked_pth():
+    return checked(Vgg(trunk(bn=True, eps=1e-3)), bn_eps=1e-3)
+
+
+@form
+def relu6_pth():
+    made = checked(Vgg(trunk(relu=nn.ReLU6)))
+    return {**made, "y": None}
+
+
+@form
+def leaky_pth():
+    return {**checked(Vgg(trunk(relu=nn.LeakyReLU))), "y": None}
+
+
+@form
+def average_pools_pth():
+    return {**checked(Vgg(trunk(pool=lambda: nn.AvgPool2d(2)))), "y": None}
+
+
 # --- what must be refused
 
 
@@ -451,6 +488,10 @@ def write(folder, name):
     stem, suffix = name.rsplit("_", 1)
     path = folder / f"{stem}.{suffix}"
     made["how"](made["saved"], path)
+    if "npz" in made:
+        np.savez(path.with_suffix(".npz"), **made["npz"])
+    if made["y"] is None:  # an import cannot know; --check does
+        return
     metadata = {"options": json.dumps(made["options"])}
     case = {"x": made["x"].numpy(), "y": np.ascontiguousarray(made["y"].numpy())}
     save_numpy(case, folder / f"{path.name}.case.safetensors", metadata)

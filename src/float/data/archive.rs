@@ -1,12 +1,12 @@
 //! Data sets as they are downloaded: a tar, gzip or not, of binary files.
 
 use super::source::{Found, KNOWN, Reader, find};
+use crate::output::Workspace;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
-use tempfile::TempDir;
 
 /// Most bytes that are unpacked, of all files together.
 const MOST_BYTES: u64 = 4 << 30;
@@ -40,14 +40,14 @@ pub fn open(path: &Path) -> Result<Found> {
 }
 
 /// An error without the name of the temporary folder.
-fn inside(error: &Error, folder: &TempDir) -> String {
+fn inside(error: &Error, folder: &Workspace) -> String {
     let folder = folder.path().display();
     error.to_string().replace(&format!("{folder}/"), "").replace(&format!("{folder}: "), "")
 }
 
-fn unpacked(path: &Path) -> Result<TempDir> {
+fn unpacked(path: &Path) -> Result<Workspace> {
     let bad = |reason: String| Error::bad_file(path, reason);
-    let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+    let folder = Workspace::new(&std::env::temp_dir())?;
     let open = || File::open(path).map(BufReader::new).map_err(Error::io(path));
     let mut magic = [0; 2];
     let gzip = open()?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];

@@ -1,12 +1,11 @@
 //! The files that a data set may be made of.
 
-use super::folder::is_picture;
 use std::path::{Path, PathBuf};
 
 /// Folders in each other: `train`, a class, its pictures.
 const DEPTH: usize = 3;
 
-/// `path`, or the files inside that may hold pictures or labels, where it is a folder.
+/// `path`, or, where it is a folder, the files inside but results of this program.
 pub fn data_files(path: &Path) -> Vec<PathBuf> {
     if !path.is_dir() {
         return vec![path.into()];
@@ -26,8 +25,9 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// By its name: a picture, CIFAR-10's or IDX's.
+/// Extensions of this program's results: they may lie beside the data.
+const RESULTS: [&str; 8] = ["safetensors", "checkpoint", "csv", "svg", "html", "json", "onnx", "vcd"];
+
 fn may_be_data(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    is_picture(path) || name.ends_with(".bin") || name.contains("-ubyte")
+    path.extension().is_none_or(|extension| RESULTS.iter().all(|result| extension != *result))
 }

@@ -42,11 +42,11 @@ impl DataSet {
         for i in 0..self.len() {
             classes.entry(self.label(i)).or_default().push((self.identity(i), i));
         }
+        let mut classes: Vec<_> = classes.into_values().collect();
+        let counts = shares(&classes.iter().map(Vec::len).collect::<Vec<_>>(), share);
         let (mut held, mut rest) = (vec![], vec![]);
-        for mut pictures in classes.into_values() {
+        for (pictures, count) in classes.iter_mut().zip(counts) {
             pictures.sort_unstable();
-            let n = pictures.len();
-            let count = ((share * n as f64 + 0.5) as usize).clamp((n > 1) as usize, n.saturating_sub(1));
             held.extend(pictures[..count].iter().map(|p| p.1));
             rest.extend(pictures[count..].iter().map(|p| p.1));
         }
@@ -89,6 +89,19 @@ impl DataSet {
             Err(path) => store::digest([path.file_name().unwrap_or_default().as_encoded_bytes()]),
         }
     }
+}
+
+/// `share` of each of `sizes` and of all together, by largest remainders; one at least of every size from 2 on, and never all.
+fn shares(sizes: &[usize], share: f64) -> Vec<usize> {
+    let exact = |n: usize| share * n as f64;
+    let mut counts: Vec<usize> = sizes.iter().map(|&n| exact(n) as usize).collect();
+    let total = (exact(sizes.iter().sum()) + 0.5) as usize;
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    by_remainder.sort_by(|&a, &b| exact(sizes[b]).fract().total_cmp(&exact(sizes[a]).fract()));
+    let missing = total.saturating_sub(counts.iter().sum());
+    by_remainder.into_iter().take(missing).for_each(|c| counts[c] += 1);
+    let within = |(count, &n): (usize, &usize)| count.clamp((n > 1) as usize, n.saturating_sub(1));
+    counts.into_iter().zip(sizes).map(within).collect()
 }
 
 #[cfg(test)]
@@ -152,6 +165,7 @@ mod tests {
             pixels
         };
         assert_eq!(sorted_pixels(&shuffled), sorted_pixels(&held));
+        assert_eq!(shares(&[27, 26, 25, 24, 26], 0.25), [7, 7, 6, 6, 6]); // 32 of 128, ties to the first
         let (one, other) = set(&[0, 0, 1]).split(0.01);
         assert_eq!((labels(&one), other.len()), (vec![0], 2)); // a class of one picture stays whole
     }

@@ -107,7 +107,12 @@ impl Case {
 /// A reason where the case's images or logits do not have the network's shapes.
 pub fn compare(imported: &Imported, case: &Case) -> std::result::Result<Vec<Row>, String> {
     let model = &imported.model;
-    let x = images(&case.x, model.header.input)?;
+    let mut x = images(&case.x, model.header.input)?;
+    if let Some(scaling) = &imported.scaling {
+        for ((_, c, _, _), v) in x.indexed_iter_mut() {
+            *v = (f64::from(*v) * scaling.k[c] + scaling.t[c]) as f32;
+        }
+    }
     let wanted = places(imported, case, x.dim().0);
     let mut rows = vec![];
     let logits = model.forward_with(&x, |seen: Seen| {

@@ -57,3 +57,24 @@ impl std::fmt::Display for Origin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of docs/reports.md.
+    #[test]
+    fn facts_in_json() {
+        let mut facts = Facts::default();
+        facts.note("input", "3×32×32", Origin::File);
+        facts.choose("mean", "0.5".into(), true, "--mean", "habit");
+        facts.choose("std", "1".into(), false, "--std", "habit");
+        let want = serde_json::json!([
+            {"what": "input", "taken": "3×32×32", "from": "file"},
+            {"what": "mean", "taken": "0.5", "from": "option", "note": "--mean"},
+            {"what": "std", "taken": "1", "from": "assumed", "note": "habit; --std"},
+        ]);
+        assert_eq!(serde_json::json!(facts), want);
+        assert_eq!(facts.assumed().count(), 1);
+    }
+}

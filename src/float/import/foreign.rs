@@ -101,7 +101,7 @@ fn zip(blob: &Blob) -> Result<Kind, String> {
     if ends("/data.pkl").is_some() || names.iter().any(|n| n == "data.pkl") {
         return Ok(Kind::Torch);
     }
-    let found = |what: &str| Err(format!("a zip with {what} in it"));
+    let found = |what: &str| Err(format!("a zip with {what}"));
     match () {
         _ if ends("model.weights.h5").is_some() => {
             Err("a .keras file: `docs/import.md` has the few lines of Python that make it a .safetensors"
@@ -115,7 +115,7 @@ fn zip(blob: &Blob) -> Result<Kind, String> {
         _ => {
             match [".pth", ".pt", ".bin", ".safetensors", ".onnx", ".h5", ".zip"].iter().find_map(|e| ends(e))
             {
-                Some(name) => found(&format!("{name}: `unzip` it first")),
+                Some(name) => found(&format!("{name} in it: `unzip` it first")),
                 None => found(&format!(
                     "{}: not made by torch.save (without data.pkl)",
                     names.first().map_or("nothing", |n| n)

@@ -28,6 +28,7 @@ pub mod taps;
 mod tensors;
 mod torch;
 
+pub use folder::files;
 pub use options::Options;
 
 use crate::float::FloatModel;
@@ -50,6 +51,8 @@ pub struct Imported {
     pub facts: Facts,
     /// Names of its values in the source.
     pub taps: Taps,
+    /// What the source does to its input before that is the network's; part of the preprocessing.
+    scaling: Option<affine::Affine>,
 }
 
 /// The float network in the file or folder at `path`.

@@ -1,6 +1,7 @@
 //! What a file of weights does not say, and the user may: pools, epsilon, input size, preprocessing.
 
-use super::facts::Facts;
+use super::affine::Affine;
+use super::facts::{Facts, Origin};
 use crate::net::{Colour, Filter, Fit, Preprocessing, Shape};
 
 /// What the user says about the network beyond its file.
@@ -90,6 +91,33 @@ impl Options {
             false => (Preprocessing::unit(input.c), "bytes / 255, as for thumbnails"),
         };
         self.pictures.over(default, why, facts)
+    }
+
+    /// For a graph that scales the image itself: what stands before it (nothing where the factors are those of bytes,
+    /// else bytes / 255), and `scaling` as part of mean and deviation.
+    pub(super) fn scaled_preprocessing(
+        &self,
+        input: Shape,
+        scaling: &Affine,
+        facts: &mut Facts,
+    ) -> Preprocessing {
+        const LARGEST_OF_BYTES: f64 = 1.0 / 32.0;
+        let bytes = scaling.k.iter().all(|k| *k <= LARGEST_OF_BYTES);
+        let scale = if bytes { 1.0 } else { 1.0 / 255.0 };
+        let fit = Fit::Stretch { filter: Filter::Bilinear };
+        let default = Preprocessing { fit, scale, ..Preprocessing::unit(input.c) };
+        let why =
+            if bytes { "the graph scales bytes itself" } else { "bytes / 255, then the graph's own scaling" };
+        let mut p = self.pictures.over(default, why, facts);
+        let channels = scaling.k.iter().zip(&scaling.t);
+        for ((k, t), (mean, std)) in channels.zip(p.mean.iter_mut().zip(&mut p.std)) {
+            // ((b·s − m)/d)·k + t = (b·s − (m − t·d/k)) / (d/k)
+            let d = f64::from(*std) / k;
+            *mean = (f64::from(*mean) - t * d) as f32;
+            *std = d as f32;
+        }
+        facts.note("scaling", format!("in the graph: mean {:?}, std {:?}", p.mean, p.std), Origin::File);
+        p
     }
 
     /// Keras's habit where the user says nothing: stretched to the input, bytes / 255.

@@ -251,7 +251,9 @@ const LONGEST_HEADER: u64 = 100_000_000;
 pub fn read_safetensors(blobs: Vec<Blob>) -> Result<Tensors, String> {
     let mut list = vec![];
     for (index, blob) in blobs.iter().enumerate() {
-        list.extend(safetensors_of(blob, index).map_err(|e| format!("not a safetensors file: {e}"))?);
+        list.extend(
+            safetensors_of(blob, index).map_err(|e| format!("not a safetensors file of weights: {e}"))?,
+        );
     }
     let mut tensors = Tensors::new(blobs, list);
     tensors.sort();
@@ -265,6 +267,9 @@ fn safetensors_of(blob: &Blob, index: usize) -> Result<Vec<(String, Tensor)>, St
     }
     let metadata: Metadata =
         serde_json::from_slice(&blob.read(8, size as usize)?).map_err(|e| format!("its header: {e}"))?;
+    if metadata.metadata().as_ref().is_some_and(|m| m.contains_key(crate::store::KEY)) {
+        return Err("it is a model file of this program already".into());
+    }
     let start = 8 + size;
     let read = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let float = match info.dtype {

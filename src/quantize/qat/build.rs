@@ -10,7 +10,9 @@ use crate::autograd::optim::Parameter;
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::Quantizer;
 use crate::net::{KERNEL, Op};
-use crate::quantize::{LayerLevels, LayerPlan, Method, Mode, Plan, Recipe, Widths, calibrate, observe};
+use crate::quantize::{
+    LayerLevels, LayerPlan, Method, Mode, Plan, Recipe, Rounding, Widths, calibrate, observe,
+};
 use crate::{Error, Result};
 use ndarray::{ArrayD, ArrayView4, IxDyn};
 
@@ -197,6 +199,7 @@ fn calibrated(model: &FloatModel, spec: &Spec, images: ArrayView4<f32>) -> Resul
         method: Method::Mse,
         widths: spec.widths.clone(),
         equalise: false,
+        rounding: Rounding::Nearest,
         correct_biases: false,
     };
     calibrate(model, &recipe, &observe(model, [Ok(images.to_owned())])?)

@@ -39,14 +39,19 @@ pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outc
     for node in &chain.nodes {
         builder.apply(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
     }
-    let (layers, taps) = builder.finish()?;
     facts.note("layers", "weights, activations, pools, flatten order, batch norm", Origin::File);
-    let preprocessing = match layout {
-        Layout::ChannelsFirst => options.torch_preprocessing(input, &mut facts),
-        Layout::ChannelsLast => options.keras_preprocessing(input, &mut facts),
+    if let Some(end) = &builder.ended {
+        facts.note("end", format!("{end} behind the logits dropped"), Origin::File);
+    }
+    let scaling = builder.scaling.take();
+    let (layers, taps) = builder.finish()?;
+    let preprocessing = match (&scaling, layout) {
+        (Some(scaling), _) => options.scaled_preprocessing(input, scaling, &mut facts),
+        (None, Layout::ChannelsFirst) => options.torch_preprocessing(input, &mut facts),
+        (None, Layout::ChannelsLast) => options.keras_preprocessing(input, &mut facts),
     };
     let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
-    Ok(Imported { model: FloatModel { header, layers }, facts, taps })
+    Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling })
 }
 
 /// A graph says itself what these options say of a state dict.
@@ -80,7 +85,9 @@ fn label(node: &NodeProto) -> &str {
 
 /// Shape of one image, from the graph's input and the user; channels last where the first node transposes it so.
 fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(Shape, Layout), String> {
-    let first = chain.nodes.first().ok_or("the graph has no nodes")?;
+    let moves =
+        |n: &&&NodeProto| !["Mul", "Add", "Sub", "Div", "Cast", "Identity"].contains(&n.op_type.as_str());
+    let first = chain.nodes.iter().find(moves).ok_or("the graph has no nodes")?;
     let [_, d1, d2, d3] = chain.input_dims[..] else {
         return Err(format!("input {} has {} dimensions, must have 4", chain.input, chain.input_dims.len()));
     };

@@ -54,7 +54,7 @@ pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Fac
     let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
     let mut model = FloatModel { header, layers };
     model.fold_batch_norm();
-    Ok(Imported { model, facts, taps: taps(&links) })
+    Ok(Imported { model, facts, taps: taps(&links), scaling: None })
 }
 
 impl Link {
@@ -255,7 +255,7 @@ impl Builder<'_> {
 }
 
 /// A 1×1 kernel is a 3×3 kernel with zeros around it.
-fn in_the_centre(weight: &[f32]) -> Vec<f32> {
+pub fn in_the_centre(weight: &[f32]) -> Vec<f32> {
     let kernel = |w: &f32| {
         (0..KERNEL * KERNEL).map(|i| if i == KERNEL * KERNEL / 2 { *w } else { 0.0 }).collect::<Vec<_>>()
     };

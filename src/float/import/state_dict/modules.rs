@@ -59,6 +59,20 @@ impl Module {
 /// Tensors that say nothing about what a network computes.
 const IGNORED: [&str; 3] = ["num_batches_tracked", "total_ops", "total_params"];
 
+/// Tensors of fake quantizers: of plain modules, LSQ, torch.ao and Brevitas.
+const QUANTIZER: [&str; 10] = [
+    "step_size",
+    "bit_width",
+    "scale",
+    "zero_point",
+    "alpha",
+    "fake_quant_enabled",
+    "observer_enabled",
+    "min_val",
+    "max_val",
+    "value",
+];
+
 /// The modules in the order of their first tensor; an error names the first tensor that is part of none.
 pub fn modules(tensors: &Tensors) -> Result<Vec<Module>, String> {
     let mut order: Vec<&str> = vec![];
@@ -67,6 +81,12 @@ pub fn modules(tensors: &Tensors) -> Result<Vec<Module>, String> {
         let (path, part) = name.rsplit_once('.').unwrap_or(("", name));
         if IGNORED.contains(&part) {
             continue;
+        }
+        if QUANTIZER.contains(&part) {
+            return Err(format!(
+                "tensor {name} belongs to a quantizer, whose steps are not taken over: without such tensors the \
+                 float weights are imported, and `vgg2rtl quantize` or `train --qat` finds steps anew"
+            ));
         }
         if !["weight", "bias", "running_mean", "running_var"].contains(&part) {
             return Err(format!("tensor {name} belongs to no layer of a VGG"));
