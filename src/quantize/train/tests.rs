@@ -210,7 +210,7 @@ fn a_flipped_bit_of_a_checkpoint_is_refused() {
     let (folder, train, test) = data();
     let path = folder.path().join("run.checkpoint");
     let net = Net::float_from(&network()).unwrap();
-    let mut trainer = Trainer::new(net, options(), (&train, &test), 64, None).unwrap();
+    let mut trainer = Trainer::new(net, options(), parts(&train, &test), None).unwrap();
     trainer.save(&path).unwrap();
     trainer.restore(&path).unwrap();
     let whole = std::fs::read(&path).unwrap();
