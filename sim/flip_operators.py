@@ -77,8 +77,8 @@ def main():
         sys.exit(f"{options.bundle} does not pass its bench as it is")
     cycles = int(passed[1])
     chosen = random.Random(options.seed).sample(flips, min(options.count, len(flips)))
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(lambda flip: caught(options.bundle, cycles, *flip), chosen))
+    pool = ThreadPoolExecutor(options.jobs)
+    results = pool.map(lambda flip: caught(options.bundle, cycles, *flip), chosen)
     rows = [line.split(" | ") for line in options.explained.read_text().splitlines()] if options.explained.exists() else []
     known = {tuple(cell.strip() for cell in row[:3]): row[3] for row in rows if len(row) == 4}
     reasons, unexplained = {}, 0
