@@ -26,7 +26,7 @@ fn folder() -> TempDir {
 /// The verb and options of `line`, in which `$` is `folder`.
 fn vgg2rtl(folder: &Path, line: &str) -> Output {
     let line = line.replace('$', folder.to_str().unwrap());
-    Command::new(env!("CARGO_BIN_EXE_vgg2rtl")).args(line.split(' ')).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_vgg2rtl")).args(line.split_whitespace()).output().unwrap()
 }
 
 fn json(folder: &TempDir, line: &str) -> Value {
