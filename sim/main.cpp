@@ -65,12 +65,11 @@ Options parse(int argc, char **argv) {
     return o;
 }
 
-// Reads the file `path` to the start of `bytes`, which must hold it.
-void read_file(const std::string &path, std::vector<uint8_t> &bytes) {
+// Reads the file `path`, which must have `size` bytes, to the start of `bytes`.
+void read_file(const std::string &path, std::vector<uint8_t> &bytes, size_t size) {
     std::ifstream in(path, std::ios::binary | std::ios::ate);
     if (!in) fail("cannot read " + path);
-    size_t size = in.tellg();
-    if (size > bytes.size()) fail(path + " is too long");
+    if (size_t(in.tellg()) != size) fail(path + " must have " + std::to_string(size) + " bytes");
     in.seekg(0);
     if (!in.read(reinterpret_cast<char *>(bytes.data()), size)) fail("cannot read " + path);
 }
@@ -88,10 +87,10 @@ class Bench {
     explicit Bench(const Options &options)
         : options_(options), memory_(options.memory), top_(new Vaccelerator(&context_)) {
         memory_.bytes.resize(options.memory.write_limit);
-        read_file(options.image, memory_.bytes);
+        read_file(options.image, memory_.bytes, options.memory.write_base);
         if (!options.expected.empty()) {
             memory_.expected.resize(options.memory.write_limit - options.memory.write_base);
-            read_file(options.expected, memory_.expected);
+            read_file(options.expected, memory_.expected, memory_.expected.size());
         }
 #if VM_TRACE
         if (!options.vcd.empty()) {

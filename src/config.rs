@@ -3,6 +3,7 @@
 use crate::arith;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// How accumulators become activation codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +29,19 @@ pub enum Multipliers {
 
 /// Words of the bus that a read stream or the write port holds: four bursts.
 pub const STREAM_WORDS: usize = 64;
+
+/// Rows of an array: sums of one accumulator are at least three cycles apart.
+pub const ROWS: RangeInclusive<usize> = 3..=64;
+/// Columns of an array.
+pub const COLS: RangeInclusive<usize> = 2..=64;
+/// Most bits of an accumulator.
+pub const MOST_ACC_BITS: u32 = 48;
+/// Words of lanes, positions of accumulator banks.
+pub const DEPTHS: RangeInclusive<usize> = 16..=1 << 16;
+/// Channels of folded first layers.
+pub const FOLD_CHANNELS: RangeInclusive<usize> = 0..=4;
+/// Longest rows of folded first layers.
+pub const FOLD_WIDTHS: RangeInclusive<usize> = 4..=1 << 12;
 
 /// A design point. [`ArrayConfig::validate`] checks every limit before any work starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,26 +199,42 @@ impl ArrayConfig {
         acts + weights + accumulators + lines + 4 * STREAM_WORDS * self.bus_bits
     }
 
-    /// Checks every limit.
+    /// As [`ArrayConfig::validate`], for numbers that come from options: an error names the option.
+    pub fn validate_options(&self) -> Result<()> {
+        self.validate().map_err(|error| match error {
+            Error::Usage { option, reason } => {
+                let named = match option.as_str() {
+                    "rows" | "cols" => format!("--array, {option}"),
+                    "bus_bits" => "--bus".into(),
+                    "fold_channels" => "--fold".into(),
+                    field => format!("--{}", field.replace('_', "-")),
+                };
+                Error::Usage { option: named, reason }
+            }
+            other => other,
+        })
+    }
+
+    /// Checks every limit; an error names the field.
     pub fn validate(&self) -> Result<()> {
-        let within = |option: &str, value: usize, range: std::ops::RangeInclusive<usize>| {
+        let within = |option: &str, value: usize, range: RangeInclusive<usize>| {
             if range.contains(&value) {
                 return Ok(());
             }
             let (lo, hi) = (range.start(), range.end());
             Err(Error::usage(option, format!("{value} is outside {lo} … {hi}")))
         };
-        within("rows", self.rows, 3..=64)?; // sums of one accumulator are at least three cycles apart
-        within("cols", self.cols, 2..=64)?;
+        within("rows", self.rows, ROWS)?;
+        within("cols", self.cols, COLS)?;
         let widths = *arith::WIDTHS.start() as usize..=*arith::WIDTHS.end() as usize;
         within("weight_bits", self.weight_bits as usize, widths.clone())?;
         within("act_bits", self.act_bits as usize, widths)?;
-        within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=48)?;
-        within("act_depth", self.act_depth, 16..=1 << 16)?;
-        within("weight_depth", self.weight_depth, self.least_weight_depth()..=1 << 16)?;
-        within("acc_depth", self.acc_depth, 16..=1 << 16)?;
-        within("fold_channels", self.fold_channels, 0..=4)?;
-        within("fold_width", self.fold_width, 4..=1 << 12)?;
+        within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=MOST_ACC_BITS as usize)?;
+        within("act_depth", self.act_depth, DEPTHS)?;
+        within("weight_depth", self.weight_depth, self.least_weight_depth()..=*DEPTHS.end())?;
+        within("acc_depth", self.acc_depth, DEPTHS)?;
+        within("fold_channels", self.fold_channels, FOLD_CHANNELS)?;
+        within("fold_width", self.fold_width, FOLD_WIDTHS)?;
         if ![64, 128, 256, 512].contains(&self.bus_bits) {
             return Err(Error::usage("bus_bits", format!("{} is not 64, 128, 256 or 512", self.bus_bits)));
         }

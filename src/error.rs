@@ -51,6 +51,32 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A result cannot go where an option says.
+    #[error("{option} {}: {reason}", path.display())]
+    BadOutput {
+        /// The option as the user typed it, for example `-o`.
+        option: String,
+        /// Where the result should go.
+        path: PathBuf,
+        /// Why it cannot.
+        reason: String,
+    },
+    /// Standard output or error takes no more.
+    #[error("cannot print: {0}")]
+    Print(std::io::Error),
+    /// No point of a sweep has a result.
+    #[error("none of {points} points has a result: {reason}")]
+    NoResult {
+        /// How many there are.
+        points: usize,
+        /// What kept the first one from having one.
+        reason: String,
+        /// The exit code of that.
+        code: u8,
+    },
+    /// The user ended the program.
+    #[error("interrupted by {0}")]
+    Interrupted(Signal),
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -61,17 +87,50 @@ pub enum Error {
     },
 }
 
+/// A signal that asks the program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM: `kill`, batch systems.
+    Terminate,
+}
+
+impl Signal {
+    /// The exit code that shells have for it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+impl std::fmt::Display for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        })
+    }
+}
+
 /// Result of the whole program.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Usage 2, tool missing or failed 3, mismatch 4, bad input 5.
+    /// Usage 2, tool missing or failed 3, mismatch 4, bad input or output 5, interrupted 130 or 143; and what shells have
+    /// for a program whose reader went away, 141.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } => 2,
             Error::ToolMissing { .. } | Error::ToolFailed { .. } => 3,
             Error::Mismatch(_) => 4,
-            Error::BadFile { .. } | Error::BadLayer { .. } | Error::Io { .. } => 5,
+            Error::Print(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 141,
+            Error::BadFile { .. } | Error::BadLayer { .. } | Error::BadOutput { .. } => 5,
+            Error::Print(_) | Error::Io { .. } => 5,
+            Error::NoResult { code, .. } => *code,
+            Error::Interrupted(signal) => signal.exit_code(),
         }
     }
 

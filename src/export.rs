@@ -8,7 +8,7 @@ use crate::arith::{Levels, Step};
 use crate::float::import::onnx::proto::{self, *};
 use crate::int::{IntLayer, IntModel, Output, Quantizer};
 use crate::net::Op;
-use crate::{Error, Result, store};
+use crate::{Result, output};
 use prost::Message;
 use std::path::Path;
 
@@ -21,24 +21,30 @@ const IR_16_BITS: i64 = 10;
 
 /// Writes `model` as an ONNX file: input `x` `(n, c, h, w)`, preprocessed; output `logits` `(n, classes)`, real.
 ///
-/// The output of every layer but the last also exists as codes, in the value `NAME_codes`.
+/// The output of every layer but the last also exists as codes, in the value `NAME_codes`. All other values of a layer
+/// are called `NAME/…`, which no layer can be. A bias whose integer does not
+/// fit ONNX's 32 bits is written as real numbers.
 ///
 /// # Errors
-/// [`Error::BadLayer`] where a bias does not fit ONNX's 32 bits.
+/// Where [`IntModel::validate`] fails, or the file cannot be written.
 pub fn onnx(model: &IntModel, path: &Path) -> Result<()> {
-    store::write_atomic(path, &onnx_file(model)?.encode_to_vec())
+    output::write(path, &onnx_file(model)?.encode_to_vec())
 }
 
 fn onnx_file(model: &IntModel) -> Result<ModelProto> {
+    model.validate()?;
     let mut graph = Graph::default();
     let mut value = graph.quantized("x", "input", model.input);
     let mut flat = false;
     for (layer, input) in model.layers.iter().zip(model.input_quantizers()) {
         if matches!(layer.op, Op::Dense { .. }) && !flat {
-            value = graph.node("Flatten", &[&value], &format!("{}_flat", layer.name), vec![int("axis", 1)]);
+            value = graph.node("Flatten", &[&value], &format!("{}/flat", layer.name), vec![int("axis", 1)]);
             flat = true;
         }
-        value = graph.layer(layer, input.step, &value)?;
+        value = graph.layer(layer, input.step, &value);
+    }
+    if !flat {
+        value = graph.node("Flatten", &[&value], "logits", vec![int("axis", 1)]);
     }
     let classes = model.layers.last().map_or(0, |l| l.op.co());
     let shape = model.header.input;
@@ -130,37 +136,36 @@ impl Graph {
         let mut value = value.to_string();
         if q.levels != container {
             let bound = |code: i32| code as f32 * q.step.get();
-            let lo = self.float(format!("{name}_least"), &[], [bound(q.levels.a)]);
-            let hi = self.float(format!("{name}_greatest"), &[], [bound(q.levels.b)]);
-            value = self.node("Clip", &[&value, &lo, &hi], &format!("{name}_clipped"), vec![]);
+            let lo = self.float(format!("{name}/least"), &[], [bound(q.levels.a)]);
+            let hi = self.float(format!("{name}/greatest"), &[], [bound(q.levels.b)]);
+            value = self.node("Clip", &[&value, &lo, &hi], &format!("{name}/clipped"), vec![]);
         }
-        let step = self.float(format!("{name}_step"), &[], [q.step.get()]);
-        let zero = self.codes(format!("{name}_zero"), &[], q.levels, [0].into_iter());
+        let step = self.float(format!("{name}/step"), &[], [q.step.get()]);
+        let zero = self.codes(format!("{name}/zero"), &[], q.levels, [0].into_iter());
         let codes = self.node("QuantizeLinear", &[&value, &step, &zero], &format!("{name}_codes"), vec![]);
-        self.node("DequantizeLinear", &[&codes, &step, &zero], &format!("{name}_real"), vec![])
+        self.node("DequantizeLinear", &[&codes, &step, &zero], &format!("{name}/real"), vec![])
     }
 
     /// One layer behind `value`; returns the name of its output.
-    fn layer(&mut self, layer: &IntLayer, input: Step, value: &str) -> Result<String> {
+    fn layer(&mut self, layer: &IntLayer, input: Step, value: &str) -> String {
         let name = &layer.name;
         let weight = self.weight(layer);
-        let bias = self.bias(layer, input)?;
+        let bias = self.bias(layer, input);
+        let ends = layer.output == Output::Logits && matches!(layer.op, Op::Dense { .. });
+        let sums = if ends { "logits".to_string() } else { format!("{name}/sums") };
         let sums = match layer.op {
             Op::Conv { .. } => {
                 let pads = vec![ints("pads", &[1; 4]), ints("kernel_shape", &[3, 3])];
-                self.node("Conv", &[value, &weight, &bias], &format!("{name}_sums"), pads)
+                self.node("Conv", &[value, &weight, &bias], &sums, pads)
             }
-            Op::Dense { .. } => {
-                let output = if layer.output == Output::Logits { "logits" } else { &format!("{name}_sums") };
-                self.node("Gemm", &[value, &weight, &bias], output, vec![int("transB", 1)])
-            }
+            Op::Dense { .. } => self.node("Gemm", &[value, &weight, &bias], &sums, vec![int("transB", 1)]),
         };
-        let Output::Requantized { quantizer, .. } = layer.output else { return Ok(sums) };
-        let real = self.node("Relu", &[&sums], &format!("{name}_relu"), vec![]);
+        let Output::Requantized { quantizer, .. } = layer.output else { return sums };
+        let real = self.node("Relu", &[&sums], &format!("{name}/relu"), vec![]);
         let real = self.quantized(&real, name, quantizer);
-        let Op::Conv { pool: true, .. } = layer.op else { return Ok(real) };
+        let Op::Conv { pool: true, .. } = layer.op else { return real };
         let windows = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
-        Ok(self.node("MaxPool", &[&real], &format!("{name}_pool"), windows))
+        self.node("MaxPool", &[&real], &format!("{name}/pool"), windows)
     }
 
     /// The weights as codes and a DequantizeLinear.
@@ -172,36 +177,38 @@ impl Graph {
             Op::Dense { .. } => vec![co, inputs],
         };
         let codes = layer.weight.iter().map(|&w| w.into());
-        let codes = self.codes(format!("{name}_weight_codes"), &dims, layer.weight_levels, codes);
+        let codes = self.codes(format!("{name}/weight_codes"), &dims, layer.weight_levels, codes);
         let count = layer.weight_steps.len();
         let shape = if count == 1 { vec![] } else { vec![count] };
         let steps =
-            self.float(format!("{name}_weight_step"), &shape, layer.weight_steps.iter().map(|s| s.get()));
+            self.float(format!("{name}/weight_step"), &shape, layer.weight_steps.iter().map(|s| s.get()));
         let zeros = vec![0; count].into_iter();
-        let zero = self.codes(format!("{name}_weight_zero"), &shape, layer.weight_levels, zeros);
+        let zero = self.codes(format!("{name}/weight_zero"), &shape, layer.weight_levels, zeros);
         self.node(
             "DequantizeLinear",
             &[&codes, &steps, &zero],
-            &format!("{name}_weight"),
+            &format!("{name}/weight"),
             vec![int("axis", 0)],
         )
     }
 
-    /// The bias as 32-bit codes and a DequantizeLinear of step `step_w · step_x`.
-    fn bias(&mut self, layer: &IntLayer, input: Step) -> Result<String> {
+    /// The bias as 32-bit codes and a DequantizeLinear of step `step_w · step_x`, or as the real numbers of wider codes.
+    fn bias(&mut self, layer: &IntLayer, input: Step) -> String {
         let (name, co) = (&layer.name, layer.op.co());
-        let narrow = |&b: &i64| {
-            let reason = || format!("its bias {b} does not fit the 32 bits that ONNX has for it");
-            i32::try_from(b).map_err(|_| Error::bad_layer(name, reason()))
+        let step = |c: usize| layer.weight_steps[if layer.weight_steps.len() == 1 { 0 } else { c }].get();
+        let narrow: Option<Vec<i32>> = layer.bias.iter().map(|&b| i32::try_from(b).ok()).collect();
+        let Some(codes) = narrow else {
+            let real =
+                |(c, &b): (usize, &i64)| (b as f64 * f64::from(step(c)) * f64::from(input.get())) as f32;
+            return self.float(format!("{name}/bias"), &[co], layer.bias.iter().enumerate().map(real));
         };
-        let codes = layer.bias.iter().map(narrow).collect::<Result<Vec<_>>>()?;
         let raw = codes.into_iter().flat_map(i32::to_le_bytes).collect();
-        let codes = self.constant(format!("{name}_bias_codes"), &[co], proto::data_type::INT32, raw);
+        let codes = self.constant(format!("{name}/bias_codes"), &[co], proto::data_type::INT32, raw);
         let count = layer.weight_steps.len();
         let shape = if count == 1 { vec![] } else { vec![count] };
         let steps = layer.weight_steps.iter().map(|s| s.get() * input.get());
-        let steps = self.float(format!("{name}_bias_step"), &shape, steps);
-        Ok(self.node("DequantizeLinear", &[&codes, &steps], &format!("{name}_bias"), vec![int("axis", 0)]))
+        let steps = self.float(format!("{name}/bias_step"), &shape, steps);
+        self.node("DequantizeLinear", &[&codes, &steps], &format!("{name}/bias"), vec![int("axis", 0)])
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 
-pub use check::LONGEST;
+pub use check::{LONGEST, MOST_ELEMENTS, check_chain};
 
 /// Kernel height and width of every convolution.
 pub const KERNEL: usize = 3;
@@ -32,7 +32,7 @@ impl Shape {
 
     /// Whether any extent is 0.
     pub fn is_empty(self) -> bool {
-        self.len() == 0
+        [self.c, self.h, self.w].contains(&0)
     }
 }
 
@@ -201,6 +201,28 @@ pub struct Header {
     /// Class names in the order of the logits; empty when unknown.
     #[serde(default)]
     pub classes: Vec<String>,
+}
+
+impl Header {
+    /// The input and what makes it from a picture, in one line.
+    pub fn described(&self) -> String {
+        let Preprocessing { fit, colour, scale, mean, std } = &self.preprocessing;
+        let colour = format!("{colour:?}").to_lowercase();
+        let filter = |filter: &Filter| format!("{filter:?}").to_lowercase();
+        let fit = match fit {
+            Fit::Pad => "padded with black to the input's size".into(),
+            Fit::Stretch { filter: f } => format!("stretched to the input's size ({})", filter(f)),
+            Fit::Crop { shorter, filter: f } => {
+                format!("shorter side resized to {shorter} ({}), centre cropped", filter(f))
+            }
+        };
+        let bytes = match *scale {
+            1.0 => "byte".to_string(),
+            scale if scale == 1.0 / 255.0 => "byte / 255".into(),
+            scale => format!("byte · {scale}"),
+        };
+        format!("{} {colour}, {fit}, ({bytes} − {mean:?}) / {std:?}, as the model file says", self.input)
+    }
 }
 
 /// Input shape of each layer of the chain `ops`, and after them the network's output.

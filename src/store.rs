@@ -1,16 +1,24 @@
-//! Files: safetensors with a JSON description in the metadata, and writing that never leaves half a file.
+//! Model files: safetensors with a JSON description in the metadata.
 //!
 //! A model file is a `.safetensors` file whose metadata holds one key, [`KEY`], with the JSON description
 //! `{"format": "vgg2rtl-float" | "vgg2rtl-int", "version": 1, …}`. `docs/model-format.md` describes it.
 
-use crate::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use crate::{Error, Result, output};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io::Write;
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+mod hash;
+mod input;
+mod keys;
+mod seal;
+
+pub use hash::{digest, sha256};
+pub use input::{open_file, read_file, read_text};
 
 /// Metadata key of the JSON description.
 pub const KEY: &str = "vgg2rtl";
@@ -97,70 +105,75 @@ impl View for &Tensor {
     }
 }
 
-/// Writes `bytes` to `path` through a temporary file in the same folder and a rename.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder))?;
-    file.write_all(bytes).map_err(Error::io(path))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable).map_err(Error::io(path))?;
-    }
-    file.persist(path).map_err(|e| Error::Io { path: path.into(), source: e.error })?;
-    Ok(())
-}
-
-/// SHA-256 of `parts` in hexadecimal digits; their borders count.
-pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.as_ref().len() as u64).to_le_bytes());
-        hash.update(part.as_ref());
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Writes named tensors and the description `header` to a `.safetensors` file.
 pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let json = serde_json::to_string(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
-    let metadata = HashMap::from([(KEY.to_string(), json)]);
-    let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n, t)), Some(metadata))
-        .map_err(|e| Error::bad_file(path, e.to_string()))?;
-    write_atomic(path, &bytes)
+    output::write(path, &serialize(path, json, tensors)?)
+}
+
+/// As [`write`], with a checksum that [`File::sealed_header`] wants to see.
+pub fn write_sealed<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
+    let mut json = serde_json::to_value(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
+    json[seal::KEY] = seal::blank().into();
+    let mut bytes = serialize(path, json.to_string(), tensors)?;
+    seal::seal(&mut bytes);
+    output::write(path, &bytes)
+}
+
+fn serialize(path: &Path, description: String, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let metadata = HashMap::from([(KEY.to_string(), description)]);
+    let tensors = tensors.iter().map(|(n, t)| (n, t));
+    safetensors::serialize(tensors, Some(metadata)).map_err(|e| Error::bad_file(path, e.to_string()))
 }
 
 /// A `.safetensors` file in memory.
 pub struct File {
-    path: std::path::PathBuf,
+    path: PathBuf,
     bytes: Vec<u8>,
+    /// The description, and types, shapes and places of the tensors.
+    index: Metadata,
+    /// Where the tensors begin.
+    data_at: usize,
+    /// Tensors that nobody has read yet.
+    unread: RefCell<BTreeSet<String>>,
 }
 
 impl File {
-    /// Reads the whole file; what it holds is checked by the other functions.
+    /// Reads the whole file and its index; the rest of what it holds is checked by the other functions.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { path: path.into(), bytes: std::fs::read(path).map_err(Error::io(path))? })
+        let bytes = read_file(path)?;
+        let (header, index) = SafeTensors::read_metadata(&bytes)
+            .map_err(|e| Error::bad_file(path, format!("not a safetensors file: {e}")))?;
+        let unread = RefCell::new(index.offset_keys().into_iter().collect());
+        Ok(Self { path: path.into(), data_at: size_of::<u64>() + header, bytes, index, unread })
     }
 
-    /// The tensors of the file.
-    pub fn tensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes).map_err(|e| self.bad(format!("not a safetensors file: {e}")))
+    /// The shape of tensor `name`, if there is one.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.index.info(name).map(|info| &info.shape[..])
     }
 
     /// The JSON description, whatever its format is; `None` when the file is not one of ours.
-    pub fn description(&self) -> Result<Option<serde_json::Value>> {
-        let (_, meta) = SafeTensors::read_metadata(&self.bytes)
-            .map_err(|e| self.bad(format!("not a safetensors file: {e}")))?;
-        let Some(json) = meta.metadata().as_ref().and_then(|m| m.get(KEY)) else { return Ok(None) };
+    pub fn description(&self) -> Result<Option<Value>> {
+        let Some(json) = self.index.metadata().as_ref().and_then(|m| m.get(KEY)) else { return Ok(None) };
         serde_json::from_str(json).map(Some).map_err(|e| self.bad(format!("metadata {KEY}: {e}")))
     }
 
-    /// The description of a file of format `format`.
-    pub fn header<H: DeserializeOwned>(&self, format: &str) -> Result<H> {
+    /// The description of a file of format `format`; a key that it does not know is an error.
+    pub fn header<H: Serialize + DeserializeOwned>(&self, format: &str) -> Result<H> {
+        self.typed(self.described(format)?)
+    }
+
+    /// As [`File::header`], of a file that [`write_sealed`] wrote and nothing has changed since.
+    pub fn sealed_header<H: Serialize + DeserializeOwned>(&self, format: &str) -> Result<H> {
+        let mut json = self.described(format)?;
+        seal::check(&self.path, &self.bytes)?;
+        json.as_object_mut().map(|keys| keys.remove(seal::KEY));
+        self.typed(json)
+    }
+
+    /// The description of a file of format `format` as JSON.
+    fn described(&self, format: &str) -> Result<Value> {
         let json = self.description()?.ok_or_else(|| {
             self.bad(format!("no {KEY} description in its metadata; run `vgg2rtl import` on it first"))
         })?;
@@ -172,14 +185,31 @@ impl File {
         if version != Some(VERSION.into()) {
             return Err(self.bad(format!("format version {version:?}, this program reads {VERSION}")));
         }
-        serde_json::from_value(json).map_err(|e| self.bad(format!("metadata {KEY}: {e}")))
+        Ok(json)
+    }
+
+    fn typed<H: Serialize + DeserializeOwned>(&self, json: Value) -> Result<H> {
+        let bad = |e: serde_json::Error| self.bad(format!("metadata {KEY}: {e}"));
+        let header: H = serde_json::from_value(json.clone()).map_err(bad)?;
+        match keys::unknown(&json, &serde_json::to_value(&header).map_err(bad)?) {
+            Some(key) => Err(self.bad(format!("metadata {KEY}: unknown key {key}"))),
+            None => Ok(header),
+        }
+    }
+
+    /// Fails where the file holds a tensor that has not been read.
+    pub fn all_read(&self) -> Result<()> {
+        match self.unread.borrow().first() {
+            Some(name) => Err(self.bad(format!("tensor {name} belongs to no layer of its description"))),
+            None => Ok(()),
+        }
     }
 
     /// Tensor `name` of exactly `shape` as f32, every element finite.
     pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let t = self.tensor(name, shape)?;
-        let values: Vec<f32> = match t.dtype() {
-            Dtype::F32 => t.data().chunks_exact(4).map(f32::get).collect(),
+        let (dtype, data) = self.tensor(name, shape)?;
+        let values: Vec<f32> = match dtype {
+            Dtype::F32 => data.chunks_exact(4).map(f32::get).collect(),
             other => return Err(self.bad(format!("tensor {name} is {other:?}, must be F32"))),
         };
         match values.iter().position(|v| !v.is_finite()) {
@@ -190,9 +220,8 @@ impl File {
 
     /// Tensor `name` of exactly `shape`, of any signed integer type.
     pub fn integers(&self, name: &str, shape: &[usize]) -> Result<Vec<i64>> {
-        let t = self.tensor(name, shape)?;
-        let data = t.data();
-        Ok(match t.dtype() {
+        let (dtype, data) = self.tensor(name, shape)?;
+        Ok(match dtype {
             Dtype::I8 => data.iter().map(|&b| b as i8 as i64).collect(),
             Dtype::I16 => data.chunks_exact(2).map(|b| i16::get(b) as i64).collect(),
             Dtype::I32 => data.chunks_exact(4).map(|b| i32::get(b) as i64).collect(),
@@ -203,10 +232,10 @@ impl File {
 
     /// Tensor `name` of exactly `shape`, of I8 or I16: large tensors without a 64-bit copy.
     pub fn shorts(&self, name: &str, shape: &[usize]) -> Result<Vec<i16>> {
-        let t = self.tensor(name, shape)?;
-        match t.dtype() {
-            Dtype::I8 => Ok(t.data().iter().map(|&b| (b as i8).into()).collect()),
-            Dtype::I16 => Ok(t.data().chunks_exact(2).map(i16::get).collect()),
+        let (dtype, data) = self.tensor(name, shape)?;
+        match dtype {
+            Dtype::I8 => Ok(data.iter().map(|&b| (b as i8).into()).collect()),
+            Dtype::I16 => Ok(data.chunks_exact(2).map(i16::get).collect()),
             other => Err(self.bad(format!("tensor {name} is {other:?}, must be I8 or I16"))),
         }
     }
@@ -216,12 +245,13 @@ impl File {
         Error::bad_file(&self.path, reason)
     }
 
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<safetensors::tensor::TensorView<'_>> {
-        let tensors = self.tensors()?;
-        let view = tensors.tensor(name).map_err(|_| self.bad(format!("tensor {name} is missing")))?;
-        if view.shape() != shape {
-            return Err(self.bad(format!("tensor {name} has shape {:?}, must be {shape:?}", view.shape())));
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<(Dtype, &[u8])> {
+        let info = self.index.info(name).ok_or_else(|| self.bad(format!("tensor {name} is missing")))?;
+        if info.shape != shape {
+            return Err(self.bad(format!("tensor {name} has shape {:?}, must be {shape:?}", info.shape)));
         }
-        Ok(view)
+        self.unread.borrow_mut().remove(name);
+        let (from, to) = info.data_offsets;
+        Ok((info.dtype, &self.bytes[self.data_at..][from..to]))
     }
 }

@@ -119,6 +119,8 @@ module tb;
         end
     end
 
+    always @(posedge clk) if (cycle > MAX_CYCLES + 10000) fail("the registers do not answer");
+
     // A command of the program is fetched, its end mark, or the interrupt comes.
     task mark;
         begin
@@ -176,8 +178,8 @@ module tb;
         write_register(REG_WRITE_BASE, WRITE_BASE);
         write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
         write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
-        while (!irq && cycle < MAX_CYCLES) @(posedge clk);
-        if (!irq) fail("no interrupt: the design hangs");
+        while (irq !== 1 && cycle < MAX_CYCLES) @(posedge clk);
+        if (irq !== 1) fail("no interrupt: the design hangs");
         mark;
         for (i = 0; i < 16; i = i + 1) begin
             read_register(4 * i);
@@ -194,7 +196,7 @@ module tb;
     task judge;
         begin
             read_register(REG_STATUS);
-            if (value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS] != 0) begin
+            if (value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS] !== 0) begin
                 $display("error code %0d", value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS]);
                 fail("the accelerator reports an error");
             end
@@ -245,6 +247,7 @@ module tb;
             if (file == 0) fail("cannot open data/image.bin");
             count = $fread(memory, file);
             $fclose(file);
+            if (count != WRITE_BASE) fail("data/image.bin has not the right size");
             for (i = 0; i < WRITE_BASE / 8; i = i + 1) memory[i] = swapped(memory[i]);
         end
     endtask
@@ -269,8 +272,9 @@ module tb;
             file = $fopen("data/expected.bin", "rb");
             if (file == 0) fail("cannot open data/expected.bin");
             count = $fread(expected, file);
+            i = $fgetc(file);
             $fclose(file);
-            if (count != WRITE_LIMIT - WRITE_BASE) fail("data/expected.bin is too short");
+            if (count != WRITE_LIMIT - WRITE_BASE || i != -1) fail("data/expected.bin has not the right size");
             wrong = 0;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
                 if (memory[WRITE_BASE / 8 + i] !== swapped(expected[i])) begin

@@ -25,7 +25,10 @@ async def the_network_runs_from_start_to_interrupt(dut):
     dut.rst_n.value = 0
     host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst_n, reset_active_level=False)
     memory = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=limit)
-    memory.write(0, (BUNDLE / "data/image.bin").read_bytes())
+    image = (BUNDLE / "data/image.bin").read_bytes()
+    expected = (BUNDLE / "data/expected.bin").read_bytes()
+    assert (len(image), len(expected)) == (base, limit - base), "image.bin or expected.bin has not the right size"
+    memory.write(0, image)
     await ClockCycles(dut.clk, 8)
     dut.rst_n.value = 1
     await ClockCycles(dut.clk, 2)
@@ -38,7 +41,6 @@ async def the_network_runs_from_start_to_interrupt(dut):
     error = isa.part(await host.read_dword(isa.REG_STATUS), isa.STATUS_ERROR)
     assert error == 0, f"the accelerator reports error {error}"
 
-    expected = (BUNDLE / "data/expected.bin").read_bytes()
     found = bytes(memory.read(base, limit - base))
     wrong = [i for i, (a, b) in enumerate(zip(expected, found)) if a != b]
     assert not wrong, f"{len(wrong)} bytes differ, the first at {base + wrong[0]:#x}"

@@ -22,7 +22,7 @@ fn wide<D: Dimension>(x: &ndarray::Array<i32, D>) -> Vec<i64> {
 fn check_fixture(model_path: &Path, trace_path: &Path) {
     let model = IntModel::load(model_path).unwrap();
     let file = store::File::open(trace_path).unwrap();
-    let shape = file.tensors().unwrap().tensor("input").unwrap().shape().to_vec();
+    let shape = file.shape("input").unwrap().to_vec();
     let codes = file.integers("input", &shape).unwrap().into_iter().map(|v| v as i32).collect();
     let codes = Array4::from_shape_vec((shape[0], shape[1], shape[2], shape[3]), codes).unwrap();
     let trace = Golden::new(&model).unwrap().trace(codes.view()).unwrap();

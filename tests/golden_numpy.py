@@ -121,6 +121,7 @@ def random_model(rng, w, a, pow2):
     """A small network: shapes that are multiples of nothing, sums spread over the output codes."""
     c, h, cols = 3, 7, 6
     layers, tensors = [], {}
+    greatest = 2 ** (a - 1)  # magnitude of an input code
     plan = [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
     for i, (op, co, pool) in enumerate(plan):
         name, last = f"{op}{i}", i + 1 == len(plan)
@@ -131,9 +132,13 @@ def random_model(rng, w, a, pow2):
         bias = rng.integers(-(2**spread), 2**spread + 1, co)
         shift = max(spread - a, 0)
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
+        bound = int((np.abs(weight).reshape(co, -1).sum(1) * greatest + np.abs(bias)).max())
+        steps = [0.0625]
         if not last:
-            tensors[f"{name}.m"] = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
-            tensors[f"{name}.s"] = np.full(co, shift if pow2 else shift + 16)
+            m = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
+            s = shift if pow2 else shift + 16
+            tensors |= {f"{name}.m": m, f"{name}.s": np.full(co, s)}
+            steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
             {
                 "name": name,
@@ -141,13 +146,14 @@ def random_model(rng, w, a, pow2):
                 "co": co,
                 "weight_bits": w,
                 "weight_levels": {"a": -(2 ** (w - 1)), "b": 2 ** (w - 1) - 1},
-                "weight_steps": [0.0625],
-                "accumulator_bits": 0,
+                "weight_steps": steps,
+                "accumulator_bits": bound.bit_length() + 1,
                 "output_quantizer": None if last else {"step": 0.0625, "a": 0, "b": 2**a - 1},
                 "multipliers": 0 if last else co,
             }
             | ({"pool": pool} if op == "conv" else {})
         )
+        greatest = 2**a - 1
         c, h, cols = (co, h // 2, cols // 2) if pool else (co, h, cols) if op == "conv" else (co, 1, 1)
     description = {
         "format": "vgg2rtl-int",

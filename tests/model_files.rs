@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel, random, reference};
-use vgg2rtl::net::{Fit, Header, Preprocessing, Shape};
+use vgg2rtl::net::{Fit, Header, Op, Preprocessing, Shape};
 
+#[path = "common/description.rs"]
+mod description;
 #[path = "import/mutate.rs"]
 mod mutate;
 use mutate::mutated;
@@ -43,16 +45,9 @@ impl Damaged {
 
     /// The file with the value at `at` in its description replaced.
     fn described(&self, at: &str, value: &Value) -> PathBuf {
-        let size = u64::from_le_bytes(self.original[..8].try_into().unwrap()) as usize;
-        let mut head: Value = serde_json::from_slice(&self.original[8..8 + size]).unwrap();
-        let text = head["__metadata__"]["vgg2rtl"].as_str().unwrap();
-        let mut description: Value = serde_json::from_str(text).unwrap();
-        *description.pointer_mut(at).unwrap_or_else(|| panic!("no {at}")) = value.clone();
-        head["__metadata__"]["vgg2rtl"] = description.to_string().into();
-        let mut text = head.to_string();
-        text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
-        let parts = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), &self.original[8 + size..]];
-        self.write(&parts.concat())
+        self.write(&description::changed(&self.original, |description| {
+            *description.pointer_mut(at).unwrap_or_else(|| panic!("no {at}")) = value.clone();
+        }))
     }
 }
 
@@ -136,6 +131,22 @@ fn mutated_int_models_never_panic() {
         ran += 1;
     }
     assert!(refused > MUTATIONS / 20 && ran > MUTATIONS / 20, "{refused} refused, {ran} ran");
+}
+
+/// The header is parsed once, not once a tensor; `--nocapture` shows the time.
+#[test]
+fn models_of_500_layers_load() {
+    let ops = (0..499).map(|_| Op::Conv { co: 4, pool: false }).chain([Op::Dense { co: 3 }]).collect();
+    let (input, w, a) = (Shape { c: 1, h: 2, w: 2 }, 4, 4);
+    let recipe = random::Recipe { input, ops, w, a, power_of_two: false, per_channel: true, seed: 1 };
+    let model = random::model(&recipe);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep.safetensors");
+    model.save(&path).unwrap();
+    let begun = std::time::Instant::now();
+    let loaded = IntModel::load(&path).unwrap();
+    println!("500 layers load in {:.3} s", begun.elapsed().as_secs_f64());
+    assert_eq!(loaded, model);
 }
 
 #[test]

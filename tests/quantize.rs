@@ -111,12 +111,14 @@ fn reports_keep_their_keys() {
     let base = ["quantize", path(&float), "--calib", path(&images), "--images", "16", "-o", path(&to)];
     let report = json(&base);
     let want = ["accumulator_bits", "biases_corrected", "calibration_images", "equalised", "method", "mode"];
-    assert_eq!(keys(&report), [&want[..], &["output", "per_channel", "tensors"]].concat());
+    assert_eq!(keys(&report), [&want[..], &["output", "per_channel", "rounding", "tensors"]].concat());
     let want = ["bits", "clipped", "layer", "levels", "range", "sqnr_db", "steps", "tensor"];
     assert_eq!(keys(&report["tensors"][0]), want);
     let found = eval(&to, "golden");
-    let want = ["accuracy", "agreement", "confusion", "engine", "images", "images_per_second", "labelled"];
-    assert_eq!(keys(&found), [&want[..], &["model", "top5"]].concat());
+    let want =
+        ["accuracy", "accuracy_interval", "agreement", "agreement_interval", "confusion", "engine", "images"];
+    let rest = ["images_per_second", "labelled", "model", "top5", "top5_interval"];
+    assert_eq!(keys(&found), [&want[..], &rest].concat());
     let counts = found["confusion"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
     assert_eq!(counts.map(|n| n.as_u64().unwrap()).sum::<u64>(), 256);
     assert_eq!(found["engine"], "golden");
@@ -154,6 +156,81 @@ fn traces_equal_numpys() {
     assert!(said.contains("14 models, 238 tensors equal"), "{said}");
 }
 
+/// Both engines write the same bytes.
+#[test]
+fn traces_of_fake_and_golden_are_one() {
+    let folder = TempDir::new().unwrap();
+    let (int, images) = (quantized(&folder, &["--weights", "4", "--acts", "4"]), images());
+    let written = ["golden", "fake"].map(|engine| {
+        let trace = folder.path().join(format!("{engine}.safetensors"));
+        let base = ["eval", path(&int), "--engine", engine, "--data", path(&images), "--images", "4"];
+        json(&[&base[..], &["--trace", path(&trace)]].concat());
+        std::fs::read(trace).unwrap()
+    });
+    assert!(written[0].len() > 10_000 && written[0] == written[1]);
+}
+
+/// Training with powers of two starts where `quantize --scale pow2` ends, and the image has the same levels.
+#[test]
+fn quantizers_to_train_start_where_calibration_ends() {
+    use vgg2rtl::float::{DataSet, FloatModel};
+    use vgg2rtl::int::{Golden, IntModel};
+    use vgg2rtl::quantize::qat::{Learn, Net, Spec};
+    use vgg2rtl::quantize::{Score, Widths, golden_logits};
+    let folder = TempDir::new().unwrap();
+    let (calibration, test) = DataSet::open(images()).unwrap().split(0.25);
+    let mut float = FloatModel::load(&float()).unwrap();
+    float.fold_batch_norm();
+    let first = calibration.batch(0..calibration.len(), &float.header).unwrap();
+    let x = test.batch(0..test.len(), &float.header).unwrap();
+    let labels: Vec<_> = (0..test.len()).map(|i| test.label(i)).collect();
+    let right = |model: &IntModel| {
+        let golden = Golden::new(model).unwrap();
+        let mut score = Score::default();
+        score.add(&x, &labels, &|x| golden_logits(model, &golden, x), None).unwrap();
+        score.correct
+    };
+    for (bits, scale, learn) in
+        [("8", "pow2", Learn::Tqt), ("4", "free", Learn::Lsq), ("4", "pow2", Learn::Tqt)]
+    {
+        let options = ["--scale", scale, "--weights", bits, "--acts", bits];
+        let after = IntModel::load(&quantized(&folder, &options)).unwrap();
+        let bits = bits.parse().unwrap();
+        let spec = Spec { widths: Widths::bits(bits, bits), ..Spec::new(learn, bits, bits) };
+        let start = Net::quantized_from(&float, &spec, first.view()).unwrap().lower().unwrap();
+        let levels = |m: &IntModel| {
+            let weights = m.layers.iter().map(|l| l.weight_levels).collect::<Vec<_>>();
+            (weights, m.input_quantizers().iter().map(|q| q.levels).collect::<Vec<_>>())
+        };
+        assert_eq!(levels(&start), levels(&after), "{bits} {scale}");
+        let (start, after) = (right(&start), right(&after));
+        assert!(start + 6 >= after, "{bits} {scale}: {start} where quantize has {after} of {}", test.len());
+    }
+}
+
+/// Wrong preprocessing answers at chance, and that is said; every accuracy has its interval.
+#[test]
+fn an_accuracy_at_chance_is_doubted() {
+    let folder = TempDir::new().unwrap();
+    let images = images();
+    let run = |model: &Path| {
+        let output = vgg2rtl(&["eval", path(model), "--data", path(&images)]);
+        assert!(output.status.success());
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [said, warned] = run(&float());
+    assert!(said.contains("; 95 %: ") && !warned.contains("warning"), "{said}{warned}");
+    let mut model = vgg2rtl::float::FloatModel::load(&float()).unwrap();
+    (model.header.preprocessing.mean, model.header.preprocessing.std) = (vec![30.0], vec![0.01]);
+    let wrong = folder.path().join("wrong.safetensors");
+    model.save(&wrong).unwrap();
+    let [_, warned] = run(&wrong);
+    assert!(
+        warned.contains("not above chance, 1 of 10 classes") && warned.contains("− [30.0]) / [0.01]"),
+        "{warned}"
+    );
+}
+
 #[test]
 fn a_trace_needs_the_golden_model() {
     let (float, images) = (float(), images());
@@ -185,7 +262,8 @@ fn integers_equal_numpys() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/quantize_numpy.py");
     for bits in ["2", "3", "4", "5", "8", "12", "16"] {
         for scale in ["free", "pow2"] {
-            let plain = ["--equalise", "off", "--bias-correction", "off", "--scale", scale, "--ends", "2"];
+            let plain = ["--rounding", "nearest", "--equalise", "off", "--bias-correction", "off"];
+            let plain = [&plain[..], &["--scale", scale, "--ends", "2"]].concat();
             let int = quantized(&folder, &[&plain[..], &["--weights", bits, "--acts", bits]].concat());
             let check = Command::new(python()).arg(&script).arg(float()).arg(int).output().unwrap();
             assert!(check.status.success(), "{bits} {scale}: {}", String::from_utf8_lossy(&check.stderr));
@@ -206,7 +284,7 @@ fn options_that_make_no_sense_are_usage_errors() {
         (&["--acts", "-4..3"], "activations after a ReLU start at 0"),
         (&["--layer", "conv9=8"], "no layer \"conv9\"; the model has conv1_1, conv1_2"),
         (&["--layer", "conv1_1"], "not of the form NAME=W"),
-        (&["--images", "0"], "at least one is needed"),
+        (&["--images", "0"], "invalid value '0' for '--images <N>'"),
     ];
     for (options, want) in table {
         let output = vgg2rtl(&[&base, options].concat());

@@ -3,8 +3,8 @@
 
     python3 tests/quantize_numpy.py FLOAT.safetensors INT.safetensors
 
-INT must come from FLOAT with --equalise off --bias-correction off. Weights, biases and multipliers are recomputed with
-numpy from the float model and the steps and levels in INT; every integer must be equal. Needs numpy only.
+INT must come from FLOAT with --rounding nearest --equalise off --bias-correction off. Weights, biases and multipliers are
+recomputed with numpy from the float model and the steps and levels in INT; every integer must be equal. Needs numpy only.
 """
 
 import json

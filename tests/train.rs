@@ -83,3 +83,103 @@ fn a_trained_trunk_gets_a_new_head() {
     assert!(error.contains("--new-head") && error.contains("3 channels"), "{error}");
     assert!(refusal(&folder, "train --new-head --data $ -o $/x").contains("<FLOAT>"));
 }
+
+/// Grey pictures of 32×32 whose class is where they are bright, and how much: `count` of each of three classes.
+fn pictures(count: usize, seed: usize) -> Vec<(usize, Vec<u8>)> {
+    let pixel = |class: usize, i: usize, p: usize| {
+        let bright = (p % 32) / 11 == class;
+        (40 * class + (i * 31 + seed + p * 17 + p / 32 * i) % 60 + if bright { 60 } else { 0 }) as u8
+    };
+    let picture = |k: usize| (k / count, (0..32 * 32).map(|p| pixel(k / count, k % count, p)).collect());
+    (0..3 * count).map(picture).collect()
+}
+
+/// The pictures as class folders `train` and `test`, and mixed as IDX files: their paths.
+fn both_forms(folder: &Path) -> [std::path::PathBuf; 2] {
+    let (folders, mixed) = (folder.join("folders"), folder.join("mixed"));
+    std::fs::create_dir_all(&mixed).unwrap();
+    for (part, idx, count, seed) in [("train", "train", 80, 0), ("test", "t10k", 40, 7)] {
+        let all = pictures(count, seed);
+        let size = (all.len() as u32).to_be_bytes();
+        let mut pixels = [&[0, 0, 8, 3][..], &size, &[0, 0, 0, 32, 0, 0, 0, 32]].concat();
+        let mut labels = [&[0, 0, 8, 1][..], &size].concat();
+        for k in 0..all.len() {
+            let (class, picture) = &all[k * 77 % all.len()];
+            pixels.extend(picture);
+            labels.push(*class as u8);
+        }
+        std::fs::write(mixed.join(format!("{idx}-images-idx3-ubyte")), pixels).unwrap();
+        std::fs::write(mixed.join(format!("{idx}-labels-idx1-ubyte")), labels).unwrap();
+        for (k, (class, picture)) in all.iter().enumerate() {
+            let to = folders.join(part).join(["ant", "bee", "cow"][*class]);
+            std::fs::create_dir_all(&to).unwrap();
+            let file = to.join(format!("{k:03}.png"));
+            image::save_buffer(file, picture, 32, 32, image::ExtendedColorType::L8).unwrap();
+        }
+    }
+    [folders, mixed]
+}
+
+/// The same pictures, class after class in folders and mixed in one file, teach the same: all of them, half of them, and with
+/// quantizers whose first steps come from some of them.
+#[test]
+fn the_order_on_disk_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let forms = both_forms(folder.path());
+    let accuracy = |report: &Value| report["stages"][0]["test_accuracy"].as_f64().unwrap();
+    for data in &forms {
+        let data = data.display();
+        let base = format!("train --data {data} --batch 8 --pad 0 --no-flip");
+        let net = "--model vgg11 --width 1/16 --epochs 3";
+        let whole = json(&folder, &format!("{base} {net} -o $/float.safetensors"));
+        let half = json(&folder, &format!("{base} {net} --limit 120 -o $/half.safetensors"));
+        let qat = "$/float.safetensors --qat lsq --weights 4 --acts 4 --epochs 1";
+        let fine = json(&folder, &format!("{base} {qat} -o $/int.safetensors"));
+        let found = [accuracy(&whole), accuracy(&half), accuracy(&fine)];
+        assert!(found.iter().all(|&right| right > 0.9), "{data}: {found:?}");
+    }
+}
+
+/// Pictures without parts are split, the same way whatever the seed: what measured once never trains.
+#[test]
+fn a_data_set_without_parts_is_split_and_classes_have_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let [folders, _] = both_forms(folder.path());
+    let data = folders.join("train");
+    let base = format!("train --data {} --batch 8 --epochs 1 --model vgg11 --width 1/16", data.display());
+    let run = |more: &str| {
+        let output = vgg2rtl(folder.path(), &format!("{base} {more} -o $/f.safetensors --json"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        (serde_json::from_slice::<Value>(&output.stdout).unwrap(), said)
+    };
+    let (report, said) = run("");
+    assert!(said.contains("216 pictures train, 24 others, chosen by a hash"), "{said}");
+    assert!(said.contains("there is no test part"), "{said}");
+    let stage = &report["stages"][0];
+    assert!(stage["test_accuracy"].is_null() && stage["validation_accuracy"].is_f64(), "{report}");
+    let (report, said) = run("--validation 0.25 --seed 2 --limit 60");
+    assert!(said.contains("60 pictures train, 60 others"), "{said}");
+    assert!(report["stages"][0]["validation_accuracy"].is_f64(), "{report}");
+    assert!(refusal(&folder, &format!("{base} --validation 0 -o $/x")).contains("nothing would measure"));
+    assert!(
+        refusal(&folder, &format!("{base} --validation 1 -o $/x")).contains("no share from 0 to below 1")
+    );
+
+    // The network keeps the names: a folder that has the classes in other places, or lacks one, is labelled by them.
+    std::fs::remove_dir_all(folders.join("test/ant")).unwrap();
+    std::fs::create_dir(folders.join("test/aardvark")).unwrap();
+    let eval = "eval $/f.safetensors --data $/folders/test";
+    assert!(refusal(&folder, eval).contains("knows no class \"aardvark\", only ant, bee, cow"));
+    std::fs::remove_dir(folders.join("test/aardvark")).unwrap();
+    let output = vgg2rtl(folder.path(), &format!("{eval} --json"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("80 images, and none of class ant"), "{said}");
+    let confusion = &serde_json::from_slice::<Value>(&output.stdout).unwrap()["confusion"];
+    let of_class =
+        |c: usize| confusion[c].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>();
+    assert_eq!([of_class(0), of_class(1), of_class(2)], [0, 40, 40]);
+    // And a class without a picture cannot be learned.
+    std::fs::create_dir(data.join("dog")).unwrap();
+    assert!(refusal(&folder, &format!("{base} -o $/x")).contains("none of class dog"));
+}

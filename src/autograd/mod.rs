@@ -27,7 +27,7 @@ mod tape;
 
 pub use check::worst_gradient_error;
 pub use ops::Moments;
-pub use real::Real;
-pub use tape::{Tape, Tensor, Var};
+pub use real::{Real, Tensor};
+pub use tape::{Tape, Var};
 
 pub(crate) use ops::per_channel_sum;

@@ -1,8 +1,10 @@
-//! The numbers that a tape computes with.
+//! The numbers that a tape computes with, and tensors of them.
 
-use super::Tensor;
-use ndarray::NdFloat;
+use ndarray::{ArcArray, IxDyn, NdFloat};
 use std::iter::Sum;
+
+/// A value on a tape, shared without copying: row-major, shapes as in [`super`].
+pub type Tensor<T> = ArcArray<T, IxDyn>;
 
 /// `f32` to train, `f64` to check gradients and to evaluate exactly.
 pub trait Real: NdFloat + Sum + Default {

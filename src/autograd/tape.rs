@@ -1,11 +1,8 @@
 //! The tape: values in the order of their computation, and the reverse walk that collects gradients.
 
 use super::buffers::Buffers;
-use super::real::Real;
-use ndarray::{ArcArray, ArrayD, ArrayViewD, Dimension, IxDyn};
-
-/// A value on a tape, shared without copying: row-major, shapes as in [`super`].
-pub type Tensor<T> = ArcArray<T, IxDyn>;
+use super::real::{Real, Tensor};
+use ndarray::{ArrayD, ArrayViewD, Dimension, IxDyn};
 
 /// A value's place on its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +178,7 @@ impl<T: Real> Tape<T> {
     }
 
     fn release(&mut self, i: usize) {
-        let empty = ArcArray::from_shape_vec(IxDyn(&[0]), vec![]).expect("no elements");
+        let empty = Tensor::from_shape_vec(IxDyn(&[0]), vec![]).expect("no elements");
         let value = std::mem::replace(&mut self.nodes[i].value, empty);
         if let Ok(unshared) = value.try_into_owned_nocopy() {
             self.recycle(unshared);

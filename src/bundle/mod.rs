@@ -8,6 +8,7 @@
 //! | `accelerator.core` | FuseSoC: lint and simulation |
 //! | `data/` | memory image, program, golden trace, bytes that a run must write |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
+//! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
 //! It is written under a temporary name and renamed. The same input gives the same bytes.
 
@@ -17,12 +18,12 @@ mod readme;
 
 use crate::hw::emit::Module;
 use crate::int::{IntModel, Trace};
+use crate::output::{self, Workspace};
 use crate::schedule::Schedule;
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use ndarray::ArrayView4;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// What goes into a bundle.
 pub struct Bundle<'a> {
@@ -57,35 +58,47 @@ const BENCHES: [(&str, &str); 9] = [
 ///
 /// Fails where `to` is anything else than an empty folder or a bundle.
 pub fn write(bundle: &Bundle, to: &Path) -> Result<()> {
-    check_replaceable(to)?;
+    if let Some(reason) = refusal(to) {
+        return Err(Error::bad_file(to, reason));
+    }
     let parent = match to.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(Error::io(parent))?;
-    let work = tempfile::Builder::new().prefix(".bundle-").tempdir_in(parent).map_err(Error::io(parent))?;
+    let work = Workspace::new(parent)?;
     let fresh = work.path().join("fresh");
     bundle.write_files(&fresh)?;
-    replace(&fresh, to, &work)
+    output::replace_folder(&fresh, to)
 }
 
-/// Whether `to` may be overwritten.
-fn check_replaceable(to: &Path) -> Result<()> {
+/// Why [`write`] would not replace `to`; `None`: it would.
+pub fn refusal(to: &Path) -> Option<&'static str> {
     let Ok(mut entries) = fs::read_dir(to) else {
-        return if to.exists() { Err(Error::bad_file(to, "is not a folder")) } else { Ok(()) };
+        return to.exists().then_some("is not a folder");
     };
-    if entries.next().is_some() && !design::is_bundle(&to.join(design::FILE)) {
-        return Err(Error::bad_file(to, "is neither empty nor a bundle; choose another folder"));
-    }
-    Ok(())
+    let is_other = entries.next().is_some() && !design::is_bundle(&to.join(design::FILE));
+    is_other.then_some("is neither empty nor a bundle; choose another folder")
 }
 
-/// Moves `fresh` to `to`; what was there ends in `work`, which is removed.
-fn replace(fresh: &Path, to: &Path, work: &TempDir) -> Result<()> {
-    if to.exists() {
-        fs::rename(to, work.path().join("old")).map_err(Error::io(to))?;
+/// The list of checksums, as `sha256sum` writes and checks it.
+const SUMS: &str = "SHA256SUMS";
+
+/// Lines of [`SUMS`] for all files in `folder`, by name.
+fn sums(folder: &Path) -> Result<String> {
+    let mut names = vec![];
+    for part in ["", "rtl", "data", "sim"] {
+        let path = folder.join(part);
+        for entry in fs::read_dir(&path).map_err(Error::io(&path))? {
+            let path = entry.map_err(Error::io(&path))?.path();
+            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            names.extend(path.is_file().then_some(name));
+        }
     }
-    fs::rename(fresh, to).map_err(Error::io(to))
+    names.sort();
+    let line =
+        |name: &String| Ok(format!("{}  {name}\n", store::sha256(&store::read_file(&folder.join(name))?)));
+    names.iter().map(line).collect()
 }
 
 impl Bundle<'_> {
@@ -115,7 +128,8 @@ impl Bundle<'_> {
         put(design::FILE, self.design().as_bytes())?;
         put("design.mk", self.make_variables().as_bytes())?;
         put("accelerator.core", self.core_file().as_bytes())?;
-        put("README.md", self.readme().as_bytes())
+        put("README.md", self.readme().as_bytes())?;
+        put(SUMS, sums(folder)?.as_bytes())
     }
 
     /// Where the text of `module` lies.

@@ -45,6 +45,8 @@ Each bench loads `data/image.bin`, runs the network from start to interrupt, and
 accelerator may write equals `data/expected.bin`. `data/golden.safetensors` holds the same numbers as tensors: the input
 codes, every layer's output codes, and the logits of {images} image(s).
 
+`make` refuses files that are not as they were generated, by `SHA256SUMS`. After changes on purpose: `make seal`.
+
 ## Use it
 
 1. Put `data/image.bin` into memory at address 0: program, weights, parameters, input.

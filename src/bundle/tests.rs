@@ -65,6 +65,9 @@ fn the_same_input_gives_the_same_bytes_and_replaces_a_bundle() {
     assert!(
         first.contains_key(Path::new("rtl/accelerator.v")) && first.contains_key(Path::new("data/image.bin"))
     );
+    let sums = String::from_utf8(first[Path::new("SHA256SUMS")].clone()).unwrap();
+    assert_eq!(sums.lines().count(), first.len() - 1);
+    assert!(sums.lines().any(|line| line.ends_with("  rtl/accelerator.v")), "{sums}");
     fs::write(b.join("data/stale"), "x").unwrap();
     write_to(&b).unwrap();
     assert_eq!(first, files(&b));

@@ -1,13 +1,15 @@
 //! `vgg2rtl bench`: how fast the golden model is on this machine, and the accelerator by the cycle model.
 
 use super::design::Design;
-use super::table;
+use super::print::out;
+use super::{images, number, outputs, table};
 use clap::{Parser, Subcommand};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vgg2rtl::int::{Golden, IntModel, random};
 use vgg2rtl::net::{Op, Shape, vgg_convs};
+use vgg2rtl::output::Output;
 use vgg2rtl::schedule::cycles::{self, Cycles, MemoryTiming};
 use vgg2rtl::schedule::{Geometry, plan};
 use vgg2rtl::{Error, Result};
@@ -25,6 +27,9 @@ enum Stage {
     Accelerator(Box<AcceleratorArgs>),
 }
 
+/// Most threads.
+const MOST_THREADS: usize = 1024;
+
 /// Time the golden model on random images.
 #[derive(Parser)]
 struct GoldenArgs {
@@ -34,13 +39,13 @@ struct GoldenArgs {
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Images of a batch.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    images: u32,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::count(1..=usize::MAX))]
+    images: usize,
     /// Timed runs, after one that is not timed.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Threads; one a core by default.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::count(0..=MOST_THREADS))]
     threads: usize,
     /// Wait for a line on standard input before each run, for comparing programs in turns.
     #[arg(long)]
@@ -56,10 +61,10 @@ struct AcceleratorArgs {
     /// Integer model file; a VGG16 of 224×224, W8A8, per channel, when left out.
     model: Option<PathBuf>,
     /// Images of a run.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    batch: u32,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::batch())]
+    batch: usize,
     /// Cycles of the memory from an address to its first word.
-    #[arg(long, value_name = "CYCLES", default_value_t = 20)]
+    #[arg(long, value_name = "CYCLES", default_value_t = 20, value_parser = number::latency())]
     latency: u64,
     /// Share of cycles in which a channel of the memory stalls.
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=90))]
@@ -82,6 +87,8 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn golden(args: &GoldenArgs) -> Result<()> {
+    let save = args.save.iter().map(|path| Output::file("--save", path));
+    outputs::check(&save.collect::<Vec<_>>(), args.model.as_deref())?;
     let model = match &args.model {
         Some(path) => IntModel::load(path)?,
         None => random_vgg16(),
@@ -90,7 +97,8 @@ fn golden(args: &GoldenArgs) -> Result<()> {
         model.save(path)?;
     }
     let golden = Golden::new(&model)?;
-    let codes = random::images(&model, args.images as usize, 1);
+    images::check_memory("--images", &model, args.images)?;
+    let codes = random::images(&model, args.images, 1);
     golden.logits(codes.view())?;
     let mut lines = std::io::stdin().lock().lines();
     let mut times = vec![];
@@ -100,23 +108,23 @@ fn golden(args: &GoldenArgs) -> Result<()> {
         }
         let start = Instant::now();
         golden.logits(codes.view())?;
-        times.push(start.elapsed().as_secs_f64() * 1e3 / f64::from(args.images));
+        times.push(start.elapsed().as_secs_f64() * 1e3 / args.images as f64);
         if args.json {
             let (ms, peak) = (times.last(), peak_memory());
-            println!(
+            out!(
                 "{}",
                 serde_json::json!({ "ms_per_image": ms, "isa": golden.isa().to_string(), "peak_bytes": peak })
-            );
+            )?;
         }
     }
     times.sort_by(f64::total_cmp);
     if let (false, Some(least)) = (args.json, times.first()) {
         let median = times[times.len() / 2];
         let threads = rayon::current_num_threads();
-        println!("{}: {} on {threads} threads", model.header.name, golden.isa());
-        println!("ms an image: least {least:.1}, median {median:.1}");
+        out!("{}: {} on {threads} threads", model.header.name, golden.isa())?;
+        out!("ms an image: least {least:.1}, median {median:.1}")?;
         if let Some(peak) = peak_memory() {
-            println!("peak memory: {} MB", peak / 1_000_000);
+            out!("peak memory: {} MB", peak / 1_000_000)?;
         }
     }
     Ok(())
@@ -128,7 +136,7 @@ fn accelerator(args: &AcceleratorArgs) -> Result<()> {
         None => random_vgg16(),
     };
     let config = args.design.config(&model)?;
-    let plan = plan(&Geometry::of(&model), &config, args.batch as usize)?;
+    let plan = plan(&Geometry::of(&model), &config, args.batch)?;
     let timing = MemoryTiming { latency: args.latency, stall_percent: args.stall_percent };
     let cycles = cycles::of_layers(&plan.layers, &config, timing);
     let layers = || plan.layers.iter().zip(&cycles);
@@ -141,7 +149,7 @@ fn accelerator(args: &AcceleratorArgs) -> Result<()> {
             })
         });
         let layers: Vec<_> = layers.collect();
-        println!("{}", serde_json::json!({ "config": config, "batch": args.batch, "layers": layers }));
+        out!("{}", serde_json::json!({ "config": config, "batch": args.batch, "layers": layers }))?;
         return Ok(());
     }
     let row = |name: &str, macs: u64, c: &Cycles| {
@@ -159,9 +167,8 @@ fn accelerator(args: &AcceleratorArgs) -> Result<()> {
         sum.write_beats += c.write_beats;
     }
     rows.push(row("total", plan.layers.iter().map(|l| l.macs).sum(), &sum));
-    println!("{} on {}×{}, {} images a run", model.header.name, config.rows, config.cols, args.batch);
-    table::print(&["layer", "MACs", "cycles", "utilization", "weight words", "act words", "written"], &rows);
-    Ok(())
+    out!("{} on {}×{}, {} images a run", model.header.name, config.rows, config.cols, args.batch)?;
+    table::print(&["layer", "MACs", "cycles", "utilization", "weight words", "act words", "written"], &rows)
 }
 
 fn random_vgg16() -> IntModel {

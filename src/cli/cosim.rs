@@ -1,15 +1,17 @@
 //! `vgg2rtl cosim`: the accelerator's Verilog on a model, every word of every layer compared.
 
 use super::design::Design;
+use super::print::{note, out};
 use super::simulation::{Prepared, Simulation};
-use super::{images, progress, table};
+use super::{images, outputs, progress, table};
 use ndarray::Array4;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{LayerReport, MemoryOptions};
+use vgg2rtl::cosim::{self, Fault, LayerReport, MemoryOptions};
 use vgg2rtl::int::{Golden, IntModel, Trace};
+use vgg2rtl::output::Output;
 use vgg2rtl::{Error, Result};
 
 /// Simulate the accelerator on a model, in Verilator where it is there, and compare every word of every layer with the golden model.
@@ -22,7 +24,7 @@ pub struct Args {
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; random codes when left out.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
-    /// Number of images, spread evenly over DATA.
+    /// Number of images, a sample of DATA.
     #[arg(long, value_name = "N", default_value_t = 1)]
     images: usize,
     #[command(flatten)]
@@ -67,13 +69,21 @@ struct Report<'a> {
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     args.simulation.check_images(args.images)?;
+    let vcd = args.vcd.iter().map(|path| Output::file("--vcd", path));
+    let cache = args.simulation.cache().map(|path| Output::folder("--cache", path));
+    let inputs = [Some(&*args.model), args.data.as_deref(), args.design.file()];
+    outputs::check(&vcd.chain(cache).collect::<Vec<_>>(), inputs.into_iter().flatten())?;
     let model = IntModel::load(&args.model)?;
+    images::check_memory("--images", &model, args.images)?;
     let layers = args.selected(&model)?;
     let codes = images::codes(&model, args.data.as_deref(), args.images, args.simulation.seed)?;
     let mut prepared = args.simulation.prepare(&model, &args.design)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
     if args.inject_fault {
-        prepared.schedule.flip_weight(layers.start.max(1).min(layers.end - 1));
+        let fault = cosim::inject(&mut prepared.schedule, &model, codes.view(), &trace, layers.clone())?;
+        let Fault { layer, channel, term, codes: (from, to), .. } = fault;
+        let name = &model.layers[layer].name;
+        eprintln!("injected: layer {name}, channel {channel}, weight {term}: {to} instead of {from}");
     }
     let network = args.simulation.network(&prepared);
     let runs = (args.images / prepared.schedule.images) as u64;
@@ -99,16 +109,23 @@ pub fn run(args: &Args) -> Result<()> {
         shapes: model.shapes()[1..][layers].iter().map(|s| s.to_string()).collect(),
     };
     match args.json {
-        true => println!("{}", serde_json::json!(report)),
-        false => print(&report),
+        true => out!("{}", serde_json::json!(report))?,
+        false => print(&report)?,
     }
     if args.vcd.is_some() {
         args.waveform(&model, &prepared, &codes, &trace)?;
     }
     match reports.iter().find(|r| r.comparison.mismatches > 0) {
         Some(first) => Err(args.mismatch(first)),
+        None if args.inject_fault => Err(unseen(prepared.engine.name())),
         None => Ok(()),
     }
+}
+
+/// The alarm is silent: an injected fault changes a golden word, and no simulated word differs.
+fn unseen(simulator: &str) -> Error {
+    let reason = "the injected fault changes a word, but every word is equal to the golden model's";
+    Error::ToolFailed { tool: simulator.into(), reason: reason.into() }
 }
 
 impl Args {
@@ -133,9 +150,9 @@ impl Args {
         let network = self.simulation.network(prepared);
         match network.waveform(&prepared.traced()?, layer, codes.view(), trace, path)? {
             Some(cycle) => {
-                eprintln!("{}: around cycle {cycle}, in which a wrong word is written", path.display())
+                note!("{}: around cycle {cycle}, in which a wrong word is written", path.display())
             }
-            None => eprintln!("no wrong word, no waveform"),
+            None => note!("no wrong word, no waveform"),
         }
         Ok(())
     }
@@ -166,9 +183,9 @@ impl Args {
     }
 }
 
-fn print(report: &Report) {
+fn print(report: &Report) -> Result<()> {
     let (config, memory) = (report.config, &report.memory);
-    println!(
+    out!(
         "{}: array {}×{}, W {} A {} ACC {}, bus {} bits, {} kbit on chip",
         report.model,
         config.rows,
@@ -178,8 +195,8 @@ fn print(report: &Report) {
         config.acc_bits,
         config.bus_bits,
         config.memory_bits() / 1000
-    );
-    println!(
+    )?;
+    out!(
         "memory: latency {}, {} % stalls, seed {}; {} images, {} a run, {}",
         memory.latency,
         memory.stall_percent,
@@ -187,11 +204,13 @@ fn print(report: &Report) {
         report.images,
         report.batch,
         if report.chain { "start to interrupt" } else { "layer by layer" }
-    );
-    println!(
+    )?;
+    out!(
         "simulator: {}, ready in {:.1} s, simulated in {:.1} s\n",
-        report.simulator, report.build_seconds, report.seconds
-    );
+        report.simulator,
+        report.build_seconds,
+        report.seconds
+    )?;
     let head = [
         "layer",
         "output",
@@ -230,6 +249,6 @@ fn print(report: &Report) {
     total.extend(
         [sum(|r| r.weight_beats), sum(|r| r.act_beats), sum(|r| r.write_beats)].map(|n| n.to_string()),
     );
-    table::print(&head, &rows.chain([total]).collect::<Vec<_>>());
-    println!("\n{}", if report.pass { "PASS: every word equals the golden model" } else { "FAIL" });
+    table::print(&head, &rows.chain([total]).collect::<Vec<_>>())?;
+    out!("\n{}", if report.pass { "PASS: every word equals the golden model" } else { "FAIL" })
 }

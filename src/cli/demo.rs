@@ -1,16 +1,19 @@
 //! `vgg2rtl demo`: the whole path on the small VGG16 of the repository.
 
-use super::table;
+use super::print::out;
+use super::{outputs, table};
 use ndarray::{Array4, s};
 use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::cosim::{self, Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
-use vgg2rtl::quantize::{self, Method, Mode, Recipe, Score, Widths, golden_logits, input_codes};
+use vgg2rtl::output::Output;
+use vgg2rtl::quantize::{self, Method, Mode, Recipe, Rounding, Score, Widths, golden_logits, input_codes};
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{self, Schedule};
 use vgg2rtl::{Error, Result, hw};
@@ -24,7 +27,7 @@ pub struct Args {
     /// Float model.
     #[arg(long, default_value = "models/vgg16-small-fashion.safetensors")]
     model: PathBuf,
-    /// Labelled images; the first quarter calibrates, the rest measures.
+    /// Labelled images; a quarter calibrates, the rest measures.
     #[arg(long, default_value = "models/fashion-test-256-images-idx3-ubyte.gz")]
     data: PathBuf,
     /// Design point: tiny, ecp5-85k, 16x16 or zcu102.
@@ -58,19 +61,26 @@ type Layer = (u64, Comparison);
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let preset = ArrayConfig::preset(&args.preset)?;
+    outputs::check(&[Output::folder("-o", &args.output)], [])?;
     let model = FloatModel::load(&args.model)?;
     let data = DataSet::open(&args.data)?;
-    let calibration = data.len() / 4;
-    if args.images == 0 || calibration + args.images > data.len() {
-        let most = data.len() - calibration;
+    let (calibration, test) = data.split(0.25);
+    let test = test.sample(test.len(), SEED); // the first ones are simulated
+    let most = test.len();
+    if !(1..=most).contains(&args.images) {
         return Err(Error::usage("--images", format!("{} images, 1 to {most} are possible", args.images)));
     }
-    let calibration_images = data.batch(0..calibration, &model.header)?;
-    let test_images = data.batch(calibration..data.len(), &model.header)?;
-    let labels: Vec<_> = (calibration..data.len()).map(|i| data.label(i)).collect();
+    std::fs::create_dir_all(&args.output).map_err(Error::io(&args.output))?;
+    for bits in BITS {
+        let (file, folder) = (args.model_file(bits), args.bundle(bits));
+        outputs::check(&[Output::file("-o", &file)], [&*args.model, &args.data])?;
+        outputs::check_bundle(&folder, [&*args.model, &args.data])?;
+    }
+    let calibration_images = calibration.batch(0..calibration.len(), &model.header)?;
+    let test_images = test.batch(0..test.len(), &model.header)?;
+    let labels: Vec<_> = (0..test.len()).map(|i| test.label(i)).collect();
     let float = score(&test_images, &labels, &|x| Ok(model.forward(x)?.mapv(f64::from)))?;
-    let cases =
-        [8, 4].map(|bits| args.case(bits, &model, &calibration_images, &test_images, &labels, &preset));
+    let cases = BITS.map(|bits| args.case(bits, &model, &calibration_images, &test_images, &labels, &preset));
     let cases = cases.into_iter().collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
     let (first, second) =
@@ -78,36 +88,35 @@ pub fn run(args: &Args) -> Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     let (mut words, mut wrong) = (0, 0);
     for (case, layers) in cases.iter().zip([first?, second?]) {
-        case.report("1 image in process", &layers);
+        case.report("1 image in process", &layers)?;
         count(&layers, &mut words, &mut wrong);
     }
-    println!("\nsimulated in process in {seconds:.1} s");
+    out!("\nsimulated in process in {seconds:.1} s")?;
     match Engine::fastest() {
         (Engine::InProcess, missing) => {
-            println!(
+            out!(
                 "no more images: {} is not installed (see `vgg2rtl doctor`)",
                 missing.unwrap_or("Verilator")
-            );
+            )?;
         }
         (engine, _) => {
             for case in &cases {
                 let layers = case.simulated(engine, args.images)?;
-                case.report(&format!("{} images in Verilator", args.images), &layers);
+                case.report(&format!("{} images in Verilator", args.images), &layers)?;
                 count(&layers, &mut words, &mut wrong);
             }
         }
     }
-    println!("\naccuracy on {} test images", float.labelled);
-    println!("  float {} right", float.correct);
+    out!("\naccuracy on {} test images", float.labelled)?;
+    out!("  float {} right", float.correct)?;
     for case in &cases {
-        println!("  W{0}A{0} {1} right in integers", case.bits, case.score.correct);
+        out!("  W{0}A{0} {1} right in integers", case.bits, case.score.correct)?;
     }
-    println!("Verilog, programs, golden traces and benches: {}", args.output.display());
+    out!("Verilog, programs, golden traces and benches: {}", args.output.display())?;
     match wrong {
-        0 => println!("PASS: {words} words equal the golden model"),
-        n => return Err(Error::Mismatch(format!("FAIL: {n} of {words} words differ from the golden model"))),
+        0 => out!("PASS: {words} words equal the golden model"),
+        n => Err(Error::Mismatch(format!("FAIL: {n} of {words} words differ from the golden model"))),
     }
-    Ok(())
 }
 
 fn count(layers: &[Layer], words: &mut usize, wrong: &mut usize) {
@@ -116,6 +125,14 @@ fn count(layers: &[Layer], words: &mut usize, wrong: &mut usize) {
 }
 
 impl Args {
+    fn bundle(&self, bits: u32) -> PathBuf {
+        self.output.join(format!("w{bits}a{bits}"))
+    }
+
+    fn model_file(&self, bits: u32) -> PathBuf {
+        self.output.join(format!("w{bits}a{bits}.safetensors"))
+    }
+
     /// Quantizes, schedules and writes the bundle of one image.
     fn case(
         &self,
@@ -144,16 +161,18 @@ impl Args {
             trace: &trace,
             max_cycles: cycles::limit(&schedule, TIMING),
         };
-        bundle::write(&bundle, &self.output.join(format!("w{bits}a{bits}")))?;
-        case.model.save(&self.output.join(format!("w{bits}a{bits}.safetensors")))?;
+        bundle::write(&bundle, &self.bundle(bits))?;
+        case.model.save(&self.model_file(bits))?;
         if self.inject_fault {
-            schedule.flip_weight(1);
+            cosim::inject(&mut schedule, &case.model, codes.view(), &trace, 0..case.model.layers.len())?;
             case.schedule = schedule;
         }
         Ok(case)
     }
 }
 
+/// Weight and activation bits of the models.
+const BITS: [u32; 2] = [8, 4];
 /// The memory of the simulations.
 const TIMING: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
 
@@ -181,16 +200,16 @@ impl Case {
         Ok(reports.into_iter().map(|r| (r.cycles / images as u64, r.comparison)).collect())
     }
 
-    fn report(&self, what: &str, layers: &[Layer]) {
+    fn report(&self, what: &str, layers: &[Layer]) -> Result<()> {
         let config = &self.schedule.config;
-        println!(
+        out!(
             "\nW{0}A{0}, {what}: array {1}×{2}, ACC {3}, {4} kbit on chip",
             self.bits,
             config.rows,
             config.cols,
             config.acc_bits,
             config.memory_bits() / 1000
-        );
+        )?;
         let shapes = self.model.shapes();
         let rows = self.schedule.layers.iter().zip(layers).zip(&shapes[1..]);
         let rows = rows.map(|((layer, (cycles, compared)), shape)| {
@@ -205,7 +224,7 @@ impl Case {
             ]
         });
         let head = ["layer", "output", "MACs", "cycles", "utilization", "words compared", "mismatches"];
-        table::print(&head, &rows.collect::<Vec<_>>());
+        table::print(&head, &rows.collect::<Vec<_>>())
     }
 }
 
@@ -216,6 +235,7 @@ fn recipe(bits: u32) -> Recipe {
         method: Method::Mse,
         widths: Widths::bits(bits, bits),
         equalise: false,
+        rounding: Rounding::default(),
         correct_biases: true,
     }
 }

@@ -1,10 +1,13 @@
 //! Options that choose a design point, shared by the verbs that need one.
 
+use super::number;
 use std::path::{Path, PathBuf};
-use vgg2rtl::config::{ArrayConfig, Multipliers, Requantize};
+use vgg2rtl::config::{
+    ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, MOST_ACC_BITS, Multipliers, ROWS, Requantize,
+};
 use vgg2rtl::int::IntModel;
 use vgg2rtl::schedule::fit;
-use vgg2rtl::{Error, Result};
+use vgg2rtl::{Error, Result, store};
 
 /// The design point: a preset or an array's size, widths from the model, and single numbers that replace them.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,13 +23,13 @@ pub struct Design {
     #[arg(long, value_name = "ROWSxCOLS", value_parser = array)]
     array: Option<(usize, usize)>,
     /// Bits of the AXI data bus: 64, 128, 256 or 512.
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = number::count(64..=512))]
     bus: Option<usize>,
     /// Bits of a weight [default: what the model needs].
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = number::width())]
     weight_bits: Option<u32>,
     /// Bits of an activation [default: what the model needs].
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = number::width())]
     act_bits: Option<u32>,
     /// Requantization: scale or pow2 [default: pow2 where the model allows it].
     #[arg(long, value_name = "MODE", value_parser = requantize)]
@@ -35,7 +38,7 @@ pub struct Design {
     #[arg(long, value_name = "CELLS", value_parser = multipliers)]
     multipliers: Option<Multipliers>,
     /// Most channels of a folded first layer; 0 leaves the folding block out.
-    #[arg(long, value_name = "CHANNELS")]
+    #[arg(long, value_name = "CHANNELS", value_parser = number::count(FOLD_CHANNELS))]
     fold: Option<usize>,
     #[command(flatten)]
     sizes: Sizes,
@@ -45,29 +48,32 @@ pub struct Design {
 #[derive(clap::Args, Clone, Debug)]
 pub struct Sizes {
     /// Bits of an accumulator [default: proven from the integers; where none are known, what their widths can need].
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_ACC_BITS)))]
     pub acc_bits: Option<u32>,
     /// Words of each activation lane.
-    #[arg(long, value_name = "WORDS")]
+    #[arg(long, value_name = "WORDS", value_parser = number::count(DEPTHS))]
     pub act_depth: Option<usize>,
     /// Words of each weight lane.
-    #[arg(long, value_name = "WORDS")]
+    #[arg(long, value_name = "WORDS", value_parser = number::count(DEPTHS))]
     pub weight_depth: Option<usize>,
     /// Positions of an accumulator bank.
-    #[arg(long, value_name = "WORDS")]
+    #[arg(long, value_name = "WORDS", value_parser = number::count(DEPTHS))]
     pub acc_depth: Option<usize>,
     /// Accumulators requantized per cycle.
-    #[arg(long, value_name = "LANES")]
+    #[arg(long, value_name = "LANES", value_parser = number::count(1..=*COLS.end()))]
     pub requantizers: Option<usize>,
     /// Longest row that the folding block holds.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = number::count(FOLD_WIDTHS))]
     pub fold_width: Option<usize>,
 }
 
 pub fn array(text: &str) -> std::result::Result<(usize, usize), String> {
     let (rows, cols) = text.split_once(['x', '×']).ok_or("needs rows and columns, as in 16x16")?;
     let number = |t: &str| t.parse::<usize>().map_err(|e| format!("{t:?}: {e}"));
-    Ok((number(rows)?, number(cols)?))
+    match (number(rows)?, number(cols)?) {
+        (rows, cols) if ROWS.contains(&rows) && COLS.contains(&cols) => Ok((rows, cols)),
+        _ => Err(format!("{ROWS:?} rows and {COLS:?} columns are possible")),
+    }
 }
 
 pub fn requantize(text: &str) -> std::result::Result<Requantize, String> {
@@ -101,8 +107,16 @@ impl Design {
         if self.sizes.acc_bits.is_none() && self.config.is_none() {
             config.acc_bits = config.acc_bits.max(needed);
         }
-        config.validate()?;
-        Ok(config)
+        let checked = config.validate_options();
+        if let (Err(_), Some(path)) = (&checked, &self.config) {
+            read(path)?.validate().map_err(|e| Error::bad_file(path, e.to_string()))?; // it may be the file's fault
+        }
+        checked.map(|()| config)
+    }
+
+    /// The file of --config.
+    pub fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// The preset, or the one that is nearest in size to --array.
@@ -138,6 +152,6 @@ impl Design {
 }
 
 fn read(path: &Path) -> Result<ArrayConfig> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = store::read_text(path)?;
     serde_json::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string()))
 }

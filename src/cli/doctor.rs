@@ -1,5 +1,6 @@
 //! `vgg2rtl doctor`: which external tools are present, and what each missing one costs.
 
+use super::print::out;
 use vgg2rtl::Result;
 use vgg2rtl::cosim::tools;
 
@@ -15,13 +16,13 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let tools = tools::survey();
     if args.json {
-        println!("{}", serde_json::json!({ "tools": tools }));
+        out!("{}", serde_json::json!({ "tools": tools }))?;
         return Ok(());
     }
     for tool in tools {
         match tool.version {
-            Some(version) => println!("present  {:20} {version}", tool.program),
-            None => println!("missing  {:20} {}; install: {}", tool.program, tool.without, tool.install),
+            Some(version) => out!("present  {:20} {version}", tool.program)?,
+            None => out!("missing  {:20} {}; install: {}", tool.program, tool.without, tool.install)?,
         }
     }
     Ok(())

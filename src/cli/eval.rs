@@ -1,36 +1,45 @@
 //! `vgg2rtl eval`: accuracy of a model on labelled images, and agreement with its float model.
 
 use super::design::Design;
+use super::given::Given;
+use super::images::{self, Reading};
+use super::inspect::is_int;
+use super::print::{note, out};
 use super::simulation::Simulation;
-use super::{images, table};
+use super::{number, outputs, table};
 use clap::ValueEnum;
-use ndarray::{Axis, concatenate};
+use ndarray::{ArrayView4, Axis, concatenate};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use vgg2rtl::float::{DataSet, FloatModel};
-use vgg2rtl::int::{Golden, IntModel};
+use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::net::Header;
-use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes};
+use vgg2rtl::output::Output;
+use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes, interval};
 use vgg2rtl::{Error, Result};
 
 /// Measure a model: accuracy, top-5, confusion, agreement with float, speed.
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    given: Given,
     /// Model file: float for `--engine float`, integer for the others.
     model: PathBuf,
     /// Images: CIFAR-10 binary, IDX, or a folder of pictures; the test part where there is one.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// What executes the model.
+    /// What executes the model [default: float for a float model, golden for an integer model].
     #[arg(long, value_enum)]
-    engine: Engine,
+    engine: Option<Engine>,
+    #[command(flatten)]
+    reading: Reading,
     /// Float model to agree with.
     #[arg(long, value_name = "FILE")]
     float_model: Option<PathBuf>,
-    /// Images to use, spread evenly over DATA; all by default.
-    #[arg(long, value_name = "N")]
+    /// Images to use, a sample of DATA in which each class has its share; all by default.
+    #[arg(long, value_name = "N", value_parser = number::count(1..=usize::MAX))]
     images: Option<usize>,
-    /// Write every layer's integers for the images used, with --engine golden.
+    /// Write every layer's integers for the images used, with --engine golden or fake: the same bytes.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Print JSON instead of text.
@@ -57,62 +66,80 @@ enum Engine {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    if args.images == Some(0) {
-        return Err(Error::usage("--images", "0 images, at least one is needed"));
+    let engine = match args.engine {
+        Some(engine) => engine,
+        None if is_int(&args.model)? => Engine::Golden,
+        None => Engine::Float,
+    };
+    if args.trace.is_some() && !matches!(engine, Engine::Golden | Engine::Fake) {
+        return Err(Error::usage("--trace", "only --engine golden and --engine fake write one"));
     }
-    if args.trace.is_some() && args.engine != Engine::Golden {
-        return Err(Error::usage("--trace", "only --engine golden writes one"));
+    if engine != Engine::Rtl {
+        args.given.refuse::<Design>("--engine rtl")?;
+        args.given.refuse::<Simulation>("--engine rtl")?;
     }
+    let file = args.trace.iter().map(|path| Output::file("--trace", path));
+    let cache = args.simulation.cache().map(|path| Output::folder("--cache", path));
+    let inputs = [Some(&*args.model), Some(&args.data), args.float_model.as_deref(), args.design.file()];
+    let inputs = inputs.into_iter().chain([args.reading.labels.as_deref()]);
+    outputs::check(&file.chain(cache).collect::<Vec<_>>(), inputs.flatten())?;
     let reference = args.float_model.as_deref().map(FloatModel::load).transpose()?;
-    match args.engine {
-        Engine::Float => {
-            let model = FloatModel::load(&args.model)?;
-            measure(args, &model.header, outputs(&model), &|x| float_logits(&model, x), reference.as_ref())
-        }
+    if engine == Engine::Float {
+        let model = FloatModel::load(&args.model)?;
+        let data = args.images(&model.header, outputs(&model), reference.as_ref())?;
+        return measure(args, engine, &model.header, &data, &|x| float_logits(&model, x), reference.as_ref());
+    }
+    let model = IntModel::load(&args.model)?;
+    let classes = model.shapes().last().map_or(0, |s| s.len());
+    let data = args.images(&model.header, classes, reference.as_ref())?;
+    let measure = |run: &Executor| measure(args, engine, &model.header, &data, run, reference.as_ref());
+    match engine {
         Engine::Golden => {
-            let model = IntModel::load(&args.model)?;
             let golden = Golden::new(&model)?;
-            let outputs = model.shapes().last().map_or(0, |s| s.len());
-            if let Some(path) = &args.trace {
-                trace(args, &model, &golden, path)?;
-            }
-            measure(args, &model.header, outputs, &|x| golden_logits(&model, &golden, x), reference.as_ref())
+            args.write_trace(&model, &data, &|x| golden.trace(x))?;
+            measure(&|x| golden_logits(&model, &golden, x))
         }
         Engine::Fake => {
-            let model = IntModel::load(&args.model)?;
-            let outputs = model.shapes().last().map_or(0, |s| s.len());
-            measure(args, &model.header, outputs, &|x| fake::logits(&model, x), reference.as_ref())
+            args.write_trace(&model, &data, &|x| fake::trace(&model, x))?;
+            measure(&|x| fake::logits(&model, x))
         }
-        Engine::Rtl => {
-            let model = IntModel::load(&args.model)?;
-            let outputs = model.shapes().last().map_or(0, |s| s.len());
+        Engine::Float | Engine::Rtl => {
             let prepared = args.simulation.prepare(&model, &args.design)?;
             let network = args.simulation.network(&prepared);
-            let logits = |x: &ndarray::Array4<f32>| {
-                Ok(network.logits(input_codes(&model, x).view())?.mapv(|v| v as f64))
-            };
-            measure(args, &model.header, outputs, &logits, reference.as_ref())
+            measure(&|x| Ok(network.logits(input_codes(&model, x).view())?.mapv(|v| v as f64)))
         }
     }
 }
 
-/// Most codes that a trace may hold, 1 GiB.
-const LARGEST_TRACE: usize = 1 << 28;
-
-/// Writes the codes and logits of every layer for the images that `args` selects.
-fn trace(args: &Args, model: &IntModel, golden: &Golden, path: &Path) -> Result<()> {
-    let data = DataSet::open(&args.data)?;
-    let images = args.images.unwrap_or(data.len()).min(data.len());
-    let codes: usize = model.shapes().iter().map(|s| s.len()).sum();
-    if codes.saturating_mul(images) > LARGEST_TRACE {
-        let reason = format!("{images} images of {codes} codes are too many; say fewer with --images");
-        return Err(Error::usage("--trace", reason));
+impl Args {
+    /// The images to use, labels meaning the `classes` outputs of the network of `header`.
+    fn images(&self, header: &Header, classes: usize, reference: Option<&FloatModel>) -> Result<DataSet> {
+        if let Some(r) = reference
+            && (r.header.input, outputs(r)) != (header.input, classes)
+        {
+            let (input, outputs) = (r.header.input, outputs(r));
+            let reason = format!("reads {input}, gives {outputs}; the model {} and {classes}", header.input);
+            return Err(Error::usage("--float-model", reason));
+        }
+        let data = self.reading.apply(DataSet::open(&self.data)?, header, classes)?;
+        Ok(images::sample(&data, self.images, self.simulation.seed, classes))
     }
-    let batches = images::batches(&data, args.images, &model.header);
-    let batches = batches.map(|batch| Ok(input_codes(model, &batch?.0))).collect::<Result<Vec<_>>>()?;
-    let views: Vec<_> = batches.iter().map(|x| x.view()).collect();
-    let codes = concatenate(Axis(0), &views).expect("batches have the input's shape");
-    golden.trace(codes.view())?.save(path, model, codes.view())
+
+    /// Writes the codes and logits of every layer, where a trace is asked for.
+    fn write_trace(
+        &self,
+        model: &IntModel,
+        data: &DataSet,
+        run: &dyn Fn(ArrayView4<i32>) -> Result<Trace>,
+    ) -> Result<()> {
+        let Some(path) = &self.trace else { return Ok(()) };
+        images::check_memory("--images", model, data.len())?;
+        let batches = images::batches(data, &model.header);
+        let batches = batches.map(|batch| Ok(input_codes(model, &batch?.0))).collect::<Result<Vec<_>>>()?;
+        let views: Vec<_> = batches.iter().map(|x| x.view()).collect();
+        let codes = concatenate(Axis(0), &views).expect("batches have the input's shape");
+        run(codes.view())?.save(path, model, codes.view())
+    }
 }
 
 fn outputs(model: &FloatModel) -> usize {
@@ -125,33 +152,27 @@ fn float_logits(model: &FloatModel, x: &ndarray::Array4<f32>) -> Result<ndarray:
 
 fn measure(
     args: &Args,
+    engine: Engine,
     header: &Header,
-    classes: usize,
+    data: &DataSet,
     executor: &Executor,
     reference: Option<&FloatModel>,
 ) -> Result<()> {
-    if let Some(r) = reference
-        && (r.header.input, outputs(r)) != (header.input, classes)
-    {
-        let (input, outputs) = (r.header.input, outputs(r));
-        let reason = format!("reads {input}, gives {outputs}; the model {} and {classes}", header.input);
-        return Err(Error::usage("--float-model", reason));
-    }
-    let mut data = DataSet::open(&args.data)?;
-    data.align(header, classes)?;
     let mut score = Score::default();
-    for batch in images::batches(&data, args.images, header) {
+    for batch in images::batches(data, header) {
         let (x, labels) = batch?;
         match reference {
             Some(r) => score.add(&x, &labels, executor, Some(&|x| float_logits(r, x)))?,
             None => score.add(&x, &labels, executor, None)?,
         }
     }
+    for doubt in score.doubts() {
+        note!("warning: {doubt}: check the labels, and the preprocessing: {}", header.described());
+    }
     match args.json {
-        true => println!("{}", describe(args, &score, reference.is_some())),
+        true => out!("{}", describe(args, engine, &score, reference.is_some())),
         false => print(&score, header, reference.is_some()),
     }
-    Ok(())
 }
 
 /// `part` of `whole`; `None` when there is nothing to take a part of.
@@ -159,47 +180,53 @@ fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn describe(args: &Args, score: &Score, compared: bool) -> serde_json::Value {
+fn describe(args: &Args, engine: Engine, score: &Score, compared: bool) -> serde_json::Value {
     serde_json::json!({
         "model": args.model,
-        "engine": args.engine,
+        "engine": engine,
         "images": score.images,
         "labelled": score.labelled,
         "accuracy": share(score.correct, score.labelled),
+        "accuracy_interval": interval(score.correct, score.labelled),
         "top5": share(score.top5, score.labelled),
+        "top5_interval": interval(score.top5, score.labelled),
         "agreement": share(score.agreeing, score.images).filter(|_| compared),
+        "agreement_interval": interval(score.agreeing, score.images).filter(|_| compared),
         "images_per_second": score.rate(),
         "confusion": score.confusion,
     })
 }
 
-fn print(score: &Score, header: &Header, compared: bool) {
-    let line = |what: &str, part: usize, whole: usize| {
-        if let Some(share) = share(part, whole) {
-            println!("{what:10} {:6.2} %  ({part} of {whole})", 100.0 * share);
+fn print(score: &Score, header: &Header, compared: bool) -> Result<()> {
+    let line = |what: &str, part: usize, whole: usize| match (share(part, whole), interval(part, whole)) {
+        (Some(share), Some((low, high))) => {
+            let (low, high) = (100.0 * low, 100.0 * high);
+            out!("{what:10} {:6.2} %  ({part} of {whole}; 95 %: {low:.2} to {high:.2})", 100.0 * share)
         }
+        _ => Ok(()),
     };
-    line("accuracy", score.correct, score.labelled);
-    line("top-5", score.top5, score.labelled);
+    line("accuracy", score.correct, score.labelled)?;
+    line("top-5", score.top5, score.labelled)?;
     if compared {
-        line("agreement", score.agreeing, score.images);
+        line("agreement", score.agreeing, score.images)?;
     }
-    println!("{:10} {:6.1} images/s", "speed", score.rate());
+    out!("{:10} {:6.1} images/s", "speed", score.rate())?;
     if !score.confusion.is_empty() && score.confusion.len() <= LARGEST_CONFUSION {
-        println!("\nconfusion (row: label, column: answer)");
-        confusion(score, header);
+        out!("\nconfusion (row: label, column: answer)")?;
+        confusion(score, header)?;
     }
+    Ok(())
 }
 
 /// Classes up to which the confusion is printed; JSON has it always.
 const LARGEST_CONFUSION: usize = 20;
 
-fn confusion(score: &Score, header: &Header) {
+fn confusion(score: &Score, header: &Header) -> Result<()> {
     let name = |c: usize| header.classes.get(c).cloned().unwrap_or_else(|| c.to_string());
     let columns: Vec<String> = (0..score.confusion.len()).map(|c| c.to_string()).collect();
     let head: Vec<&str> = [""].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let row = |(label, counts): (usize, &Vec<usize>)| {
         [name(label)].into_iter().chain(counts.iter().map(usize::to_string)).collect()
     };
-    table::print(&head, &score.confusion.iter().enumerate().map(row).collect::<Vec<_>>());
+    table::print(&head, &score.confusion.iter().enumerate().map(row).collect::<Vec<_>>())
 }

@@ -2,12 +2,13 @@
 
 use super::design::{self, Sizes};
 use super::explore_table::print;
-use super::progress;
+use super::images::Reading;
+use super::print::out;
+use super::{number, outputs, progress};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use vgg2rtl::arith::WIDTHS;
 use vgg2rtl::config::{Multipliers, Requantize};
 use vgg2rtl::explore::report::{self, Report};
@@ -15,7 +16,9 @@ use vgg2rtl::explore::{
     Assignment, Axes, Axis, Budget, Distributed, Event, External, Family, Fixed, Images, Mixed, Network,
     Part, Task, Tuning,
 };
-use vgg2rtl::{Error, Result, explore, store};
+use vgg2rtl::output::{self, Output};
+use vgg2rtl::quantize::DEFAULT_ENDS;
+use vgg2rtl::{Error, Result, explore, interrupt, store};
 
 /// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
 ///
@@ -26,14 +29,17 @@ pub struct Args {
     /// Float model file, or vgg11, vgg13, vgg16, vgg19: torchvision's shapes at 224×224, without accuracy.
     #[arg(required_unless_present = "task")]
     model: Option<PathBuf>,
-    /// Labelled images; the first quarter calibrates, the rest measures.
+    /// Labelled images: a data set in two parts, whose training part calibrates and whose test part measures, or one of which
+    /// a quarter calibrates and the rest measures.
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     /// Images to calibrate with, the training part where there is one; then all of --data measure.
     #[arg(long, value_name = "DATA", requires = "data")]
     calib: Option<PathBuf>,
-    /// Most images to measure with, the first ones.
-    #[arg(long, value_name = "N", requires = "data")]
+    #[command(flatten)]
+    reading: Reading,
+    /// Most images to measure with, a sample of them in which each class has its share.
+    #[arg(long, value_name = "N", requires = "data", value_parser = number::count(1..=usize::MAX))]
     images: Option<usize>,
     /// Weight bits.
     #[arg(long, value_name = "LIST", default_value = "8", value_parser = list)]
@@ -43,7 +49,7 @@ pub struct Args {
     acts: List,
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads. Above the
     /// widths that are swept, it is what the hardware must have.
-    #[arg(long, value_name = "BITS", default_value_t = 2)]
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
     /// Weight bits of single layers, beside the uniform widths; may be repeated.
     #[arg(long, value_name = "NAME=W,…")]
@@ -53,10 +59,10 @@ pub struct Args {
     #[arg(long, requires = "data")]
     mixed: bool,
     /// Most weight bits of a layer in --mixed: the W of the build.
-    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    #[arg(long, value_name = "BITS", default_value_t = 8, requires = "mixed", value_parser = number::width())]
     mixed_most: u32,
     /// Say which codings of least weight size reach this accuracy.
-    #[arg(long, value_name = "PERCENT", requires = "data")]
+    #[arg(long, value_name = "PERCENT", requires = "data", value_parser = number::real::<f64>("a percentage, 0 to 100", |p| (0.0..=100.0).contains(&p)))]
     floor: Option<f64>,
     /// Arrays.
     #[arg(long, value_name = "ROWSxCOLS,…", default_value = "8x8", value_delimiter = ',', value_parser = design::array)]
@@ -76,19 +82,19 @@ pub struct Args {
     #[command(flatten)]
     sizes: Sizes,
     /// Clock where none is known from place and route, in MHz.
-    #[arg(long, value_name = "MHZ", default_value_t = 100.0)]
+    #[arg(long, value_name = "MHZ", default_value_t = 100.0, value_parser = number::real::<f64>("a clock in MHz, up to 10000", |mhz| mhz > 0.0 && mhz <= 1e4))]
     clock: f64,
     /// Images of a run.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::batch())]
     batch: usize,
     /// Cycles from an address to its first word.
-    #[arg(long, value_name = "CYCLES", default_value_t = 20)]
+    #[arg(long, value_name = "CYCLES", default_value_t = 20, value_parser = number::latency())]
     latency: u64,
     /// Share of cycles in which a channel of the memory stalls.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=90))]
     stall_percent: u64,
     /// Rate of the memory each way, in millions of bytes a second [default: a word of the bus a cycle].
-    #[arg(long, value_name = "MB/S")]
+    #[arg(long, value_name = "MB/S", value_parser = number::real::<f64>("a rate in MB/s, up to 1000000", |rate| rate > 0.0 && rate <= 1e6))]
     bandwidth: Option<f64>,
     /// Areas by yosys instead of the model.
     #[arg(long)]
@@ -96,6 +102,9 @@ pub struct Args {
     /// Clocks by nextpnr, where there is one for the family.
     #[arg(long)]
     place: bool,
+    /// Go on without a tool that --synth or --place asks for and that is missing.
+    #[arg(long)]
+    allow_missing: bool,
     /// Tools that run at a time; one a core by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -105,8 +114,8 @@ pub struct Args {
     /// Labelled pictures to fine-tune with: the training part of a data set.
     #[arg(long, value_name = "DATA")]
     train: Option<PathBuf>,
-    /// Pictures to fine-tune with, the first ones.
-    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    /// Pictures to fine-tune with, a sample of them in which each class has its share.
+    #[arg(long, value_name = "N", visible_alias = "train-images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
     train_limit: usize,
     /// Axes of the Pareto front: names of columns.
     #[arg(long, value_name = "AXES", default_value = "lut,accuracy,images_per_s", value_delimiter = ',')]
@@ -210,34 +219,35 @@ fn list(text: &str) -> std::result::Result<List, String> {
 pub fn run(args: &Args) -> Result<()> {
     let screen = Screen::default();
     let hear = |event: Event| screen.hear(event);
-    stop_on_interrupt();
+    args.check_outputs()?;
+    let deferred = interrupt::defer();
     if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
-        let text = std::fs::read_to_string(task).map_err(Error::io(task))?;
+        let text = store::read_text(task)?;
         let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
-        let outcome = task.run(slice, &hear, &STOP)?;
+        let outcome = task.run(slice, &hear, interrupt::flag())?;
         let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;
-        return store::write_atomic(to, &json);
+        output::write(to, &json)?;
+        return interrupt::check();
     }
     let mut task = args.task()?;
-    args.check_outputs(&task)?;
-    task.search(&hear, &STOP)?;
+    args.check_report(&task)?;
+    task.search(&hear, interrupt::flag())?;
     let mut outcome = match args.engine {
-        Engine::Local => task.run((0, 1), &hear, &STOP)?,
+        Engine::Local => task.run((0, 1), &hear, interrupt::flag())?,
         Engine::Slurm => args.distributed(explore::Engine::Slurm, &args.sbatch)?.run(&task)?,
         Engine::Snakemake => args.distributed(explore::Engine::Snakemake, &args.snakemake)?.run(&task)?,
     };
+    drop(deferred);
     task.finish(&mut outcome);
     screen.end();
     let report = Report::new(&task, &Network::open(&task.model)?, &outcome);
     args.write(&report)?;
     match args.json {
-        true => println!("{}", report.json()),
-        false => print(&task, &outcome, args.all, args.floor),
+        true => out!("{}", report.json())?,
+        false => print(&task, &outcome, args.all, args.floor)?,
     }
-    if outcome.stopped {
-        std::process::exit(INTERRUPTED);
-    }
-    Ok(())
+    interrupt::check()?;
+    outcome.check()
 }
 
 impl Args {
@@ -248,17 +258,26 @@ impl Args {
     }
 
     /// Refuses outputs that cannot be written, before the work.
-    fn check_outputs(&self, task: &Task) -> Result<()> {
+    fn check_outputs(&self) -> Result<()> {
+        let files =
+            [("--report", &self.report), ("--csv", &self.csv), ("--outcome", &self.outcome)].into_iter();
+        let mut outputs: Vec<_> =
+            files.filter_map(|(option, path)| Some(Output::file(option, path.as_deref()?))).collect();
+        outputs.extend(self.plots.iter().map(|path| Output::folder("--plots", path)));
+        outputs.extend(self.cache.iter().map(|path| Output::folder("--cache", path)));
+        if self.engine != Engine::Local {
+            outputs.push(Output::folder("--shared", &self.shared));
+        }
+        let inputs = [&self.model, &self.data, &self.calib, &self.train, &self.task];
+        outputs::check(&outputs, inputs.into_iter().flatten().map(|path| path.as_path()))
+    }
+
+    /// Refuses a page of more points than it may hold.
+    fn check_report(&self, task: &Task) -> Result<()> {
         let points = task.axes.count();
         if self.report.is_some() && points > report::MOST_ROWS {
             let reason = format!("{points} points, a page holds at most {}", report::MOST_ROWS);
             return Err(Error::usage("--report", reason));
-        }
-        for path in self.report.iter().chain(&self.csv) {
-            let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
-            if let Some(folder) = folder.filter(|f| !f.is_dir()) {
-                return Err(Error::bad_file(path, format!("there is no folder {}", folder.display())));
-            }
         }
         Ok(())
     }
@@ -266,10 +285,10 @@ impl Args {
     /// Writes what is asked for.
     fn write(&self, report: &Report) -> Result<()> {
         if let Some(path) = &self.report {
-            store::write_atomic(path, report::page(report).as_bytes())?;
+            output::write(path, report::page(report).as_bytes())?;
         }
         if let Some(path) = &self.csv {
-            store::write_atomic(path, report::csv(report).as_bytes())?;
+            output::write(path, report::csv(report).as_bytes())?;
         }
         if let Some(folder) = &self.plots {
             report::plots(report, folder)?;
@@ -298,6 +317,10 @@ impl Args {
             let narrow = |&n: &usize| u32::try_from(n).map_err(|e| Error::usage(option, e.to_string()));
             list.0.iter().map(narrow).collect::<Result<Vec<_>>>()
         };
+        let pareto = self.pareto.iter().map(|name| Axis::named(name)).collect::<Result<Vec<_>>>()?;
+        if distinct(&pareto).len() < pareto.len() {
+            return Err(Error::usage("--pareto", "an axis is there twice"));
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let sizes = &self.sizes;
         Ok(Task {
@@ -306,6 +329,8 @@ impl Args {
                 data,
                 calibration: self.calib.clone(),
                 most: self.images,
+                labels: self.reading.labels.clone(),
+                turned: self.reading.turn,
             }),
             qat: self.qat.zip(self.train.clone()).map(|(epochs, train)| Tuning {
                 train,
@@ -344,8 +369,9 @@ impl Args {
             clock_mhz: self.clock,
             synth: self.synth,
             place: self.place,
+            allow_missing: self.allow_missing,
             budget,
-            pareto: self.pareto.iter().map(|name| Axis::named(name)).collect::<Result<_>>()?,
+            pareto,
             jobs: self.jobs.map_or(cores, usize::from),
             cache: self.cache.clone(),
         })
@@ -360,20 +386,6 @@ fn distinct<T: PartialEq + Clone>(values: &[T]) -> Vec<T> {
         }
         seen
     })
-}
-
-/// The exit code of an interrupted sweep, as shells have it for Ctrl-C.
-const INTERRUPTED: i32 = 130;
-
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// The first Ctrl-C stops after what runs now, and keeps what is finished; the second one ends the program at once.
-fn stop_on_interrupt() {
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED);
-        }
-    });
 }
 
 /// Progress on the terminal.

@@ -1,62 +1,68 @@
 //! The table of `vgg2rtl explore`, and what is said below it.
 
+use super::print::out;
 use super::table;
+use vgg2rtl::Result;
 use vgg2rtl::explore::{Outcome, Row, Task, nearest};
 
 /// Rows that are printed without --all.
 const SHORT: usize = 40;
 
 /// Prints the points, or the front where they are many and not `all` are wanted, and what else is to be known.
-pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) {
+pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) -> Result<()> {
     let fitting: Vec<&Row> = outcome.rows.iter().filter(|r| r.is_candidate()).collect();
     let front: Vec<&Row> = fitting.iter().copied().filter(|r| r.pareto).collect();
     let shown = if all || fitting.len() <= SHORT { &fitting } else { &front };
-    rows(shown);
+    rows(shown)?;
     let refused: Vec<&Row> = outcome.rows.iter().filter(|r| r.refused.is_some()).collect();
-    println!("\n{} points: {} shown, {} on the front", outcome.rows.len(), shown.len(), front.len());
+    out!("\n{} points: {} shown, {} on the front", outcome.rows.len(), shown.len(), front.len())?;
     if let Some((images, correct)) = outcome.float {
-        println!("float: {correct} of {images} images right");
+        out!("float: {correct} of {images} images right")?;
     }
     if let Some(floor) = floor {
-        smallest(&fitting, floor);
+        smallest(&fitting, floor)?;
     }
     if task.budget.is_some() {
-        println!("{} fit", fitting.len());
+        out!("{} fit", fitting.len())?;
         if fitting.is_empty() {
-            println!("nothing fits; the nearest points lack:");
+            out!("nothing fits; the nearest points lack:")?;
             for row in nearest(&outcome.rows, 5) {
                 let lacks: Vec<String> = row.lacks.iter().map(ToString::to_string).collect();
-                println!("  {} {}×{}: {}", row.coding(), row.rows, row.cols, lacks.join(", "));
+                out!("  {} {}×{}: {}", row.coding(), row.rows, row.cols, lacks.join(", "))?;
             }
         }
     }
     for (reason, count) in reasons(&refused) {
-        println!("refused, {count} points: {reason}");
+        out!("refused, {count} points: {reason}")?;
     }
     for row in outcome.rows.iter().filter(|r| r.failed.is_some()) {
-        println!("point {}: {}", row.point, row.failed.as_deref().unwrap_or_default());
+        out!("point {}: {}", row.point, row.failed.as_deref().unwrap_or_default())?;
     }
-    outcome.notes.iter().for_each(|note| println!("{note}"));
+    for note in &outcome.notes {
+        out!("{note}")?;
+    }
     if outcome.stopped {
-        println!("stopped; the same command goes on from here");
+        out!("stopped; the same command goes on from here")?;
     }
+    Ok(())
 }
 
 /// Prints the coding of least weight size that is at least `floor` percent right, with and without an assignment.
-fn smallest(rows: &[&Row], floor: f64) {
+fn smallest(rows: &[&Row], floor: f64) -> Result<()> {
     for (what, mixed) in [("uniform", false), ("mixed", true)] {
         let good = rows.iter().filter(|r| r.assignment.is_some() == mixed);
         let good = good.filter(|r| r.accuracy.is_some_and(|a| 100.0 * a >= floor));
         match good.min_by_key(|r| (r.weight_bits_total, r.point)) {
-            Some(r) => println!(
+            Some(r) => out!(
                 "least weights at {floor} %, {what}: {} bits, {} ({:.2} %)",
                 r.weight_bits_total,
                 r.coding(),
                 100.0 * r.accuracy.unwrap_or_default()
-            ),
-            None => println!("least weights at {floor} %, {what}: no point reaches it"),
+            )?,
+            None => out!("least weights at {floor} %, {what}: no point reaches it")?,
         }
     }
+    Ok(())
 }
 
 /// Reasons of refusal with their numbers of points.
@@ -72,7 +78,7 @@ fn reasons<'a>(refused: &[&'a Row]) -> Vec<(&'a str, usize)> {
     counts
 }
 
-fn rows(rows: &[&Row]) {
+fn rows(rows: &[&Row]) -> Result<()> {
     let head = [
         "point",
         "coding",
@@ -125,5 +131,5 @@ fn rows(rows: &[&Row]) {
             if r.pareto { "yes".into() } else { String::new() },
         ]
     });
-    table::print(&head, &cells.collect::<Vec<_>>());
+    table::print(&head, &cells.collect::<Vec<_>>())
 }

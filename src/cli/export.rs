@@ -1,8 +1,10 @@
 //! `vgg2rtl export`: an integer model in another format.
 
+use super::outputs;
 use std::path::PathBuf;
 use vgg2rtl::Result;
 use vgg2rtl::int::IntModel;
+use vgg2rtl::output::Output;
 
 /// Write an integer model as ONNX (QuantizeLinear and DequantizeLinear), for ONNX Runtime.
 #[derive(clap::Args)]
@@ -16,5 +18,6 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
+    outputs::check(&[Output::file("--onnx", &args.onnx)], [&*args.model])?;
     vgg2rtl::export::onnx(&IntModel::load(&args.model)?, &args.onnx)
 }

@@ -1,13 +1,14 @@
 //! `vgg2rtl generate`: Verilog, program and benches of a model as a folder that stands alone.
 
 use super::design::Design;
-use super::images;
+use super::print::out;
+use super::{images, number, outputs};
 use std::path::PathBuf;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::schedule;
-use vgg2rtl::{Error, Result, hw};
+use vgg2rtl::{Result, hw};
 
 /// Write the accelerator's Verilog, the model's program and memory image, its golden trace and self-checking benches.
 #[derive(clap::Args)]
@@ -21,7 +22,7 @@ pub struct Args {
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     /// Images of the run.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::batch())]
     images: usize,
     /// Chooses random codes.
     #[arg(long, default_value_t = 1)]
@@ -35,10 +36,10 @@ const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    if args.images == 0 {
-        return Err(Error::usage("--images", "0 images, at least one is needed"));
-    }
+    let inputs = [Some(&*args.model), args.data.as_deref(), args.design.file()];
+    outputs::check_bundle(&args.output, inputs.into_iter().flatten())?;
     let model = IntModel::load(&args.model)?;
+    images::check_memory("--images", &model, args.images)?;
     let config = args.design.config(&model)?;
     let schedule = schedule(&model, &config, args.images)?;
     let modules = hw::verilog(&config)?;
@@ -53,6 +54,5 @@ pub fn run(args: &Args) -> Result<()> {
         max_cycles: cycles::limit(&schedule, MEMORY),
     };
     bundle::write(&bundle, &args.output)?;
-    println!("{}: {} modules, {} layers", args.output.display(), modules.len(), schedule.layers.len());
-    Ok(())
+    out!("{}: {} modules, {} layers", args.output.display(), modules.len(), schedule.layers.len())
 }

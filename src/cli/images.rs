@@ -1,12 +1,14 @@
 //! Images for the verbs that run networks: which ones, and in batches.
 
+use super::print::note;
 use super::progress;
 use ndarray::Array4;
-use std::path::Path;
-use vgg2rtl::float::DataSet;
+use std::path::{Path, PathBuf};
+use vgg2rtl::float::data::listed;
+use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{IntModel, random};
 use vgg2rtl::net::Header;
-use vgg2rtl::quantize::input_codes;
+use vgg2rtl::quantize::{Widths, input_codes};
 use vgg2rtl::{Error, Result};
 
 /// Input values that a batch holds at most.
@@ -15,34 +17,89 @@ const BATCH_VALUES: usize = 1 << 20;
 /// Preprocessed images with their labels, `None` where there is none.
 pub type Batch = (Array4<f32>, Vec<Option<usize>>);
 
-/// `count` images spread evenly over the set (all when `None` or more than there are), batch by batch, with a
-/// progress bar.
-pub fn batches<'a>(
-    data: &'a DataSet,
-    count: Option<usize>,
-    header: &'a Header,
-) -> impl Iterator<Item = Result<Batch>> + 'a {
-    let count = count.unwrap_or(data.len()).min(data.len());
-    let indices: Vec<usize> = (0..count).map(|i| i * data.len() / count).collect();
+/// How the pictures and the labels of a data set are read.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Reading {
+    /// Labels from a file of lines PICTURE,LABEL or CLASS,OUTPUT; labels and outputs are numbers from 0 or the network's names.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Turn pictures as their EXIF orientation says.
+    #[arg(long)]
+    pub turn: bool,
+}
+
+impl Reading {
+    /// `data` with labels that mean the `outputs` of the network of `header`.
+    pub fn apply(&self, data: DataSet, header: &Header, outputs: usize) -> Result<DataSet> {
+        let mut data = if self.turn { data.turned() } else { data };
+        if let Some(file) = &self.labels {
+            data.relabel(file, &header.classes)?;
+        }
+        data.align(header, outputs)?;
+        Ok(data)
+    }
+}
+
+/// Says on standard error what becomes of pictures.
+pub fn say_input(header: &Header) {
+    note!("{}: reads {}", header.name, header.described());
+}
+
+/// Says on standard error why a build for `model` in these widths is wider than they say.
+pub fn say_wider(widths: &Widths, model: &FloatModel) -> Result<()> {
+    widths.wider_build(model)?.iter().for_each(|why| note!("{why}"));
+    Ok(())
+}
+
+/// All of `data`, or a sample of `count` of its images. What a user should know about them goes to standard error: notes
+/// of their reader, and classes of a network of `outputs` of which there is none.
+pub fn sample(data: &DataSet, count: Option<usize>, seed: u64, outputs: usize) -> DataSet {
+    let some = match count.filter(|&count| count < data.len()) {
+        Some(count) => data.sample(count, seed),
+        None => data.clone(),
+    };
+    some.notes().for_each(|note| note!("{note}"));
+    let missing = some.lacks(outputs);
+    if !missing.is_empty() {
+        let (path, count) = (data.path().display(), some.len());
+        note!("warning: {path}: {count} images, and none of class {}", listed(&missing));
+    }
+    some
+}
+
+/// The images of `data` in its order, batch by batch, with a progress bar.
+pub fn batches<'a>(data: &'a DataSet, header: &'a Header) -> impl Iterator<Item = Result<Batch>> + 'a {
     let size = (BATCH_VALUES / header.input.len().max(1)).clamp(1, 256);
-    let bar = progress::bar(count, "images");
-    let starts = (0..count).step_by(size);
-    starts.map(move |start| {
-        let part = &indices[start..(start + size).min(count)];
-        let batch = data.batch(part.iter().copied(), header)?;
+    let bar = progress::bar(data.len(), "images");
+    (0..data.len()).step_by(size).map(move |start| {
+        let part = start..(start + size).min(data.len());
+        let batch = data.batch(part.clone(), header)?;
         bar.inc(part.len() as u64);
-        Ok((batch, part.iter().map(|&i| data.label(i)).collect()))
+        Ok((batch, part.map(|i| data.label(i)).collect()))
     })
 }
 
-/// Codes of `count` images spread evenly over `data`; random ones where there is no data.
+/// Most codes of all layers together that are held at a time, 1 GiB.
+const MOST_CODES: usize = 1 << 28;
+
+/// Refuses more images than whose codes of every layer fit into memory.
+pub fn check_memory(option: &str, model: &IntModel, count: usize) -> Result<()> {
+    let codes = model.shapes().iter().map(|s| s.len()).sum::<usize>().max(1);
+    match MOST_CODES / codes {
+        most if count > most => {
+            let reason = format!("{count} images of {codes} codes are too many; {most} are possible");
+            Err(Error::usage(option, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Codes of a sample of `count` images of `data`; random ones where there is no data.
 pub fn codes(model: &IntModel, data: Option<&Path>, count: usize, seed: u64) -> Result<Array4<i32>> {
     let Some(path) = data else { return Ok(random::images(model, count, seed)) };
-    let mut data = DataSet::open(path)?;
-    data.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
+    let data = DataSet::open(path)?;
     if count > data.len() {
         return Err(Error::usage("--images", format!("{count} images, there are {}", data.len())));
     }
-    let indices = (0..count).map(|i| i * data.len() / count);
-    Ok(input_codes(model, &data.batch(indices, &model.header)?))
+    Ok(input_codes(model, &data.sample(count, seed).batch(0..count, &model.header)?))
 }

@@ -1,8 +1,9 @@
 //! `vgg2rtl inspect`: a model as a table.
 
+use super::print::out;
 use super::{quantize::steps, table};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vgg2rtl::arith::{Levels, Step, accumulator_bits};
 use vgg2rtl::float::FloatModel;
 use vgg2rtl::int::{IntLayer, IntModel, Output, Quantizer};
@@ -21,18 +22,21 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let description = store::File::open(&args.model)?.description()?;
-    let is_int = description.as_ref().and_then(|d| d["format"].as_str()) == Some("vgg2rtl-int");
-    let table = if is_int {
+    let table = if is_int(&args.model)? {
         int_table(&IntModel::load(&args.model)?)
     } else {
         float_table(&FloatModel::load(&args.model)?)
     };
     match args.json {
-        true => println!("{}", serde_json::json!(table)),
+        true => out!("{}", serde_json::json!(table)),
         false => print(&table),
     }
-    Ok(())
+}
+
+/// Whether a model file says that it holds an integer model.
+pub fn is_int(path: &Path) -> Result<bool> {
+    let description = store::File::open(path)?.description()?;
+    Ok(description.as_ref().and_then(|d| d["format"].as_str()) == Some("vgg2rtl-int"))
 }
 
 /// A model, row by row.
@@ -121,7 +125,7 @@ fn numbers(layer: &IntLayer, x: Shape, read: Levels, proven: u32) -> Numbers {
         Output::Logits => None,
     };
     Numbers {
-        weight_bits: layer.weight_levels.bits(),
+        weight_bits: layer.weight_bits(),
         weight_levels: layer.weight_levels,
         weight_steps: steps.fold((first, first), ends),
         act_bits: output.map(|q| q.levels.bits()),
@@ -131,17 +135,17 @@ fn numbers(layer: &IntLayer, x: Shape, read: Levels, proven: u32) -> Numbers {
     }
 }
 
-fn print(table: &Table) {
-    println!("{}: {} model, input {}", table.name, table.kind, table.input);
+fn print(table: &Table) -> Result<()> {
+    out!("{}: {} model, input {}", table.name, table.kind, table.input)?;
     if let Some(q) = table.input_quantizer {
-        println!("input codes {}..{}, step {}", q.levels.a, q.levels.b, steps((q.step, q.step)));
+        out!("input codes {}..{}, step {}", q.levels.a, q.levels.b, steps((q.step, q.step)))?;
     }
-    println!("{} multiply-accumulates an image, {} weights\n", table.macs, table.weights);
+    out!("{} multiply-accumulates an image, {} weights\n", table.macs, table.weights)?;
     let mut head = vec!["layer", "op", "output", "MACs", "weights"];
     if table.kind == "int" {
         head.extend(["W", "weight step", "A", "output step", "acc", "acc by type"]);
     }
-    table::print(&head, &table.layers.iter().map(cells).collect::<Vec<_>>());
+    table::print(&head, &table.layers.iter().map(cells).collect::<Vec<_>>())
 }
 
 fn cells(row: &Row) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! One file a verb: its options, and the calls of the stages' public functions.
 
 use clap::{Parser, Subcommand};
-use vgg2rtl::Result;
+use vgg2rtl::{Error, Result};
 
 mod bench;
 mod cosim;
@@ -13,9 +13,14 @@ mod explore;
 mod explore_table;
 mod export;
 mod generate;
+mod given;
 mod images;
 mod import;
 mod inspect;
+mod levels;
+mod number;
+mod outputs;
+pub mod print;
 mod progress;
 mod quantize;
 mod simulation;
@@ -46,9 +51,14 @@ enum Verb {
     Train(Box<train::Args>),
 }
 
-/// Runs the verb.
-pub fn run(cli: Cli) -> Result<()> {
-    match cli.verb {
+/// Runs the verb that the command line names.
+pub fn run() -> Result<()> {
+    let verb = match Cli::try_parse() {
+        Ok(cli) => cli.verb,
+        Err(said) if said.use_stderr() => said.exit(),
+        Err(said) => return said.print().map_err(Error::Print), // --help, --version
+    };
+    match verb {
         Verb::Bench(args) => bench::run(&args),
         Verb::Cosim(args) => cosim::run(&args),
         Verb::Demo(args) => demo::run(&args),

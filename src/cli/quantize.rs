@@ -1,12 +1,16 @@
 //! `vgg2rtl quantize`: post-training quantization of a float model.
 
-use super::{images, table};
+use super::levels::{ends, exception, levels};
+use super::print::out;
+use super::{images, number, outputs, table};
 use clap::ValueEnum;
-use std::path::{Path, PathBuf};
-use vgg2rtl::arith::{Levels, Step, WIDTHS};
-use vgg2rtl::float::{DataSet, FloatModel, Split};
+use std::path::PathBuf;
+use vgg2rtl::arith::{Levels, Step};
+use vgg2rtl::float::data::SEED;
+use vgg2rtl::float::{DataSet, FloatModel};
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{
-    DEFAULT_ENDS, Exception, Method, Mode, Quantized, Recipe, TensorReport, Widths, quantize,
+    DEFAULT_ENDS, Method, Mode, Quantized, Recipe, Rounding, TensorReport, Widths, quantize,
 };
 use vgg2rtl::{Error, Result};
 
@@ -23,9 +27,15 @@ pub struct Args {
     /// Calibration images: CIFAR-10 binary, IDX, or a folder of pictures; the training part where there is one.
     #[arg(long, value_name = "DATA")]
     calib: PathBuf,
-    /// Calibration images to use, spread evenly over DATA.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    /// Calibration images to use, a sample of DATA in which each class has its share.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = number::count(1..=usize::MAX))]
     images: usize,
+    /// Turn pictures as their EXIF orientation says.
+    #[arg(long)]
+    turn: bool,
+    /// Draws the sample.
+    #[arg(long, default_value_t = SEED)]
+    seed: u64,
     /// Levels of the weights.
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     weights: String,
@@ -53,9 +63,12 @@ pub struct Args {
     /// How steps are chosen.
     #[arg(long, value_enum, default_value_t = Choice::Mse)]
     method: Choice,
-    /// Share of values, in percent, that --method percentile does not clip.
-    #[arg(long, value_name = "P", default_value_t = 99.99)]
-    percentile: f64,
+    /// Share of values, in percent, that --method percentile does not clip [default: 99.99].
+    #[arg(long, value_name = "P", value_parser = number::real::<f64>("a percentage above 0 and up to 100", |p| p > 0.0 && p <= 100.0))]
+    percentile: Option<f64>,
+    /// Which code a weight gets: the nearest, or by GPTQ those with which the layer's sums lose least.
+    #[arg(long, value_enum, default_value_t)]
+    rounding: Rounding,
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
@@ -74,7 +87,7 @@ enum Scale {
     Pow2,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Choice {
     Minmax,
     Percentile,
@@ -87,33 +100,31 @@ enum Switch {
     Off,
 }
 
+/// Of --method percentile.
+const PERCENTILE: f64 = 99.99;
+
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let recipe = recipe(args)?;
+    outputs::check(&[Output::file("-o", &args.output)], [&*args.model, &args.calib])?;
     let model = FloatModel::load(&args.model)?;
-    let data = open(&args.calib)?;
-    let batches = images::batches(&data, Some(args.images), &model.header);
+    images::say_input(&model.header);
+    images::say_wider(&recipe.widths, &model)?;
+    let data = DataSet::open_to_calibrate(&args.calib)?;
+    let data = if args.turn { data.turned() } else { data };
+    let data = images::sample(&data, Some(args.images), args.seed, 0);
+    let batches = images::batches(&data, &model.header);
     let quantized = quantize(&model, &recipe, batches.map(|batch| batch.map(|(x, _)| x)))?;
     quantized.int.save(&args.output)?;
     match args.json {
-        true => println!("{}", describe(args, &recipe, &quantized, args.images.min(data.len()))),
+        true => out!("{}", describe(args, &recipe, &quantized, data.len())),
         false => print(&quantized.report),
     }
-    Ok(())
-}
-
-/// The training pictures where `path` holds both parts, else whatever it holds.
-fn open(path: &Path) -> Result<DataSet> {
-    DataSet::open_split(path, Split::Train).or_else(|error| DataSet::open(path).map_err(|_| error))
 }
 
 fn recipe(args: &Args) -> Result<Recipe> {
-    if args.images == 0 {
-        return Err(Error::usage("--images", "0 images, at least one is needed to calibrate"));
-    }
-    if !(args.percentile > 0.0 && args.percentile <= 100.0) {
-        let reason = format!("{} is not a percentage above 0 and up to 100", args.percentile);
-        return Err(Error::usage("--percentile", reason));
+    if args.percentile.is_some() && args.method != Choice::Percentile {
+        return Err(Error::usage("--percentile", "has a meaning only with --method percentile"));
     }
     Ok(Recipe {
         mode: match args.scale {
@@ -123,11 +134,12 @@ fn recipe(args: &Args) -> Result<Recipe> {
         per_channel: !args.per_tensor,
         method: match args.method {
             Choice::Minmax => Method::MinMax,
-            Choice::Percentile => Method::Percentile(args.percentile),
+            Choice::Percentile => Method::Percentile(args.percentile.unwrap_or(PERCENTILE)),
             Choice::Mse => Method::Mse,
         },
         widths: widths(args)?,
         equalise: args.equalise == Switch::On,
+        rounding: args.rounding,
         correct_biases: args.bias_correction == Switch::On,
     })
 }
@@ -137,47 +149,12 @@ fn widths(args: &Args) -> Result<Widths> {
         None => levels("--weights", &args.weights, Levels::signed)?,
         Some(range) => levels("--levels", range, Levels::signed)?,
     };
-    if args.ends > *WIDTHS.end() {
-        return Err(Error::usage(
-            "--ends",
-            format!("{} bits, at most {} are supported", args.ends, WIDTHS.end()),
-        ));
-    }
     Ok(Widths {
         weights,
         acts: levels("--acts", &args.acts, Levels::unsigned)?,
-        ends: args.ends,
+        ends: ends(args.ends)?,
         layers: args.layers.iter().map(|text| exception(text)).collect::<Result<_>>()?,
     })
-}
-
-/// `NAME=W` or `NAME=W:A`.
-fn exception(text: &str) -> Result<Exception> {
-    let form = || Error::usage("--layer", format!("{text:?} is not of the form NAME=W or NAME=W:A"));
-    let (layer, widths) = text.split_once('=').ok_or_else(form)?;
-    let (weights, output) = match widths.split_once(':') {
-        None => (widths, None),
-        Some((weights, output)) => (weights, Some(output)),
-    };
-    Ok(Exception {
-        layer: layer.into(),
-        weights: levels("--layer", weights, Levels::signed)?,
-        output: output.map(|text| levels("--layer", text, Levels::unsigned)).transpose()?,
-    })
-}
-
-/// Levels from bits (`8`, as `of_bits` makes them) or a range of codes (`-7..7`).
-fn levels(option: &str, text: &str, of_bits: fn(u32) -> Levels) -> Result<Levels> {
-    if let Some((a, b)) = text.split_once("..") {
-        let number = |s: &str| s.parse::<i32>().ok();
-        if let (Some(a), Some(b)) = (number(a), number(b)) {
-            return Ok(Levels { a, b });
-        }
-    } else if let Some(bits) = text.parse().ok().filter(|bits| WIDTHS.contains(bits)) {
-        return Ok(of_bits(bits));
-    }
-    let (least, most) = (WIDTHS.start(), WIDTHS.end());
-    Err(Error::usage(option, format!("{text:?} is neither {least} to {most} bits nor codes A..B")))
 }
 
 fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) -> serde_json::Value {
@@ -186,6 +163,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
         "mode": recipe.mode,
         "per_channel": recipe.per_channel,
         "method": recipe.method,
+        "rounding": recipe.rounding,
         "equalised": recipe.equalise,
         "biases_corrected": recipe.correct_biases,
         "calibration_images": images,
@@ -194,7 +172,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
     })
 }
 
-fn print(report: &[TensorReport]) {
+fn print(report: &[TensorReport]) -> Result<()> {
     let row = |t: &TensorReport| {
         vec![
             t.layer.clone(),
@@ -208,7 +186,7 @@ fn print(report: &[TensorReport]) {
         ]
     };
     let head = ["layer", "tensor", "bits", "levels", "step", "range", "clipped", "SQNR"];
-    table::print(&head, &report.iter().map(row).collect::<Vec<_>>());
+    table::print(&head, &report.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One step, or the least and the greatest.

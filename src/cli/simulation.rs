@@ -1,8 +1,10 @@
 //! Options of simulated runs, shared by the verbs that simulate Verilog.
 
 use super::design::Design;
+use super::number;
+use super::print::note;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vgg2rtl::config::ArrayConfig;
 use vgg2rtl::cosim::{self, Cache, Engine, MemoryOptions, Network, Simulator, Verilated};
@@ -21,10 +23,10 @@ pub struct Simulation {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Images of a run.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::batch())]
     batch: usize,
     /// Cycles from an address to its first word.
-    #[arg(long, value_name = "CYCLES", default_value_t = 20)]
+    #[arg(long, value_name = "CYCLES", default_value_t = 20, value_parser = number::latency())]
     latency: u64,
     /// Share of cycles in which a channel of the memory stalls.
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=90))]
@@ -66,7 +68,7 @@ impl Simulation {
         let engine = self.simulator.unwrap_or_else(|| {
             let (engine, missing) = Engine::fastest();
             if let Some(program) = missing {
-                eprintln!("{program} is not installed (`vgg2rtl doctor` tells how): simulating in process");
+                note!("{program} is not installed (`vgg2rtl doctor` tells how): simulating in process");
             }
             engine
         });
@@ -88,6 +90,11 @@ impl Simulation {
         }
     }
 
+    /// Folder of --cache.
+    pub fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
+    }
+
     /// External memory.
     pub fn memory(&self) -> MemoryOptions {
         MemoryOptions {
@@ -100,7 +107,7 @@ impl Simulation {
 
     /// Refuses numbers of images that are not whole runs.
     pub fn check_images(&self, images: usize) -> Result<()> {
-        if images == 0 || !images.is_multiple_of(self.batch.max(1)) {
+        if images == 0 || !images.is_multiple_of(self.batch) {
             let reason = format!("{images} images are no whole runs of {}", self.batch);
             return Err(Error::usage("--images", reason));
         }

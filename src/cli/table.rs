@@ -1,9 +1,11 @@
 //! Tables on standard output.
 
+use super::print::out;
+use vgg2rtl::Result;
 use vgg2rtl::config::ArrayConfig;
 
 /// Prints rows under a head; the first column to the left, the others to the right.
-pub fn print(head: &[&str], rows: &[Vec<String>]) {
+pub fn print(head: &[&str], rows: &[Vec<String>]) -> Result<()> {
     let head: Vec<String> = head.iter().map(|h| h.to_string()).collect();
     let width = |c: usize| rows.iter().chain([&head]).map(|r| r[c].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
@@ -12,8 +14,9 @@ pub fn print(head: &[&str], rows: &[Vec<String>]) {
             0 => format!("{cell:w$}"),
             _ => format!("{cell:>w$}"),
         });
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        out!("{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
+    Ok(())
 }
 
 /// Share of the array's peak: one MAC a cycle in each processing element.

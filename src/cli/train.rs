@@ -1,18 +1,25 @@
 //! `vgg2rtl train`: a float network from scratch, or a float network into integers with training.
 
+use super::images::{self, Reading};
+use super::levels::{ends, exception, levels};
+use super::number::{self, MOST_BATCH};
+use super::outputs;
+use super::print::{self, note, out};
 use clap::ValueEnum;
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use vgg2rtl::arith::Levels;
 use vgg2rtl::float::{DataSet, FloatModel, Split};
-use vgg2rtl::net::{Header, Preprocessing, Shape};
+use vgg2rtl::net::{Header, LONGEST, Preprocessing, Shape};
+use vgg2rtl::output::Output;
 use vgg2rtl::quantize::qat::{Learn, Net, Spec};
 use vgg2rtl::quantize::train::{
-    self, Augment, Curve, Distill, Options, Point, Progress, Rule, Trainer, agreement,
+    self, Augment, Curve, Data, Distill, Options, Point, Progress, Rule, Trainer, agreement,
 };
-use vgg2rtl::{Error, Result};
+use vgg2rtl::quantize::{DEFAULT_ENDS, Widths};
+use vgg2rtl::{Error, Result, interrupt};
 
 /// Train a float network from scratch, or fine-tune one with quantized weights and activations.
 ///
@@ -31,43 +38,59 @@ pub struct Args {
     #[arg(long, requires = "float", conflicts_with = "qat")]
     new_head: bool,
     /// Outputs of the new dense layers before the last one, for example 4096,4096.
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = number::count(1..=MOST_HIDDEN))]
     hidden: Vec<usize>,
-    /// Data set: a folder as `vgg2rtl eval` reads it, with a training and a test part.
+    /// Data set, as `vgg2rtl eval` reads it.
     #[arg(long)]
     data: PathBuf,
-    /// Training pictures to use, the first ones.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    #[command(flatten)]
+    reading: Reading,
+    /// Training pictures to use, a sample of them in which each class has its share.
+    #[arg(long, value_name = "N", visible_alias = "images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
     limit: usize,
+    /// Share of the training pictures that do not train but measure every epoch; the test part then measures once, at the
+    /// end [default: 0; 0.1 where there is no test part].
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
     /// Where the trained model goes.
     #[arg(short, long)]
     output: PathBuf,
     /// Train with quantizers: plain fixed steps, learned steps, or learned powers of two.
     #[arg(long, requires = "float")]
     qat: Option<Qat>,
-    /// Weight bits of the inner layers; a list trains one after the other, as in 8,4,2.
-    #[arg(long, value_delimiter = ',', default_value = "8")]
-    weights: Vec<u32>,
-    /// Activation bits of the inner layers; one for all --weights, or as many.
-    #[arg(long, value_delimiter = ',', default_value = "8")]
-    acts: Vec<u32>,
-    /// Bits of the image, and of the weights of the first and last layer.
-    #[arg(long, default_value_t = 8)]
+    /// Levels of the weights: bits (8) or a range of codes (-7..7); a list trains one after the other, as in 8,4,2.
+    #[arg(
+        long,
+        value_name = "LEVELS,…",
+        value_delimiter = ',',
+        default_value = "8",
+        requires = "qat",
+        allow_hyphen_values = true
+    )]
+    weights: Vec<String>,
+    /// Levels of the activations, bits or 0..B; one for all --weights, or as many.
+    #[arg(long, value_name = "LEVELS,…", value_delimiter = ',', default_value = "8", requires = "qat")]
+    acts: Vec<String>,
+    /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads.
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS, requires = "qat")]
     ends: u32,
-    /// Least and greatest weight code of the inner layers, as in -7,7.
-    #[arg(long, value_parser = levels, allow_hyphen_values = true)]
-    weight_levels: Option<Levels>,
+    /// Exception for one layer: levels of its weights and of its output; may be repeated.
+    #[arg(long = "layer", value_name = "NAME=W[:A]", requires = "qat")]
+    layers: Vec<String>,
+    /// Levels of the weights in place of those that --weights means, as in -7..7.
+    #[arg(long, value_name = "A..B", requires = "qat", allow_hyphen_values = true)]
+    weight_levels: Option<String>,
     /// One weight step a layer rather than one an output channel.
-    #[arg(long)]
+    #[arg(long, requires = "qat")]
     per_tensor: bool,
     /// Fold batch norm before training with quantizers; otherwise it is kept, and folded at the end.
-    #[arg(long)]
+    #[arg(long, requires = "qat")]
     fold_bn: bool,
     /// Passes over the training pictures; one for all --weights, or as many.
-    #[arg(long, value_delimiter = ',', default_value = "10")]
+    #[arg(long, value_delimiter = ',', default_value = "10", value_parser = number::count(1..=MOST_EPOCHS))]
     epochs: Vec<usize>,
     /// Images of a step.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = number::count(2..=MOST_BATCH))]
     batch: usize,
     /// Learning rate after the warm-up [default: 0.002, with --qat 0.0005].
     #[arg(long)]
@@ -91,7 +114,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0.0)]
     average: f32,
     /// Pixels by which training images are shifted at random.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = number::count(0..=LONGEST))]
     pad: usize,
     /// Train on no mirror images.
     #[arg(long)]
@@ -100,7 +123,7 @@ pub struct Args {
     #[arg(long, requires = "qat")]
     distill: Option<f64>,
     /// Softens both outputs for --distill.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 4.0, requires = "distill")]
     temperature: f64,
     /// Everything random follows from it.
     #[arg(long, default_value_t = 1)]
@@ -112,6 +135,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Most outputs of a dense layer.
+const MOST_HIDDEN: usize = 1 << 16;
+/// Most passes over the pictures.
+const MOST_EPOCHS: usize = 100_000;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Qat {
@@ -132,13 +160,17 @@ fn fraction(text: &str) -> std::result::Result<f64, String> {
         Some((over, under)) => Ok(number(over)? / number(under)?),
         None => number(text),
     }
+    .and_then(|width| match width > 0.0 && width <= 4.0 {
+        true => Ok(width),
+        false => Err(format!("{width} is not above 0 and up to 4")),
+    })
 }
 
-fn levels(text: &str) -> std::result::Result<Levels, String> {
-    let (a, b) = text.split_once(',').ok_or("needs two numbers, as in -7,7")?;
-    let number = |t: &str| t.trim().parse::<i32>().map_err(|e| format!("{t:?}: {e}"));
-    Ok(Levels { a: number(a)?, b: number(b)? })
-}
+/// Name of the stage of a float network.
+const FLOAT: &str = "float";
+/// Extensions of what is written beside the output.
+const MODEL: &str = "safetensors";
+const CHECKPOINT: &str = "checkpoint";
 
 /// Pictures whose activations give the quantizers their first steps.
 const CALIBRATION: usize = 200;
@@ -147,28 +179,31 @@ const COMPARED: usize = 20;
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let mut train = DataSet::open_split(&args.data, Split::Train)?;
-    let mut test = DataSet::open_split(&args.data, Split::Test)?;
-    let float = match &args.float {
-        Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &train)?,
+    args.validate()?;
+    let outputs = args.outputs()?;
+    let outputs: Vec<_> = outputs.iter().map(|path| Output::file("-o", path)).collect();
+    let inputs = [Some(&*args.data), args.float.as_deref(), args.reading.labels.as_deref()];
+    outputs::check(&outputs, inputs.into_iter().flatten())?;
+    let parts = Parts::open(args)?;
+    let mut float = match &args.float {
+        Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &parts.train)?,
         Some(path) => FloatModel::load(path)?,
-        None => args.fresh(&train)?,
+        None => args.fresh(&parts.train)?,
     };
-    let outputs = float.layers.last().map_or(0, |l| l.op.co());
-    train.align(&float.header, outputs)?;
-    test.align(&float.header, outputs)?;
-    stop_on_interrupt();
-    let mut session = Session { args, data: (&train, &test), curve: Curve::default(), report: vec![] };
-    let finished = match args.qat {
+    let parts = parts.aligned(&float, args)?;
+    images::say_input(&float.header);
+    if float.header.classes.is_empty() && parts.train.classes().len() == outputs_of(&float) {
+        float.header.classes = parts.train.classes().to_vec();
+    }
+    let mut session = Session { args, data: parts.data(), curve: Curve::default(), report: vec![] };
+    match args.qat {
         None => session.float(&float)?,
         Some(qat) => session.quantized(float, qat)?,
-    };
-    if !finished {
-        eprintln!("stopped; go on with the same command and --resume");
-    } else if args.json {
-        println!("{}", serde_json::json!({ "output": args.output, "stages": session.report }));
     }
-    Ok(())
+    match args.json {
+        true => out!("{}", serde_json::json!({ "output": args.output, "stages": session.report })),
+        false => Ok(()),
+    }
 }
 
 impl Args {
@@ -191,6 +226,58 @@ impl Args {
         train::with_new_head(trunk, &self.hidden, header, classes_of(data)?, self.seed)
     }
 
+    /// Refuses options that cannot train.
+    fn validate(&self) -> Result<()> {
+        let share = self.validation.unwrap_or(VALIDATION);
+        if !(0.0..1.0).contains(&share) {
+            return Err(Error::usage("--validation", format!("{share} is no share from 0 to below 1")));
+        }
+        self.each("--epochs", &self.epochs)?
+            .iter()
+            .try_for_each(|&epochs| self.options(epochs).validate())?;
+        let stages = self.stages()?;
+        let mut seen = std::collections::BTreeSet::new();
+        match stages.iter().map(|(stage, _)| stage).find(|stage| !seen.insert(*stage)) {
+            Some(stage) => Err(Error::usage("--weights", format!("{stage} is there twice"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Names and widths of the stages with quantizers.
+    fn stages(&self) -> Result<Vec<(String, Widths)>> {
+        let name = |w: &Widths| format!("W{}A{}", w.weights.bits(), w.acts.bits());
+        Ok(self.widths()?.into_iter().map(|widths| (name(&widths), widths)).collect())
+    }
+
+    /// `output` with the stage in its name.
+    fn beside(&self, stage: &str, extension: &str) -> PathBuf {
+        let stem = self.output.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{stem}-{}.{extension}", stage.to_lowercase());
+        self.output.with_file_name(name)
+    }
+
+    /// Whether checkpoints and curves go beside the output: not beside a device or a FIFO.
+    fn has_files_beside(&self) -> bool {
+        self.output.metadata().map_or(true, |at| at.is_file())
+    }
+
+    /// Every file that will be written.
+    fn outputs(&self) -> Result<Vec<PathBuf>> {
+        let mut outputs = vec![self.output.clone()];
+        let stages: Vec<String> = match self.qat {
+            None => vec![FLOAT.into()],
+            Some(_) => self.stages()?.into_iter().map(|(stage, _)| stage).collect(),
+        };
+        if let Some((_, earlier)) = stages.split_last() {
+            outputs.extend(earlier.iter().map(|stage| self.beside(stage, MODEL)));
+        }
+        if self.has_files_beside() {
+            outputs.extend(stages.iter().map(|stage| self.beside(stage, CHECKPOINT)));
+            outputs.extend(Curve::files(&self.output));
+        }
+        Ok(outputs)
+    }
+
     fn options(&self, epochs: usize) -> Options {
         Options {
             epochs,
@@ -211,10 +298,28 @@ impl Args {
         }
     }
 
+    /// The widths of each stage.
+    fn widths(&self) -> Result<Vec<Widths>> {
+        let acts = self.each("--acts", &self.acts)?;
+        let layers = self.layers.iter().map(|text| exception(text)).collect::<Result<Vec<_>>>()?;
+        let stage = |(weights, acts): (&String, &String)| {
+            Ok(Widths {
+                weights: match &self.weight_levels {
+                    Some(range) => levels("--weight-levels", range, Levels::signed)?,
+                    None => levels("--weights", weights, Levels::signed)?,
+                },
+                acts: levels("--acts", acts, Levels::unsigned)?,
+                ends: ends(self.ends)?,
+                layers: layers.clone(),
+            })
+        };
+        self.weights.iter().zip(&acts).map(stage).collect()
+    }
+
     /// Of an option that gives one value for all --weights or as many, those of each stage.
-    fn each<T: Copy>(&self, option: &str, values: &[T]) -> Result<Vec<T>> {
+    fn each<T: Clone>(&self, option: &str, values: &[T]) -> Result<Vec<T>> {
         match values {
-            [one] => Ok(vec![*one; self.weights.len()]),
+            [one] => Ok(vec![one.clone(); self.weights.len()]),
             _ if values.len() == self.weights.len() => Ok(values.to_vec()),
             _ => {
                 let reason = format!("{} numbers for {} of --weights", values.len(), self.weights.len());
@@ -222,6 +327,10 @@ impl Args {
             }
         }
     }
+}
+
+fn outputs_of(model: &FloatModel) -> usize {
+    model.layers.last().map_or(0, |l| l.op.co())
 }
 
 /// The first picture's size, padded so that five pools halve it.
@@ -240,24 +349,83 @@ fn classes_of(data: &DataSet) -> Result<usize> {
     Ok(classes)
 }
 
+/// The pictures of the data set, by what they do.
+struct Parts {
+    train: DataSet,
+    validation: Option<DataSet>,
+    test: Option<DataSet>,
+}
+
+/// Share of a data set without a test part that measures.
+const VALIDATION: f64 = 0.1;
+
+impl Parts {
+    fn open(args: &Args) -> Result<Self> {
+        let whole = DataSet::open_split(&args.data, Split::Train)?;
+        let test = match whole.part() {
+            Some(_) => DataSet::open_part(&args.data, Split::Test)?,
+            None => None,
+        };
+        let test = test.filter(|set| set.is_labelled() || args.reading.labels.is_some());
+        let share = args.validation.unwrap_or(if test.is_some() { 0.0 } else { VALIDATION });
+        if test.is_none() && share == 0.0 {
+            return Err(Error::usage("--validation", "there is no test part: nothing would measure"));
+        }
+        if share == 0.0 {
+            return Ok(Self { train: whole, validation: None, test });
+        }
+        let (validation, train) = whole.split(share);
+        Ok(Self { train, validation: Some(validation), test })
+    }
+
+    /// With labels that mean the outputs of `model`, and as many training pictures as are asked for.
+    fn aligned(mut self, model: &FloatModel, args: &Args) -> Result<Self> {
+        let outputs = outputs_of(model);
+        let apply = |set: DataSet| args.reading.apply(set, &model.header, outputs);
+        self.train = images::sample(&apply(self.train)?, Some(args.limit), args.seed, outputs);
+        self.validation = self.validation.map(apply).transpose()?;
+        let all = |set: DataSet| Ok(images::sample(&apply(set)?, None, args.seed, outputs));
+        self.test = self.test.map(all).transpose()?;
+        self.say();
+        Ok(self)
+    }
+
+    /// Which pictures do what.
+    fn say(&self) {
+        let path = self.train.path().display();
+        let mut text = format!("{path}: {} pictures train", self.train.len());
+        if let Some(set) = &self.validation {
+            text +=
+                &format!(", {} others, chosen by a hash of what they are, measure every epoch", set.len());
+        }
+        match &self.test {
+            Some(set) => text += &format!(", {} of the test part measure", set.len()),
+            None => text += "; there is no test part, and `eval` would measure on pictures that trained",
+        }
+        note!("{text}; the last epoch is kept, none is chosen");
+    }
+
+    fn data(&self) -> Data<'_> {
+        Data { train: &self.train, validation: self.validation.as_ref(), test: self.test.as_ref() }
+    }
+}
+
 /// The stages of one command.
 struct Session<'a> {
     args: &'a Args,
-    data: (&'a DataSet, &'a DataSet),
+    data: Data<'a>,
     curve: Curve,
     report: Vec<serde_json::Value>,
 }
 
 impl Session<'_> {
-    fn float(&mut self, model: &FloatModel) -> Result<bool> {
+    fn float(&mut self, model: &FloatModel) -> Result<()> {
         let epochs = self.args.each("--epochs", &self.args.epochs)?[0];
-        let Some(net) = self.stage(Net::float_from(model)?, "float", epochs, None)? else { return Ok(false) };
-        net.float().save(&self.args.output)?;
-        Ok(true)
+        let net = self.stage(Net::float_from(model)?, FLOAT, epochs, None)?;
+        net.float().save(&self.args.output)
     }
 
-    fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<bool> {
-        let acts = self.args.each("--acts", &self.args.acts)?;
+    fn quantized(&mut self, mut float: FloatModel, qat: Qat) -> Result<()> {
         let epochs = self.args.each("--epochs", &self.args.epochs)?;
         let learn = match qat {
             Qat::Plain => Learn::Plain,
@@ -268,70 +436,65 @@ impl Session<'_> {
             float.fold_batch_norm(); // power-of-two steps leave no place for batch norm's factors
         }
         let teacher = self.args.distill.map(|_| Net::float_from(&float)).transpose()?;
-        let (train, test) = self.data;
-        let images = train.batch(0..CALIBRATION.min(train.len()), &float.header)?;
-        for (i, &weights) in self.args.weights.iter().enumerate() {
-            let acts = acts[i];
-            let spec = Spec {
-                ends: self.args.ends,
-                per_channel: !self.args.per_tensor,
-                weight_levels: self.args.weight_levels,
-                ..Spec::new(learn, weights, acts)
-            };
-            let net = Net::quantized_from(&float, &spec, images.view())?;
-            let stage = format!("W{weights}A{acts}");
-            let Some(net) = self.stage(net, &stage, epochs[i], teacher.clone())? else { return Ok(false) };
-            agreement(&net, test, COMPARED)?;
+        let first = self.data.train.sample(CALIBRATION, self.args.seed);
+        let first = first.batch(0..first.len(), &float.header)?;
+        let held = self.data.test.or(self.data.validation).unwrap_or(self.data.train);
+        let compared = held.sample(COMPARED, self.args.seed);
+        for (i, (stage, widths)) in self.args.stages()?.into_iter().enumerate() {
+            images::say_wider(&widths, &float)?;
+            let spec = Spec { learn, widths, per_channel: !self.args.per_tensor };
+            let net = Net::quantized_from(&float, &spec, first.view())?;
+            let net = self.stage(net, &stage, epochs[i], teacher.clone())?;
+            agreement(&net, &compared)?;
             let last = i + 1 == self.args.weights.len();
-            let path = if last { self.args.output.clone() } else { self.beside(&stage, "safetensors") };
+            let path = if last { self.args.output.clone() } else { self.args.beside(&stage, MODEL) };
             net.lower()?.save(&path)?;
             float = net.float();
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Trains one stage; `None` when the user stopped it.
-    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Option<Net>> {
+    /// Trains one stage. Fails where a signal stops it, after a checkpoint.
+    fn stage(&mut self, net: Net, stage: &str, epochs: usize, teacher: Option<Net>) -> Result<Net> {
         let before = self.curve.0.len();
-        let mut trainer = Trainer::new(net, self.args.options(epochs), self.data, self.args.limit, teacher)?;
+        let mut trainer = Trainer::new(net, self.args.options(epochs), self.data, teacher)?;
         trainer.stage = stage.into();
         trainer.curve = std::mem::take(&mut self.curve);
-        let checkpoint = self.beside(stage, "checkpoint");
-        if self.args.resume && checkpoint.exists() {
-            trainer.restore(&checkpoint)?;
+        if self.args.has_files_beside() {
+            let checkpoint = self.args.beside(stage, CHECKPOINT);
+            if self.args.resume && checkpoint.exists() {
+                trainer.restore(&checkpoint)?;
+            }
+            trainer.checkpoint = Some(checkpoint);
         }
-        trainer.checkpoint = Some(checkpoint);
+        let deferred = interrupt::defer();
         let finished = trainer.run(&mut Screen::new(stage))?;
         self.curve = trainer.curve.clone();
-        self.curve.save(&self.args.output)?;
+        if self.args.has_files_beside() {
+            self.curve.save(&self.args.output)?;
+        }
         if !finished {
-            return Ok(None);
+            match trainer.checkpoint {
+                Some(_) => note!("stopped; go on with the same command and --resume"),
+                None => note!("stopped; nothing is saved beside a device or a FIFO"),
+            }
+            interrupt::check()?;
         }
-        let test = self.curve.0.last().map_or(0.0, |p| p.test); // of the same network
+        drop(deferred);
+        let last = self.curve.0.last(); // of the same network
+        let (validation, test) = (last.and_then(|p| p.validation), last.and_then(|p| p.test));
         let epochs = self.curve.0.len().saturating_sub(before);
-        eprintln!("{stage}: {:.2} % of {} test pictures", 100.0 * test, self.data.1.len());
-        self.report.push(serde_json::json!({ "stage": stage, "epochs": epochs, "test_accuracy": test }));
-        Ok(Some(trainer.net))
-    }
-
-    /// `output` with the stage in its name.
-    fn beside(&self, stage: &str, extension: &str) -> PathBuf {
-        let stem = self.args.output.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-{}.{extension}", stage.to_lowercase());
-        self.args.output.parent().unwrap_or(Path::new("")).join(name)
-    }
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// The first Ctrl-C saves and stops after the step that runs; the second one ends the program at once.
-fn stop_on_interrupt() {
-    // A handler that cannot be installed leaves Ctrl-C as it was, which only loses an epoch at most.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+        let measured = [("validation", validation, self.data.validation), ("test", test, self.data.test)];
+        for (what, share, set) in measured {
+            if let (Some(share), Some(set)) = (share, set) {
+                note!("{stage}: {:.2} % of {} {what} pictures", 100.0 * share, set.len());
+            }
         }
-    });
+        self.report.push(serde_json::json!({
+            "stage": stage, "epochs": epochs, "validation_accuracy": validation, "test_accuracy": test,
+        }));
+        Ok(trainer.net)
+    }
 }
 
 /// Progress on stderr: a line an epoch, and on a terminal one that is overwritten every step.
@@ -364,30 +527,31 @@ impl Progress for Screen {
         let left = self.start.elapsed().as_secs_f64() / (step - first) as f64 * (total - step) as f64;
         let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
         let stage = &self.stage;
-        eprint!(
+        print::text(format_args!(
             "\r{stage}: step {step}/{total}, loss {loss:.4}, accuracy {:.2} %, {minutes}:{seconds:02} left \x1b[K",
             100.0 * accuracy
-        );
-        let _ = std::io::stderr().flush();
+        ));
     }
 
     fn epoch(&mut self, p: &Point) {
         let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
-        let (train, test, elapsed) = (100.0 * p.train, 100.0 * p.test, self.start.elapsed().as_secs());
-        eprintln!(
-            "{clear}{}: epoch {}, loss {:.4}, training {train:.2} %, test {test:.2} %, {elapsed} s",
-            p.stage, p.epoch, p.loss
-        );
+        let (train, elapsed) = (100.0 * p.train, self.start.elapsed().as_secs());
+        let share = |what: &str, share: Option<f64>| {
+            share.map_or(String::new(), |share| format!(", {what} {:.2} %", 100.0 * share))
+        };
+        let measured = share("validation", p.validation) + &share("test", p.test);
+        let (stage, epoch, loss) = (&p.stage, p.epoch, p.loss);
+        note!("{clear}{stage}: epoch {epoch}, loss {loss:.4}, training {train:.2} %{measured}, {elapsed} s");
     }
 
     fn warn(&mut self, text: &str) {
         self.warnings += 1;
         if self.warnings <= WARNINGS {
-            eprintln!("warning: {text}");
+            note!("warning: {text}");
         }
     }
 
     fn wants_to_stop(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
+        interrupt::flag().load(Ordering::Relaxed)
     }
 }

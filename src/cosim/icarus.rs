@@ -12,6 +12,10 @@ use std::path::Path;
 /// The bench, and the constants that it includes.
 const BENCH: &str = include_str!("../../testbenches/tb.v");
 const CONSTANTS: &str = include_str!("../../testbenches/isa.vh");
+/// Cycles that the bench can count, in a signed word of 32 bits, with those that it waits for the registers.
+const COUNTED: u64 = (1 << 31) - 20_000;
+/// Cycles of a processing element in a second: a tenth of the least that was seen on a busy machine.
+const PACE: u64 = 10_000;
 /// What it says when no interrupt comes.
 const HANGS: &str = "no interrupt";
 
@@ -47,7 +51,7 @@ impl Icarus {
         arguments.extend(self.modules.iter().map(|m| format!("{}.v", m.name)));
         let said = tools::call("iverilog", &arguments, Some(folder))?;
         if said.status.success() {
-            return Ok(());
+            return tools::product("iverilog", &folder.join("tb.vvp")).map(drop);
         }
         let reason = tools::first_error(&[said.stderr, said.stdout].concat());
         Err(Error::ToolFailed { tool: "iverilog".into(), reason })
@@ -69,6 +73,10 @@ impl Simulator for Icarus {
         if job.memory.read_error_at.or(job.memory.write_error_at).is_some() || job.memory.extra_starts > 0 {
             return refuse("memory", "has a bench whose memory makes no errors");
         }
+        let cycles = job.max_cycles.saturating_add(job.memory.latency);
+        if cycles > COUNTED {
+            return refuse("--latency", &format!("counts {COUNTED} cycles, this run may take {cycles}"));
+        }
         let work = self.cache.workspace()?;
         let put = |name: &str, bytes: &[u8]| {
             let path = work.path().join(name);
@@ -81,7 +89,8 @@ impl Simulator for Icarus {
         self.modules.iter().try_for_each(|m| put(&format!("{}.v", m.name), m.text.as_bytes()))?;
         put("data/image.bin", &job.image[..job.schedule.write_window().start])?;
         self.compile(job, work.path())?;
-        let said = tools::call("vvp", &["tb.vvp", "+output=output.hex"], Some(work.path()))?;
+        let limit = job.time_limit(PACE);
+        let said = tools::call_within("vvp", &["tb.vvp", "+output=output.hex"], Some(work.path()), limit)?;
         let statistics = statistics(&String::from_utf8_lossy(&said.stdout), job)?;
         let output = match said.status.success() {
             true => words(&work.path().join("output.hex"), job)?,
@@ -124,7 +133,7 @@ fn statistics(text: &str, job: &Job) -> Result<Statistics> {
 
 /// The words of the write window, 64 bits a line.
 fn words(path: &Path, job: &Job) -> Result<Vec<u8>> {
-    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = String::from_utf8_lossy(&tools::product("vvp", path)?).into_owned();
     let base = job.schedule.write_window().start;
     let mut bytes = Vec::with_capacity(text.len() / 2);
     for (i, line) in text.lines().enumerate() {

@@ -10,11 +10,13 @@
 //! | `engine` | the choice between them |
 //! | `network` | whole networks: layers and images, side by side, every word compared |
 //! | `compare` | golden words against others |
+//! | `fault` | a wrong bit on purpose |
 //! | `cache` | simulators and results by content |
 
 mod cache;
 mod compare;
 mod engine;
+mod fault;
 mod icarus;
 mod in_process;
 mod memory;
@@ -27,6 +29,7 @@ mod verilator;
 pub use cache::Cache;
 pub use compare::{Comparison, Mismatch, compare};
 pub use engine::Engine;
+pub use fault::{Fault, inject};
 pub use icarus::Icarus;
 pub use in_process::{Device, InProcess};
 pub use memory::MemoryOptions;

@@ -1,6 +1,6 @@
 //! Whole networks in a simulator, every word compared: layer by layer from golden inputs, or in one go.
 
-use super::cache::Cache;
+use super::cache::{Cache, warn};
 use super::compare::{Comparison, compare};
 use super::memory::MemoryOptions;
 use super::pool::in_parallel;
@@ -8,7 +8,7 @@ use super::simulator::{Job, Mark, Simulator, Statistics, Traffic, Waveform};
 use crate::int::Trace;
 use crate::schedule::cycles::{self, MemoryTiming};
 use crate::schedule::{Memory, Schedule};
-use crate::{Error, Result, store};
+use crate::{Error, Result, output, store};
 use ndarray::{Array2, Array4, ArrayView4, Axis, s};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -141,9 +141,12 @@ impl Network<'_> {
             let (_, statistics) = self.simulate(schedule, input.view(), Some(&expected), None)?;
             let Some(cycle) = statistics.wrong_cycle else { continue };
             let (from, to) = (cycle.saturating_sub(AROUND.0), cycle + AROUND.1);
-            let waveform = Waveform { path: path.into(), from, to };
+            let work = self.cache.workspace()?;
+            let file = work.path().join("wave.vcd");
+            let waveform = Waveform { path: file.clone(), from, to };
             let network = Network { simulator: traced, memory: self.memory.clone(), ..*self };
             network.simulate(schedule, input.view(), None, Some(waveform))?;
+            output::write(path, &std::fs::read(&file).map_err(Error::io(&file))?)?;
             return Ok(Some(cycle));
         }
         Ok(None)
@@ -239,8 +242,15 @@ impl Network<'_> {
         let options = serde_json::json!({ "memory": self.memory, "models": models }).to_string();
         let parts = [self.simulator.key().as_bytes(), options.as_bytes(), &memory.bytes, &expected];
         let key = format!("result-{}", &store::digest(parts)[..32]);
-        if let (true, Some(reports)) = (self.resume, self.cache.value(&key)) {
-            return Ok(reports);
+        let known: Option<Vec<LayerReport>> = if self.resume { self.cache.value(&key) } else { None };
+        if let Some(reports) = known {
+            if is_verdict(&reports, schedule, golden, models) {
+                return Ok(reports);
+            }
+            warn(&format!(
+                "{}: is no verdict on this network; simulated again",
+                self.cache.path(&key).display()
+            ));
         }
         let (memory, statistics) = self.execute(schedule, memory, Some(&expected), None)?;
         let names: Vec<String> = schedule.layers.iter().map(|l| l.name.clone()).collect();
@@ -265,7 +275,7 @@ impl Network<'_> {
             })
             .collect();
         if reports.iter().all(|r| r.comparison.mismatches == 0) {
-            self.cache.keep_value(&key, &reports)?;
+            self.cache.keep_value(&key, &reports);
         }
         Ok(reports)
     }
@@ -312,6 +322,18 @@ impl Network<'_> {
         memory.bytes[window].copy_from_slice(&output);
         Ok((memory, statistics))
     }
+}
+
+/// Whether `reports` count what a run of `schedule` compares with `golden`, and say that all of it is equal.
+fn is_verdict(reports: &[LayerReport], schedule: &Schedule, golden: &Trace, models: &[u64]) -> bool {
+    let words = golden.activations.iter().map(|x| x.len()).chain([golden.logits.len()]);
+    let layers = schedule.layers.iter().zip(words).zip(models);
+    reports.len() == schedule.layers.len()
+        && reports.iter().zip(layers).all(|(report, ((layer, words), &model_cycles))| {
+            let Comparison { layer: name, words: compared, mismatches, first } = &report.comparison;
+            (name, *compared, *mismatches, first) == (&layer.name, words, 0, &None)
+                && (report.macs, report.model_cycles) == (layer.macs, model_cycles)
+        })
 }
 
 /// Parts of one layer, or runs of it, together.

@@ -6,6 +6,7 @@ use crate::schedule::Schedule;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A simulator of one design point, whichever it is.
 pub trait Simulator: Sync {
@@ -30,6 +31,15 @@ pub struct Job<'a> {
     pub max_cycles: u64,
     /// Waveform to write, by a traced simulator.
     pub waveform: Option<Waveform>,
+}
+
+impl Job<'_> {
+    /// How long the job may take in a simulator that does `pace` cycles of a processing element a second at the least;
+    /// the rest of the accelerator costs as much as 256 of them.
+    pub fn time_limit(&self, pace: u64) -> Duration {
+        let elements = (self.schedule.config.rows * self.schedule.config.cols + 256) as u64;
+        Duration::from_secs(60 + self.max_cycles.saturating_mul(elements) / pace)
+    }
 }
 
 /// A VCD file of some cycles.

@@ -1,10 +1,20 @@
-//! The external programs that vgg2rtl can use: one of the two files that start processes.
+//! The external programs that vgg2rtl can use: the one file that starts processes.
 
-use crate::{Error, Result};
+use crate::interrupt::{self, Group};
+use crate::{Error, Result, store};
 use serde::Serialize;
 use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Time for a tool to say its version.
+const VERSION_LIMIT: Duration = Duration::from_secs(60);
+/// Time for what a tool has said to arrive once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// An external program.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +97,7 @@ pub struct Presence {
 impl Tool {
     /// Looks for the tool.
     pub fn presence(&self) -> Presence {
-        let output = Command::new(self.program).args(self.version_args).output();
+        let output = call_within(self.program, self.version_args, None, VERSION_LIMIT);
         let version = output.ok().map(|o| first_line(&o));
         Presence { program: self.program, version, without: self.without, install: self.install }
     }
@@ -104,30 +114,109 @@ pub fn call<S: AsRef<OsStr>>(
     arguments: &[S],
     folder: Option<&Path>,
 ) -> Result<Output> {
-    let mut command = Command::new(&program);
-    command.args(arguments).stdin(Stdio::null());
+    let program = program.as_ref();
+    let (child, _group) = start(program, arguments, folder)?;
+    ended(program, child.wait_with_output().map_err(|e| not_started(program, &e))?)
+}
+
+/// As [`call`], of a program that is known to end within `limit`: one that does not is killed.
+pub fn call_within<S: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: &[S],
+    folder: Option<&Path>,
+    limit: Duration,
+) -> Result<Output> {
+    let program = program.as_ref();
+    let (mut child, group) = start(program, arguments, folder)?;
+    let said = (child.stdout.take().map(listen), child.stderr.take().map(listen));
+    let endless = |what: &str| {
+        let reason = format!("{what} after {} s", limit.as_secs());
+        Error::ToolFailed { tool: program.to_string_lossy().into(), reason }
+    };
+    let status = wait(&mut child, &group, limit).ok_or_else(|| endless("does not end: it was killed"))?;
+    let words = |from: Option<Receiver<Vec<u8>>>| match from {
+        Some(from) => from.recv_timeout(LAST_WORDS).map_err(|_| endless("ended, but not what it started")),
+        None => Ok(vec![]),
+    };
+    ended(program, Output { status, stdout: words(said.0)?, stderr: words(said.1)? })
+}
+
+/// Starts `program` as the leader of a process group, which a signal ends.
+fn start<S: AsRef<OsStr>>(program: &OsStr, arguments: &[S], folder: Option<&Path>) -> Result<(Child, Group)> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
-    let name = program.as_ref().to_string_lossy().into_owned();
-    let output = command.output().map_err(|e| match TOOLS.iter().find(|t| t.program == name) {
-        Some(tool) if e.kind() == std::io::ErrorKind::NotFound => Error::ToolMissing {
-            tool: name.clone(),
+    let started = interrupt::group(|| command.process_group(0).spawn());
+    started.map_err(|e| not_started(program, &e))
+}
+
+fn not_started(program: &OsStr, error: &std::io::Error) -> Error {
+    let name = program.to_string_lossy();
+    match TOOLS.iter().find(|t| t.program == name) {
+        Some(tool) if error.kind() == std::io::ErrorKind::NotFound => Error::ToolMissing {
+            tool: name.into(),
             purpose: tool.without.into(),
             install: tool.install.into(),
         },
-        _ => Error::ToolFailed { tool: name.clone(), reason: e.to_string() },
-    })?;
+        _ => Error::ToolFailed { tool: name.into(), reason: error.to_string() },
+    }
+}
+
+/// `output`, unless the program was killed.
+fn ended(program: &OsStr, output: Output) -> Result<Output> {
+    interrupt::check()?;
     match output.status.code() {
         Some(_) => Ok(output),
-        None => Err(Error::ToolFailed { tool: name, reason: output.status.to_string() }),
+        None => {
+            let (tool, reason) = (program.to_string_lossy().into(), output.status.to_string());
+            Err(Error::ToolFailed { tool, reason })
+        }
     }
+}
+
+/// Waits for `child`, or kills it and what it started after `limit`.
+fn wait(child: &mut Child, group: &Group, limit: Duration) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if begun.elapsed() >= limit {
+            group.kill();
+            let _ = child.wait();
+            return None;
+        }
+        // A short program is noticed at once, a long one seldom asked.
+        std::thread::sleep((begun.elapsed() / 16).clamp(Duration::from_millis(1), Duration::from_millis(50)));
+    }
+}
+
+/// All that comes out of `pipe`, once it ends.
+fn listen(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = vec![];
+        let _ = pipe.read_to_end(&mut bytes);
+        sender.send(bytes)
+    });
+    receiver
+}
+
+/// The bytes of the file `path`, which `program` has made if it ended as it says.
+pub fn product(program: &str, path: &Path) -> Result<Vec<u8>> {
+    store::read_file(path).map_err(|_| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        Error::ToolFailed { tool: program.into(), reason: format!("it reports no error, but made no {file}") }
+    })
 }
 
 /// What the tool `program` says of its version; fails where it is missing.
 pub fn version(program: &str) -> Result<String> {
     let tool = TOOLS.iter().find(|t| t.program == program);
-    let output = call(program, tool.map_or(&["--version"][..], |t| t.version_args), None)?;
+    let arguments = tool.map_or(&["--version"][..], |t| t.version_args);
+    let output = call_within(program, arguments, None, VERSION_LIMIT)?;
     Ok(first_line(&output))
 }
 
@@ -177,6 +266,26 @@ mod tests {
     fn a_killed_program_is_an_error() {
         let error = call("sh", &["-c", "kill -9 $$"], None).unwrap_err();
         assert!(error.to_string().contains("signal: 9"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed() {
+        let within = |script: &str| {
+            let output = call_within("sh", &["-c", script], None, Duration::from_millis(300));
+            output.map(|o| (o.status.code(), String::from_utf8(o.stdout).unwrap())).map_err(|e| e.to_string())
+        };
+        assert_eq!(within("echo a; exit 7"), Ok((Some(7), "a\n".into())));
+        assert_eq!(within("head -c 1000000 /dev/zero | tr '\\0' x").map(|o| o.1.len()), Ok(1_000_000));
+        assert_eq!(within("exec sleep 1000"), Err("sh failed: does not end: it was killed after 0 s".into()));
+        assert!(within("kill -9 $$").unwrap_err().contains("signal: 9"));
+        assert_eq!(call_within("no-such-program", &[""; 0], None, VERSION_LIMIT).unwrap_err().exit_code(), 3);
+    }
+
+    #[test]
+    fn a_missing_product_is_the_tools_fault() {
+        let error = product("verilator", Path::new("/nowhere/Vaccelerator")).unwrap_err();
+        assert_eq!(error.to_string(), "verilator failed: it reports no error, but made no Vaccelerator");
+        assert_eq!(error.exit_code(), 3);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::tools;
 use crate::config::ArrayConfig;
 use crate::hw::emit::Module;
 use crate::schedule::Regions;
-use crate::{Error, Result, store};
+use crate::{Error, Result, output, store};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,8 @@ const RUN_FAST: [&str; 6] = [
     "-MAKEFLAGS",
     "OPT_FAST=\"-O3 -march=native -mprefer-vector-width=256\"",
 ];
+/// Cycles of a processing element in a second: a tenth of the least that was seen on a busy machine.
+const PACE: u64 = 10_000_000;
 /// For simulators of small designs that run some ten thousand cycles: half the files, a third of the time.
 const BUILD_FAST: [&str; 2] = ["-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0"];
 
@@ -73,8 +75,7 @@ fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Ver
     parts.extend(modules.iter().map(|m| m.text.clone().into()));
     parts.extend(HARNESS.iter().map(|h| h.1.into()));
     let key = format!("verilator-{}", &store::digest(&parts)[..32]);
-    let program = cache.path(&key);
-    if program.is_file() {
+    if let Some(program) = cache.file(&key) {
         return Ok(Verilated { program, key, cache: cache.clone() });
     }
     let work = cache.workspace()?;
@@ -85,7 +86,9 @@ fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Ver
     HARNESS.iter().try_for_each(|(name, text)| put(name, text))?;
     modules.iter().try_for_each(|m| put(&format!("{}.v", m.name), &m.text))?;
     compile(&arguments, work.path(), &cache.path(&format!("{key}.log")))?;
-    let program = cache.keep(&work.path().join("obj_dir/Vaccelerator"), &key)?;
+    let made = work.path().join("obj_dir/Vaccelerator");
+    tools::product("verilator", &made)?;
+    let program = cache.keep(&made, &key)?;
     Ok(Verilated { program, key, cache: cache.clone() })
 }
 
@@ -96,7 +99,7 @@ fn compile(arguments: &[String], folder: &Path, log: &Path) -> Result<()> {
         return Ok(());
     }
     let text = [output.stderr, output.stdout].concat();
-    store::write_atomic(log, &text)?;
+    output::write(log, &text)?;
     let reason = format!("{} (log: {})", tools::first_error(&text), log.display());
     Err(Error::ToolFailed { tool: "verilator".into(), reason })
 }
@@ -144,14 +147,14 @@ impl Simulator for Verilated {
         if let Some(waveform) = &job.waveform {
             file("--vcd", &waveform.path);
         }
-        let said = tools::call(&self.program, &options, None)?;
+        let said = tools::call_within(&self.program, &options, None, job.time_limit(PACE))?;
         let failed = |reason: String| Error::ToolFailed { tool: "the simulator".into(), reason };
         if said.status.code() == Some(2) {
             return Err(failed(tools::first_error(&said.stderr)));
         }
         let statistics = serde_json::from_slice(&said.stdout);
         let statistics = statistics.map_err(|e| failed(format!("its statistics cannot be read: {e}")))?;
-        Ok((statistics, fs::read(&output).map_err(Error::io(&output))?))
+        Ok((statistics, tools::product("the simulator", &output)?))
     }
 }
 

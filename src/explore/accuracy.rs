@@ -3,6 +3,7 @@
 use super::coding::Coding;
 use crate::arith;
 use crate::cosim::Cache;
+use crate::float::data::{SEED, listed};
 use crate::float::{DataSet, FloatModel, Split};
 use crate::int::{Golden, IntModel};
 use crate::quantize::{
@@ -12,27 +13,35 @@ use crate::quantize::{
 use crate::{Error, Result, store};
 use ndarray::{Array2, Array4};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 use std::path::PathBuf;
 
 /// Input values that a batch holds at most.
 const BATCH_VALUES: usize = 1 << 20;
 /// Changes when the same inputs would give other results.
-const METHOD: &str = "accuracy 1";
+const METHOD: &str = "accuracy 2";
 
 /// Which images calibrate and which measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Images {
     /// Labelled images, as `vgg2rtl eval` reads them.
     pub data: PathBuf,
-    /// Images to calibrate with, the training part where there is one; `None`: the first quarter of `data`, and the rest measures.
+    /// Images to calibrate with; `None`: those of `data`. Of a data set in two parts its training part calibrates. Of one
+    /// that is all of `data` a quarter calibrates, and the rest measures.
     pub calibration: Option<PathBuf>,
-    /// Most images to measure with, the first ones.
+    /// Most images to measure with, a sample of them.
     pub most: Option<usize>,
+    /// Labels of the images or outputs of the classes; see [`DataSet::relabel`].
+    #[serde(default)]
+    pub labels: Option<PathBuf>,
+    /// Whether images are turned as their EXIF orientation says.
+    #[serde(default)]
+    pub turned: bool,
 }
 
 /// Most images to calibrate with, where they come from a set of their own.
 const CALIBRATION: usize = 128;
+/// Share of the images that calibrates, where there is no set for it.
+const CALIBRATION_SHARE: f64 = 0.25;
 
 /// Accuracy of a coding, and what it needs of the hardware.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +62,7 @@ pub struct Evaluator {
     /// Images that calibrate, for [`super::mixed`].
     pub(super) calibration: Array4<f32>,
     data: DataSet,
-    tested: Range<usize>,
+    notes: Vec<String>,
     /// Right answers of the float network.
     float_correct: usize,
     cache: Cache,
@@ -66,25 +75,32 @@ impl Evaluator {
         if images.most == Some(0) {
             return Err(Error::usage("--images", "0 images, at least one is needed"));
         }
-        let mut data = DataSet::open(&images.data)?;
+        let outputs = model.shapes().last().map_or(0, |s| s.len());
+        let turn = |set: DataSet| if images.turned { set.turned() } else { set };
+        let mut data = turn(DataSet::open(&images.data)?);
+        if let Some(file) = &images.labels {
+            data.relabel(file, &model.header.classes)?;
+        }
+        data.align(&model.header, outputs)?;
         if !data.is_labelled() {
             return Err(Error::bad_file(&images.data, "has no labels to measure accuracy with"));
         }
-        data.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
-        let (calibration, first) = match &images.calibration {
-            Some(path) => {
-                let train = DataSet::open_split(path, Split::Train);
-                let set = train.or_else(|error| DataSet::open(path).map_err(|_| error))?;
-                let count = set.len().min(CALIBRATION);
-                (set.batch((0..count).map(|i| i * set.len() / count), &model.header)?, 0)
-            }
-            None if data.len() < 4 => {
-                let reason = format!("{} images are too few to calibrate with a quarter of them", data.len());
-                return Err(Error::bad_file(&images.data, reason));
-            }
-            None => (data.batch(0..data.len() / 4, &model.header)?, data.len() / 4),
+        let (calibration, measured) = match &images.calibration {
+            Some(path) => (DataSet::open_to_calibrate(path)?, data),
+            None => match (data.part(), DataSet::open_part(&images.data, Split::Train)?) {
+                (Some(_), Some(train)) => (train, data),
+                _ if data.len() < 4 => {
+                    let reason =
+                        format!("{} images are too few to calibrate with a quarter of them", data.len());
+                    return Err(Error::bad_file(&images.data, reason));
+                }
+                _ => data.split(CALIBRATION_SHARE),
+            },
         };
-        let tested = first..data.len().min(first.saturating_add(images.most.unwrap_or(usize::MAX)));
+        let calibration = turn(calibration).sample(CALIBRATION, SEED);
+        let data = measured.sample(images.most.unwrap_or(usize::MAX), SEED);
+        let notes = said(&calibration, &data, outputs);
+        let calibration = calibration.batch(0..calibration.len(), &model.header)?;
         let mut float = model.clone();
         float.fold_batch_norm();
         equalise(&mut float, Between::Dense);
@@ -94,7 +110,7 @@ impl Evaluator {
             observed,
             calibration,
             data,
-            tested,
+            notes,
             float_correct: 0,
             cache: cache.clone(),
             key: String::new(),
@@ -106,12 +122,17 @@ impl Evaluator {
 
     /// Labelled images that measure, and how many of them the float network gets right.
     pub fn float_accuracy(&self) -> (usize, usize) {
-        (self.tested.len(), self.float_correct)
+        (self.data.len(), self.float_correct)
     }
 
-    /// The images.
-    pub(super) fn data(&self) -> &DataSet {
-        &self.data
+    /// Whether `set` is the one that images which measure were taken from.
+    pub(super) fn measures(&self, set: &DataSet) -> bool {
+        set.path() == self.data.path()
+    }
+
+    /// Which images do what, and what is odd about them.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The hash of everything but the coding: network, images, labels.
@@ -159,7 +180,7 @@ impl Evaluator {
             return Ok(known);
         }
         let measured = self.score(&self.quantize(coding)?)?;
-        self.keep(&key, &measured)?;
+        self.keep(&key, &measured);
         Ok(measured)
     }
 
@@ -169,8 +190,8 @@ impl Evaluator {
     }
 
     /// Keeps a result under `key`.
-    pub(super) fn keep(&self, key: &str, measured: &Measured) -> Result<()> {
-        self.cache.keep_value(key, measured)
+    pub(super) fn keep(&self, key: &str, measured: &Measured) {
+        self.cache.keep_value(key, measured);
     }
 
     /// Accuracy of an integer network.
@@ -196,15 +217,15 @@ impl Evaluator {
         for (images, labels) in self.batches() {
             score.add(&images?, &labels, &|x| Ok(self.float.forward(x)?.mapv(f64::from)), None)?;
         }
-        self.cache.keep_value(&key, &score.correct)?;
+        self.cache.keep_value(&key, &score.correct);
         Ok(score.correct)
     }
 
     fn batches(&self) -> impl Iterator<Item = (Result<Array4<f32>>, Vec<Option<usize>>)> + '_ {
         let header = &self.float.header;
         let size = (BATCH_VALUES / header.input.len().max(1)).clamp(1, 256);
-        self.tested.clone().step_by(size).map(move |first| {
-            let places = first..(first + size).min(self.tested.end);
+        (0..self.data.len()).step_by(size).map(move |first| {
+            let places = first..(first + size).min(self.data.len());
             let labels = places.clone().map(|i| self.data.label(i)).collect();
             (self.data.batch(places, header), labels)
         })
@@ -229,6 +250,31 @@ impl Evaluator {
         }
         Ok(store::digest(parts))
     }
+}
+
+/// Which images calibrate, choose and measure, and which classes none of them has.
+fn said(calibration: &DataSet, data: &DataSet, outputs: usize) -> Vec<String> {
+    let of = |set: &DataSet| {
+        let part = match set.part() {
+            Some(Split::Train) => "the training part of ",
+            Some(Split::Test) => "the test part of ",
+            None => "",
+        };
+        format!("{} images of {part}{}", set.len(), set.path().display())
+    };
+    let mut notes = vec![format!(
+        "accuracy: {} calibrate, and choose where bits are assigned by --mixed; {} others measure",
+        of(calibration),
+        of(data)
+    )];
+    notes.extend(calibration.notes().chain(data.notes()));
+    for (set, outputs, does) in [(calibration, 0, "calibrate"), (data, outputs, "measure")] {
+        let missing = set.lacks(outputs);
+        if !missing.is_empty() {
+            notes.push(format!("accuracy: the images that {does} lack class {}", listed(&missing)));
+        }
+    }
+    notes
 }
 
 /// Accumulator bits that weights of `weights` bits and inputs of `acts` bits can need in a sum of `terms`, bias not

@@ -11,7 +11,7 @@ use super::synth_source::{Source, sources};
 use super::{Family, Resources};
 use crate::config::ArrayConfig;
 use crate::cosim::Cache;
-use crate::{Result, store};
+use crate::{Result, output};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -204,7 +204,7 @@ fn write_model(family: Family, kinds: BTreeMap<String, Kind>) {
         format!("\"{name}\":{{\n{}}}", kinds.iter().map(kind).collect::<Vec<_>>().join(",\n"))
     };
     let text = format!("{{\n{}}}\n", file.iter().map(family).collect::<Vec<_>>().join(",\n"));
-    store::write_atomic(&path, text.as_bytes()).unwrap();
+    output::write(&path, text.as_bytes()).unwrap();
 }
 
 fn write_held_out(family: Family, points: Vec<(ArrayConfig, Resources)>) {
@@ -216,7 +216,7 @@ fn write_held_out(family: Family, points: Vec<(ArrayConfig, Resources)>) {
         format!("\"{name}\":[\n{}]", points.iter().map(point).collect::<Vec<_>>().join(",\n"))
     };
     let text = format!("{{\n{}}}\n", file.iter().map(family).collect::<Vec<_>>().join(",\n"));
-    store::write_atomic(&held_out_path(), text.as_bytes()).unwrap();
+    output::write(&held_out_path(), text.as_bytes()).unwrap();
 }
 
 #[test]

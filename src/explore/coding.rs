@@ -3,7 +3,7 @@
 use crate::arith::Levels;
 use crate::config::Requantize;
 use crate::float::FloatModel;
-use crate::quantize::{Exception, Method, Mode, Recipe, Widths};
+use crate::quantize::{Exception, Method, Mode, Recipe, Rounding, Widths};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,12 @@ impl Assignment {
         };
         let layers: Option<Vec<_>> = text.split(',').map(layer).collect();
         let bad = || Error::usage("--assign", format!("{text:?} is not of the form NAME=W,NAME=W"));
-        Ok(Self { name: text.into(), layers: layers.ok_or_else(bad)?, found_for: None })
+        let layers = layers.ok_or_else(bad)?;
+        let mut seen = std::collections::BTreeSet::new();
+        match layers.iter().find(|(name, _)| !seen.insert(name)) {
+            Some((name, _)) => Err(Error::usage("--assign", format!("{text:?} names {name:?} twice"))),
+            None => Ok(Self { name: text.into(), layers, found_for: None }),
+        }
     }
 }
 
@@ -80,6 +85,7 @@ impl Coding {
             method: Method::Mse,
             widths: self.widths(),
             equalise: true,
+            rounding: Rounding::Nearest,
             correct_biases: true,
         }
     }

@@ -4,10 +4,13 @@ use super::cost::network_cost;
 use super::task::{Event, Listener};
 use super::{Family, ModelError, Network, Row, Source, Task, model_error};
 use crate::config::ArrayConfig;
-use crate::cosim::{Cache, in_parallel};
+use crate::cosim::{Cache, in_parallel, tools};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The exit code of a point that was stopped.
+pub(super) const STOPPED: u8 = 130;
 
 /// What a tool gives for each design; `None` where it was stopped before.
 type Results<T> = HashMap<(ArrayConfig, Family), Option<Result<T>>>;
@@ -44,22 +47,18 @@ impl Task {
         hear: Listener,
         stop: &AtomicBool,
     ) -> Result<()> {
-        let one = |config: &_, family| super::synthesize(config, family, cache, stop);
-        let results = self.each("syntheses", rows, one, hear, stop)?;
-        let missing = results.values().flatten().find_map(|r| match r {
-            Err(e @ Error::ToolMissing { .. }) => Some(e.to_string()),
-            _ => None,
-        });
-        if let Some(missing) = missing {
+        if let Some(missing) = missing(tools::version("yosys").map(drop))? {
             notes.push(format!("lut, ff, carry, dsp, bram: by the analytical model; {missing}"));
             return Ok(());
         }
+        let one = |config: &_, family| super::synthesize(config, family, cache, stop);
+        let results = self.each("syntheses", rows, one, hear, stop)?;
         for row in rows {
             let Some(config) = row.config.clone() else { continue };
             match &results[&(config, row.family)] {
                 Some(Ok(area)) => (row.resources, row.source) = (Some(*area), Some(Source::Synthesis)),
-                Some(Err(error)) => row.fail(error),
-                None => row.fail("stopped before its synthesis"),
+                Some(Err(error)) => row.fail(error, error.exit_code()),
+                None => row.fail("stopped before its synthesis", STOPPED),
             }
         }
         Ok(())
@@ -85,7 +84,7 @@ impl Task {
                     let memory = self.timing(&config, *mhz);
                     match memory.and_then(|m| network_cost(&network.geometry, &config, self.batch, m)) {
                         Ok(cost) => row.network = Some(cost),
-                        Err(error) => row.fail(error),
+                        Err(error) => row.fail(&error, error.exit_code()),
                     }
                     row.fmax_mhz = Some(*mhz);
                     row.set_clock(*mhz);
@@ -97,11 +96,19 @@ impl Task {
                         notes.push(note);
                     }
                 }
-                Some(Err(error)) => row.fail(error),
-                None => row.fail("stopped before its place and route"),
+                Some(Err(error)) => row.fail(error, error.exit_code()),
+                None => row.fail("stopped before its place and route", STOPPED),
             }
         }
         Ok(())
+    }
+}
+
+/// What a missing tool says of itself; other failures are failures.
+fn missing(found: Result<()>) -> Result<Option<String>> {
+    match found {
+        Err(error @ Error::ToolMissing { .. }) => Ok(Some(error.to_string())),
+        other => other.map(|()| None),
     }
 }
 

@@ -13,8 +13,8 @@
 
 use super::network::Network;
 use super::task::{Outcome, Task};
-use crate::cosim::tools;
-use crate::{Error, Result, store};
+use crate::cosim::{Cache, tools};
+use crate::{Error, Result, output};
 use std::path::{Path, PathBuf};
 
 /// What starts the jobs.
@@ -40,6 +40,9 @@ pub struct Distributed {
     /// More arguments of the engine, such as `--partition=short`.
     pub options: Vec<String>,
 }
+
+/// The exit code of points whose job left no results: its tool, this program, has failed.
+const LOST: u8 = 3;
 
 /// The name of job `job`'s results in the shared folder.
 fn slice_file(job: usize) -> String {
@@ -84,14 +87,14 @@ impl Distributed {
         }
         let path = folder.join("task.json");
         let json = serde_json::to_vec_pretty(&task).map_err(|e| Error::bad_file(&path, e.to_string()))?;
-        store::write_atomic(&path, &json)?;
+        output::write(&path, &json)?;
         let script = folder.join(self.engine.script_file());
         let program = self.program.canonicalize().map_err(Error::io(&self.program))?;
         let (text, mut arguments) = match self.engine {
             Engine::Slurm => (self.job(&quoted(&program)?, &quoted(&folder)?), self.sbatch(&folder)),
             Engine::Snakemake => (self.workflow(&program, task.jobs)?, snakemake()),
         };
-        store::write_atomic(&script, text.as_bytes())?;
+        output::write(&script, text.as_bytes())?;
         arguments.extend(self.options.iter().cloned());
         if self.engine == Engine::Slurm {
             arguments.push(script.display().to_string());
@@ -156,7 +159,7 @@ impl Distributed {
             let Some(mut slice) = found else {
                 let log = folder.join(format!("job-{job}.log"));
                 let reason = format!("job {job} left no results; its log is {}", log.display());
-                all.rows.extend(task.unknown((job, self.jobs), &reason)?);
+                all.rows.extend(task.unknown((job, self.jobs), &reason, LOST)?);
                 continue;
             };
             all.rows.append(&mut slice.rows);
@@ -188,7 +191,7 @@ fn absolute(task: &Task, folder: &Path) -> Result<Task> {
         tuning.train = whole(&tuning.train)?;
     }
     let cache = task.cache.clone().unwrap_or_else(|| folder.join("cache"));
-    std::fs::create_dir_all(&cache).map_err(Error::io(&cache))?;
+    Cache::open(Some(&cache))?;
     task.cache = Some(whole(&cache)?);
     Ok(task)
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Changes when the same inputs would give another assignment.
-const METHOD: &str = "mixed 1";
+const METHOD: &str = "mixed 2";
 /// Measurements of whole networks that the search may take after the greedy one.
 const MOVES: usize = 400;
 
@@ -68,7 +68,7 @@ impl Search {
         let searcher = Searcher::new(*self, network, evaluator)?;
         let sensitivities = searcher.known_sensitivities(cache, hear, stop)?;
         let found = searcher.run(&sensitivities, hear, stop)?;
-        cache.keep_value(&key, &found)?;
+        cache.keep_value(&key, &found);
         Ok(found)
     }
 }
@@ -85,7 +85,14 @@ struct Searcher<'a> {
 impl<'a> Searcher<'a> {
     fn new(search: Search, network: &'a Network, evaluator: &'a Evaluator) -> Result<Self> {
         let Search { acts, requantize, ends, least, most, .. } = search;
-        let of = |weights| Coding { weights, acts, ends, assignment: None, requantize };
+        // Every layer by name: what the ends must have at least holds for the image and for what the last layer reads.
+        let names = || network.model.layers.iter().map(|l| l.name.clone());
+        let all = |bits: u32| Assignment {
+            name: String::new(),
+            layers: names().map(|name| (name, bits)).collect(),
+            found_for: None,
+        };
+        let of = |weights| Coding { weights, acts, ends, assignment: Some(all(weights)), requantize };
         let uniform =
             (least..=most).into_par_iter().map(|w| evaluator.plan(&of(w))).collect::<Result<_>>()?;
         Ok(Self { search, network, evaluator, float: evaluator.float_logits()?, uniform })
@@ -103,7 +110,7 @@ impl<'a> Searcher<'a> {
             return Ok(known);
         }
         let found = self.sensitivities(hear, stop)?;
-        cache.keep_value(&key, &found)?;
+        cache.keep_value(&key, &found);
         Ok(found)
     }
 
@@ -264,16 +271,16 @@ mod tests {
         let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path())).unwrap();
-        let images = Images { data, calibration: None, most: Some(4) };
+        let images = Images { data, calibration: None, most: Some(4), labels: None, turned: false };
         let evaluator = Evaluator::new(&network.model, &images, &cache).unwrap();
         let requantize = Requantize::Scale;
-        let search = Search { acts: 5, requantize, ends: 2, least: 3, most: 5, as_small_as: 4 };
+        let search = Search { acts: 5, requantize, ends: 8, least: 3, most: 5, as_small_as: 4 };
         let searcher = Searcher::new(search, &network, &evaluator).unwrap();
         let bits: Vec<u32> = (0..network.sizes.len() as u32).map(|i| 3 + i % 3).collect();
         let names = network.model.layers.iter().map(|l| l.name.clone());
         let layers = names.zip(bits.iter().copied()).collect();
         let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        let coding = Coding { weights: 5, acts: 5, ends: 2, assignment, requantize };
+        let coding = Coding { weights: 5, acts: 5, ends: 8, assignment, requantize };
         assert_eq!(searcher.plan(&bits).unwrap(), evaluator.plan(&coding).unwrap());
     }
 

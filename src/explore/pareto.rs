@@ -113,12 +113,12 @@ impl Axis {
 
 /// Marks the rows that no other row of their family beats: is nowhere worse and somewhere better, over `axes`.
 ///
-/// Rows that are refused, do not fit, or lack a value are no candidates. Areas of different families are different
+/// Rows that are refused or failed, do not fit, or lack a value are no candidates. Areas of different families are different
 /// units, so each family has its own front.
 pub fn mark(rows: &mut [Row], axes: &[Axis]) {
     let cost = |row: &Row| -> Option<Vec<f64>> {
         let signed = |a: &Axis| a.value(row).map(|v| if a.more_is_better() { -v } else { v });
-        axes.iter().map(signed).collect::<Option<_>>().filter(|_| row.is_candidate())
+        axes.iter().map(signed).collect::<Option<_>>().filter(|_| row.is_candidate() && row.has_result())
     };
     let mut candidates: Vec<_> =
         rows.iter().enumerate().filter_map(|(i, row)| Some((cost(row)?, row.family, i))).collect();
@@ -190,12 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn refused_and_misfits_are_no_candidates() {
-        let mut rows: Vec<Row> = (0..3).map(row).collect();
+    fn refused_failed_and_misfits_are_no_candidates() {
+        let mut rows: Vec<Row> = (0..4).map(row).collect();
         rows[0].refused = Some("no".into());
         rows[1].fits = Some(false);
+        rows[2].fail("no tool", 3);
         mark(&mut rows, &[Axis::WeightBitsTotal]);
-        assert_eq!(rows.iter().map(|r| r.pareto).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!(rows.iter().map(|r| r.pareto).collect::<Vec<_>>(), [false, false, false, true]);
         assert!(Axis::named("speed").unwrap_err().to_string().contains("images_per_s"));
     }
 }

@@ -121,7 +121,9 @@ impl Budget {
                     return Err(Error::usage("--budget", reason));
                 }
             };
-            *place = Some(value);
+            if place.replace(value).is_some() {
+                return Err(Error::usage("--budget", format!("{} is there twice", name.trim())));
+            }
         }
         Ok(budget)
     }
@@ -165,7 +167,7 @@ mod tests {
         let design = Resources { lut: 101, ff: 9999, carry: 0, dsp: 4, bram: 3 };
         let lacks: Vec<_> = budget.lacks(&design).iter().map(Lack::to_string).collect();
         assert_eq!(lacks, ["lut 101 of 100", "bram 3 of 2"]);
-        for bad in ["", "lut", "lut=x", "gates=3", "lut=-1"] {
+        for bad in ["", "lut", "lut=x", "gates=3", "lut=-1", "lut=1,lut=2"] {
             assert_eq!(Budget::parse(bad).unwrap_err().exit_code(), 2, "{bad}");
         }
     }

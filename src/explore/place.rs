@@ -55,6 +55,12 @@ fn flow(family: Family) -> Result<Flow> {
     }
 }
 
+/// Fails where a tool that [`place`] calls for `family` is missing, or the family has no open place and route.
+pub(super) fn check_tools(family: Family) -> Result<()> {
+    placer(&flow(family)?)?;
+    tools::version("yosys").map(drop)
+}
+
 /// Highest clock, in MHz, of the accelerator `config` after yosys and nextpnr with seed 1, by nextpnr's timing analysis:
 /// on an ECP5-85F of speed grade 6, or an iCE40 UP5K. The result is kept in `cache`.
 ///
@@ -78,7 +84,7 @@ pub fn place(config: &ArrayConfig, family: Family, cache: &Cache) -> Result<f64>
     let folder = cache.workspace()?;
     synthesize(&sources, &flow, folder.path())?;
     let clock = route(placer, &flow, folder.path())?;
-    cache.keep_value(&key, &clock)?;
+    cache.keep_value(&key, &clock);
     Ok(clock)
 }
 
@@ -123,7 +129,7 @@ fn route(placer: &str, flow: &Flow, folder: &Path) -> Result<f64> {
     arguments.extend(more.split(' ').map(String::from));
     run(placer, &arguments, folder)?;
     let path = folder.join("report.json");
-    let report: Report = serde_json::from_slice(&fs::read(&path).map_err(Error::io(&path))?)
+    let report: Report = serde_json::from_slice(&tools::product(placer, &path)?)
         .map_err(|e| Error::ToolFailed { tool: placer.into(), reason: format!("its report: {e}") })?;
     let clocks = report.fmax.values().map(|c| c.achieved);
     clocks

@@ -5,6 +5,7 @@ use super::cost::NetworkCost;
 use super::part::Lack;
 use super::sweep::Point;
 use super::{Family, Resources};
+use crate::Error;
 use crate::config::{ArrayConfig, Multipliers, Requantize};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub struct Row {
     pub refused: Option<String>,
     /// A tool or a measurement that failed; the other numbers hold.
     pub failed: Option<String>,
+    /// The exit code of what refused or failed first.
+    pub exit_code: Option<u8>,
 }
 
 impl Row {
@@ -109,7 +112,13 @@ impl Row {
             lacks: vec![],
             refused: None,
             failed: None,
+            exit_code: None,
         }
+    }
+
+    /// Whether it has all the numbers that were asked for.
+    pub fn has_result(&self) -> bool {
+        self.refused.is_none() && self.failed.is_none()
     }
 
     /// `W4A8`, with the assignment's name where there is one.
@@ -129,8 +138,15 @@ impl Row {
         self.images_per_s = self.network.as_ref().map(|n| mhz * 1e6 / n.cycles.max(1) as f64);
     }
 
-    /// Notes a failure, after those before it.
-    pub fn fail(&mut self, reason: impl std::fmt::Display) {
+    /// Notes that the point cannot be built.
+    pub fn refuse(&mut self, error: &Error) {
+        self.refused = Some(error.to_string());
+        self.exit_code.get_or_insert(error.exit_code());
+    }
+
+    /// Notes a failure, after those before it, and its exit code.
+    pub fn fail(&mut self, reason: impl std::fmt::Display, code: u8) {
+        self.exit_code.get_or_insert(code);
         let before = self.failed.take().map_or(String::new(), |before| format!("{before}; "));
         self.failed = Some(format!("{before}{reason}"));
     }

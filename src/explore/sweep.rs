@@ -4,7 +4,7 @@ use super::Family;
 use super::accuracy::accumulator_bits_by_type;
 use super::coding::{Assignment, Bits, Coding};
 use crate::arith::WIDTHS;
-use crate::config::{ArrayConfig, Multipliers, Requantize};
+use crate::config::{ArrayConfig, COLS, Multipliers, ROWS, Requantize};
 use crate::float::FloatModel;
 use crate::schedule::{Geometry, LayerGeometry};
 use crate::{Error, Result};
@@ -96,9 +96,7 @@ impl Axes {
         };
         self.weights.iter().try_for_each(|&w| width("--weights", w))?;
         self.acts.iter().try_for_each(|&a| width("--acts", a))?;
-        if self.ends > *WIDTHS.end() {
-            width("--ends", self.ends)?;
-        }
+        width("--ends", self.ends)?;
         for assignment in &self.assignments {
             for (layer, bits) in &assignment.layers {
                 width("--assign", *bits)?;
@@ -110,7 +108,7 @@ impl Axes {
             }
         }
         for &(rows, cols) in &self.arrays {
-            if !((3..=64).contains(&rows) && (2..=64).contains(&cols)) {
+            if !(ROWS.contains(&rows) && COLS.contains(&cols)) {
                 let reason = format!("{rows}×{cols} where 3 … 64 rows and 2 … 64 columns are possible");
                 return Err(Error::usage("--array", reason));
             }
@@ -226,7 +224,7 @@ impl Point {
         if rows > 0 && cols > 0 {
             config.requantizers = fixed.requantizers.unwrap_or(config.most_requantizers());
         }
-        config.validate()?;
+        config.validate_options()?;
         match needed.filter(|&needed| needed > config.acc_bits) {
             Some(needed) => Err(Error::usage(
                 "--acc-bits",

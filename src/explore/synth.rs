@@ -90,7 +90,7 @@ pub fn cells(
             // Cells depend a little on what else is in the process: the first that were kept hold for all points.
             let first = cache.value(&keys[module]);
             if first.is_none() {
-                cache.keep_value(&keys[module], &found)?;
+                cache.keep_value(&keys[module], &found);
             }
             cells[module] = Some(first.unwrap_or(found));
         }
@@ -134,7 +134,8 @@ fn run(sources: &[Source], batch: &[usize], script: &str, cache: &Cache) -> Resu
         return Err(failed(tools::first_error(&log)));
     }
     let path = folder.path().join("stat.txt");
-    let text = fs::read_to_string(&path).map_err(Error::io(&path))?;
+    let text = tools::product("yosys", &path)?;
+    let text = String::from_utf8_lossy(&text);
     let statistics = statistics(&text);
     if !statistics.contains_key("all_of_them") {
         return Err(failed("its statistics cannot be read".into()));

@@ -2,17 +2,18 @@
 
 use super::accuracy::{Evaluator, Images, Measured};
 use super::coding::Coding;
-use super::columns::of_the_model;
+use super::columns::{STOPPED, of_the_model};
 use super::cost::network_cost;
 use super::mixed::Search;
 use super::network::Network;
 use super::part::Budget;
 use super::row::{Row, Source};
 use super::sweep::{Axes, Point};
-use super::{Axis, Resources, pareto};
+use super::{Axis, Resources, pareto, place};
 use crate::arith::WIDTHS;
 use crate::config::ArrayConfig;
-use crate::cosim::Cache;
+use crate::cosim::{Cache, tools};
+use crate::quantize::Widths;
 use crate::schedule::cycles::MemoryTiming;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -58,6 +59,9 @@ pub struct Task {
     pub synth: bool,
     /// Clocks by nextpnr.
     pub place: bool,
+    /// Go on where a tool of `synth` or `place` is missing: with the model's areas, without clocks.
+    #[serde(default)]
+    pub allow_missing: bool,
     /// What a design may take.
     pub budget: Option<Budget>,
     /// Axes of the Pareto front.
@@ -102,6 +106,21 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
+impl Outcome {
+    /// Fails where no point has a result, for the reason of the first.
+    pub fn check(&self) -> Result<()> {
+        if self.rows.iter().any(Row::has_result) {
+            return Ok(());
+        }
+        let Some(first) = self.rows.first() else { return Ok(()) };
+        let reason = first.refused.as_ref().or(first.failed.as_ref()).cloned().unwrap_or_default();
+        Err(Error::NoResult { points: self.rows.len(), reason, code: first.exit_code.unwrap_or(1) })
+    }
+}
+
+/// An accuracy, or why there is none and the exit code of that.
+type Found = std::result::Result<Measured, (String, u8)>;
+
 impl Task {
     /// Checks every limit.
     pub fn validate(&self, network: &Network) -> Result<()> {
@@ -140,7 +159,15 @@ impl Task {
 
     /// The evaluator of the task, if accuracy is measured.
     pub fn evaluator(&self, network: &Network, cache: &Cache) -> Result<Option<Evaluator>> {
-        self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache)).transpose()
+        let evaluator = self.images.as_ref().map(|images| Evaluator::new(&network.model, images, cache));
+        let evaluator = evaluator.transpose()?;
+        if let (Some(tuning), Some(evaluator)) = (&self.qat, &evaluator)
+            && evaluator.measures(&tuning.pictures()?)
+        {
+            let reason = format!("{} would train and measure", tuning.train.display());
+            return Err(Error::usage("--train", reason));
+        }
+        Ok(evaluator)
     }
 
     /// Finds the assignments of [`Task::mixed`] and adds them to the axes: the first step.
@@ -180,13 +207,14 @@ impl Task {
     pub fn run(&self, slice: (usize, usize), hear: Listener, stop: &AtomicBool) -> Result<Outcome> {
         let network = Network::open(&self.model)?;
         self.validate(&network)?;
+        self.check_tools()?;
         let cache = Cache::open(self.cache.as_deref())?;
         let evaluator = self.evaluator(&network, &cache)?;
         let points: Vec<Point> =
             self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0).collect();
         let measured = self.measure(&points, &network, evaluator.as_ref(), hear, stop)?;
         let mut rows: Vec<Row> = points.par_iter().map(|p| self.row(p, &network, &measured)).collect();
-        let mut notes = vec![];
+        let mut notes = self.wider_builds(&network)?;
         if self.images.is_none() {
             notes.push("accuracy: needs --data, labelled images".into());
             notes.push("accumulator bits: what the widths can need; with --data they are proven".into());
@@ -201,18 +229,45 @@ impl Task {
         } else {
             notes.push("fmax_mhz: needs --place, which runs nextpnr".into());
         }
+        notes.extend(evaluator.iter().flat_map(|e| e.notes().to_vec()));
         let float = evaluator.map(|e| e.float_accuracy());
         Ok(Outcome { rows, float, notes, stopped: stop.load(Ordering::Relaxed) })
     }
 
-    /// The rows of a slice of which nothing is known because of `reason`.
-    pub(super) fn unknown(&self, slice: (usize, usize), reason: &str) -> Result<Vec<Row>> {
+    /// Of the narrowest coding, why its build is wider.
+    fn wider_builds(&self, network: &Network) -> Result<Vec<String>> {
+        let (weights, acts) = (self.axes.weights.iter().min(), self.axes.acts.iter().min());
+        let Some((&weights, &acts)) = weights.zip(acts) else { return Ok(vec![]) };
+        let widths = Widths { ends: self.axes.ends, ..Widths::bits(weights, acts) };
+        let reason = widths.wider_build(&network.model)?;
+        Ok(reason.into_iter().map(|why| format!("{why} (--ends)")).collect())
+    }
+
+    /// Fails where a tool that is asked for is missing.
+    fn check_tools(&self) -> Result<()> {
+        if self.allow_missing {
+            return Ok(());
+        }
+        if self.synth {
+            tools::version("yosys")?;
+        }
+        for &family in self.axes.families.iter().filter(|_| self.place) {
+            match place::check_tools(family) {
+                Err(Error::Usage { .. }) => {} // no open place and route: a matter of the column
+                found => found?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a slice of which nothing is known because of `reason`, which has exit code `code`.
+    pub(super) fn unknown(&self, slice: (usize, usize), reason: &str, code: u8) -> Result<Vec<Row>> {
         let network = Network::open(&self.model)?;
         let points = self.axes.points().into_iter().filter(|p| p.index % slice.1 == slice.0);
         let rows = points.map(|p| {
             let mut row = Row::unknown(&p, self.clock_mhz);
             row.layer_bits = p.coding.bits(&network.model).map_or(vec![], |b| b.weights);
-            row.fail(reason);
+            row.fail(reason, code);
             row
         });
         Ok(rows.collect())
@@ -241,7 +296,7 @@ impl Task {
         evaluator: Option<&Evaluator>,
         hear: Listener,
         stop: &AtomicBool,
-    ) -> Result<HashMap<Coding, std::result::Result<Measured, String>>> {
+    ) -> Result<HashMap<Coding, Found>> {
         let Some(evaluator) = evaluator else { return Ok(HashMap::new()) };
         let mut codings: Vec<&Coding> = points.iter().map(|p| &p.coding).collect();
         let mut seen = std::collections::HashSet::new();
@@ -249,14 +304,15 @@ impl Task {
         hear(Event::Begin(codings.len(), "accuracies"));
         let one = |coding: &&Coding| {
             if stop.load(Ordering::Relaxed) {
-                return ((*coding).clone(), Err("stopped before its accuracy was measured".into()));
+                let reason = "stopped before its accuracy was measured";
+                return ((*coding).clone(), Err((reason.into(), STOPPED)));
             }
             let result = match &self.qat {
                 None => evaluator.measure(coding),
                 Some(tuning) => tuning.measure(&network.model, coding, evaluator, stop),
             };
             hear(Event::Done);
-            ((*coding).clone(), result.map_err(|e| e.to_string()))
+            ((*coding).clone(), result.map_err(|e| (e.to_string(), e.exit_code())))
         };
         Ok(match self.qat {
             None => codings.par_iter().map(one).collect(),
@@ -264,12 +320,7 @@ impl Task {
         })
     }
 
-    fn row(
-        &self,
-        point: &Point,
-        network: &Network,
-        measured: &HashMap<Coding, std::result::Result<Measured, String>>,
-    ) -> Row {
+    fn row(&self, point: &Point, network: &Network, measured: &HashMap<Coding, Found>) -> Row {
         let mut row = Row::unknown(point, self.clock_mhz);
         let accumulators = match measured.get(&point.coding) {
             Some(Ok(m)) => {
@@ -277,14 +328,14 @@ impl Task {
                 row.correct = Some(m.correct);
                 Some(&m.accumulator_bits[..])
             }
-            Some(Err(reason)) => {
-                row.fail(format!("accuracy: {reason}"));
+            Some(Err((reason, code))) => {
+                row.fail(format!("accuracy: {reason}"), *code);
                 None
             }
             None => None,
         };
         if let Err(error) = self.fill(&mut row, point, network, accumulators) {
-            row.refused = Some(error.to_string());
+            row.refuse(&error);
         }
         row
     }

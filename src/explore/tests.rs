@@ -35,6 +35,7 @@ fn task(cache: &std::path::Path) -> Task {
         clock_mhz: 100.0,
         synth: false,
         place: false,
+        allow_missing: false,
         budget: None,
         pareto: vec![Axis::Lut, Axis::ImagesPerS, Axis::Accuracy],
         jobs: 1,
@@ -104,7 +105,7 @@ fn an_interrupted_sweep_says_so_and_keeps_its_points() {
     task.model = models.join("vgg16-small-fashion.safetensors");
     task.synth = true;
     let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
-    task.images = Some(Images { data, calibration: None, most: Some(2) });
+    task.images = Some(Images { data, calibration: None, most: Some(2), labels: None, turned: false });
     let outcome = run(&task, true);
     assert!(outcome.stopped && outcome.rows.len() == 8);
     let said = outcome.rows[0].failed.clone().unwrap();
@@ -112,6 +113,27 @@ fn an_interrupted_sweep_says_so_and_keeps_its_points() {
         said.contains("accuracy: stopped before") && said.contains("stopped before its synthesis"),
         "{said}"
     );
+}
+
+#[test]
+fn images_that_measure_do_not_train() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let mut task = task(folder.path());
+    task.model = models.join("vgg16-small-fashion.safetensors");
+    task.axes.assignments.clear();
+    let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
+    task.qat = Some(tune::Tuning { train: data.clone(), epochs: 1, limit: 64 });
+    task.images = Some(Images { data, calibration: None, most: Some(2), labels: None, turned: false });
+    let error = task.run((0, 1), &|_| (), &false.into()).unwrap_err().to_string();
+    assert!(error.starts_with("--train: ") && error.ends_with("would train and measure"), "{error}");
+    task.qat = None;
+    let notes = run(&task, true).notes;
+    assert!(
+        notes.iter().any(|n| n.contains("calibrate, and choose") && n.contains("2 images of")),
+        "{notes:?}"
+    );
+    assert!(notes.iter().any(|n| n.contains("the images that measure lack class")), "{notes:?}");
 }
 
 /// No name that a user chose ends the element that holds the page's data.

@@ -3,9 +3,10 @@
 use super::accuracy::{Evaluator, Measured};
 use super::coding::Coding;
 use crate::config::Requantize;
+use crate::float::data::SEED;
 use crate::float::{DataSet, FloatModel, Split};
 use crate::quantize::qat::{Learn, Net, Spec};
-use crate::quantize::train::{Options, Point, Progress, Trainer};
+use crate::quantize::train::{Data, Options, Point, Progress, Trainer};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -21,14 +22,12 @@ pub struct Tuning {
     pub train: PathBuf,
     /// Passes over the pictures.
     pub epochs: usize,
-    /// Pictures to use, the first ones.
+    /// Pictures to use, a sample of them.
     pub limit: usize,
 }
 
 impl Tuning {
     /// Accuracy of `coding` after fine-tuning `model`; from the cache where it is known.
-    ///
-    /// The image and the first and last layer's weights get the coding's `ends` bits, or the lesser of W and A.
     pub fn measure(
         &self,
         model: &FloatModel,
@@ -36,7 +35,9 @@ impl Tuning {
         evaluator: &Evaluator,
         stop: &AtomicBool,
     ) -> Result<Measured> {
-        let train = DataSet::open_split(&self.train, Split::Train)?;
+        let mut train = self.pictures()?;
+        train.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
+        let train = train.sample(self.limit, SEED);
         let key = self.key(coding, evaluator, &train, model)?;
         if let Some(known) = evaluator.known(&key) {
             return Ok(known);
@@ -49,18 +50,23 @@ impl Tuning {
         if learn == Learn::Tqt {
             float.fold_batch_norm();
         }
-        let ends = coding.ends.max(coding.weights.min(coding.acts));
-        let spec = Spec { ends, ..Spec::new(learn, coding.weights, coding.acts) };
-        let images = train.batch(0..FIRST.min(train.len()), &float.header)?;
+        let spec = Spec { learn, widths: coding.widths(), per_channel: true };
+        let images = train.batch(0..FIRST.min(train.len()), &float.header)?; // a sample's beginning is one
         let net = Net::quantized_from(&float, &spec, images.view())?;
         let options = Options { epochs: self.epochs, rate: 0.0005, ..Options::default() };
-        let mut trainer = Trainer::new(net, options, (&train, evaluator.data()), self.limit, None)?;
+        let data = Data { train: &train, validation: None, test: None }; // nothing is chosen by an epoch
+        let mut trainer = Trainer::new(net, options, data, None)?;
         if !trainer.run(&mut Silent { stop })? {
             return Err(Error::usage("--qat", "stopped before its end"));
         }
         let measured = evaluator.score(&trainer.net.lower()?)?;
-        evaluator.keep(&key, &measured)?;
+        evaluator.keep(&key, &measured);
         Ok(measured)
+    }
+
+    /// The pictures to learn from, before some of them are taken.
+    pub(super) fn pictures(&self) -> Result<DataSet> {
+        DataSet::open_split(&self.train, Split::Train)
     }
 
     fn key(
@@ -70,7 +76,7 @@ impl Tuning {
         train: &DataSet,
         model: &FloatModel,
     ) -> Result<String> {
-        let text = serde_json::to_string(&(coding, self.epochs, self.limit.min(train.len())));
+        let text = serde_json::to_string(&(coding, self.epochs, train.len()));
         let text = text.map_err(|e| Error::bad_file("coding", e.to_string()))?;
         let first = train.batch(0..FIRST.min(train.len()), &model.header)?;
         let pixels: Vec<u8> = first.iter().flat_map(|v| v.to_le_bytes()).collect();

@@ -75,6 +75,13 @@ impl FloatModel {
 }
 
 impl FloatLayer {
+    /// What the next layer reads of `(image, channel, row, column)`: weights, bias, ReLU and pool.
+    pub fn hidden(&self, x: ArrayView4<f32>) -> Array4<f32> {
+        let mut y = self.accumulate(x);
+        y.par_mapv_inplace(|v| v.max(0.0));
+        if matches!(self.op, Op::Conv { pool: true, .. }) { max_pool(y.view()) } else { y }
+    }
+
     /// Weights and bias applied to `(image, channel, row, column)`.
     fn accumulate(&self, x: ArrayView4<f32>) -> Array4<f32> {
         let (n, c, h, w) = x.dim();

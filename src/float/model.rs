@@ -1,6 +1,6 @@
 //! The float network, with its file format.
 
-use crate::net::{Header, Op, Shape, shapes};
+use crate::net::{Header, Op, Shape, check_chain, shapes};
 use crate::store::{self, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -89,41 +89,15 @@ impl FloatModel {
         }
     }
 
-    /// Checks what every other stage relies on: shapes fit, no empty feature map, only finite numbers.
+    /// Checks what every other stage relies on: the network is a chain that ends in logits, its names can be written
+    /// everywhere, shapes fit, all numbers are finite.
     pub fn validate(&self) -> Result<()> {
-        let shapes = self.shapes();
-        if self.layers.is_empty() {
-            return Err(Error::bad_layer("-", "the network has no layers"));
-        }
-        let mut dense = false;
-        for (layer, x) in self.layers.iter().zip(&shapes) {
-            let bad = |reason: String| Error::bad_layer(&layer.name, reason);
-            let is_dense = matches!(layer.op, Op::Dense { .. });
-            if dense && !is_dense {
-                return Err(bad("a convolution after a dense layer".into()));
-            }
-            dense = is_dense;
-            let out = layer.op.output(*x);
-            if x.is_empty() || out.is_empty() {
-                return Err(bad(format!("its feature map {x} → {out} is empty; the input is too small")));
-            }
-            let want: usize = layer.op.weight_shape(*x).iter().product();
-            if layer.weight.len() != want || layer.bias.len() != layer.op.co() {
-                return Err(bad(format!(
-                    "{} weights and {} biases where {want} and {} are needed",
-                    layer.weight.len(),
-                    layer.bias.len(),
-                    layer.op.co()
-                )));
-            }
-            if let Some(v) = layer.weight.iter().chain(&layer.bias).find(|v| !v.is_finite()) {
-                return Err(bad(format!("holds {v}")));
-            }
-            let variance =
-                |bn: &BatchNorm| bn.var.iter().map(|v| v + bn.eps).find(|v| v.is_nan() || *v <= 0.0);
-            if let Some(v) = layer.batch_norm.as_ref().and_then(variance) {
-                return Err(bad(format!("its batch norm divides by the root of {v}")));
-            }
+        let names = self.layers.iter().map(|l| &l.name[..]);
+        check_chain(self.header.input, names.clone().zip(self.layers.iter().map(|l| l.op)))?;
+        let outputs = self.layers.last().map_or(0, |l| l.op.co());
+        self.header.check(names, outputs).map_err(|reason| Error::bad_layer("-", reason))?;
+        for (layer, x) in self.layers.iter().zip(self.shapes()) {
+            layer.validate(x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;
         }
         Ok(())
     }
@@ -165,7 +139,7 @@ impl FloatModel {
         let description: Description = file.header(FORMAT)?;
         let names = description.layers.iter().map(|l| l.name.as_str());
         let outputs = description.layers.last().map_or(0, |l| l.op.co());
-        description.header.check(names, outputs).map_err(|reason| file.bad(reason))?;
+        description.header.check_with_pictures(names, outputs).map_err(|reason| file.bad(reason))?;
         let input = shapes(description.header.input, description.layers.iter().map(|l| l.op));
         let read = |l: LayerDescription, x: Shape| {
             let co = [l.op.co()];
@@ -186,6 +160,38 @@ impl FloatModel {
         let layers = description.layers.into_iter().zip(input).map(|(l, x)| read(l, x));
         let model = Self { header: description.header, layers: layers.collect::<Result<_>>()? };
         model.validate().map_err(|e| file.bad(e.to_string()))?;
+        file.all_read()?;
         Ok(model)
+    }
+}
+
+impl FloatLayer {
+    fn validate(&self, x: Shape) -> std::result::Result<(), String> {
+        let co = self.op.co();
+        let want: usize = self.op.weight_shape(x).iter().product();
+        let have = (self.weight.len(), self.bias.len());
+        if have != (want, co) {
+            return Err(format!("{} weights and {} biases where {want} and {co} are needed", have.0, have.1));
+        }
+        if let Some(v) = self.weight.iter().chain(&self.bias).find(|v| !v.is_finite()) {
+            return Err(format!("holds {v}"));
+        }
+        self.batch_norm.as_ref().map_or(Ok(()), |bn| bn.validate(co))
+    }
+}
+
+impl BatchNorm {
+    fn validate(&self, co: usize) -> std::result::Result<(), String> {
+        let parts = [&self.gamma, &self.beta, &self.mean, &self.var];
+        if let Some(part) = parts.iter().find(|part| part.len() != co) {
+            return Err(format!("its batch norm has {} channels where {co} are needed", part.len()));
+        }
+        if let Some(v) = parts.into_iter().flatten().find(|v| !v.is_finite()) {
+            return Err(format!("its batch norm holds {v}"));
+        }
+        match self.var.iter().map(|v| v + self.eps).find(|v| !(*v > 0.0 && v.is_finite())) {
+            Some(v) => Err(format!("its batch norm divides by the root of {v}")),
+            None => Ok(()),
+        }
     }
 }

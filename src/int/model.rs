@@ -1,13 +1,15 @@
 //! The integer network: plain data, with its file format.
 
 use crate::arith::{self, Levels, Multiplier, Step};
-use crate::net::{Header, Op, Shape, shapes};
+use crate::net::{Header, Op, Shape, check_chain, shapes};
 use crate::store::{self, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const FORMAT: &str = "vgg2rtl-int";
+/// Most bits of an accumulator.
+const ACCUMULATOR_BITS: u32 = 48;
 
 /// How a real tensor becomes codes: `q = clip(rne(x / step), a, b)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,32 +111,22 @@ impl IntModel {
         self.layers.iter().zip(self.shapes()).map(|(l, x)| l.op.macs(x)).sum()
     }
 
-    /// Checks what the golden model, the schedule and the hardware rely on.
+    /// Checks what export, the golden model, the schedule and the hardware rely on; `docs/model-format.md` lists it.
     pub fn validate(&self) -> Result<()> {
+        let names = self.layers.iter().map(|l| &l.name[..]);
+        check_chain(self.header.input, names.clone().zip(self.layers.iter().map(|l| l.op)))?;
+        let outputs = self.layers.last().map_or(0, |l| l.op.co());
+        self.header.check(names, outputs).map_err(|reason| Error::bad_layer("-", reason))?;
         if !self.input.levels.is_valid() || self.input.levels.bits() > *arith::WIDTHS.end() {
             return Err(Error::bad_layer("input", format!("levels {:?} make no sense", self.input.levels)));
         }
-        if self.layers.is_empty() {
-            return Err(Error::bad_layer("-", "the network has no layers"));
-        }
         let last = self.layers.len() - 1;
-        let mut dense = false;
-        for (i, (layer, x)) in self.layers.iter().zip(self.shapes()).enumerate() {
-            let is_dense = matches!(layer.op, Op::Dense { .. });
-            if dense && !is_dense {
-                return Err(Error::bad_layer(&layer.name, "a convolution after a dense layer"));
-            }
-            dense = is_dense;
-            if (i == last) != (layer.output == Output::Logits) {
-                return Err(Error::bad_layer(&layer.name, "the last layer, and no other, yields logits"));
-            }
-            layer.validate(x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;
+        let mut layers = self.layers.iter().enumerate();
+        if let Some((_, wrong)) = layers.find(|(i, l)| (*i == last) != (l.output == Output::Logits)) {
+            return Err(Error::bad_layer(&wrong.name, "the last layer, and no other, yields logits"));
         }
-        for (layer, bits) in self.layers.iter().zip(self.accumulator_bits()) {
-            if bits > 48 {
-                let reason = format!("its accumulator needs {bits} bits, at most 48 are supported");
-                return Err(Error::bad_layer(&layer.name, reason));
-            }
+        for ((layer, shape), x) in self.layers.iter().zip(self.shapes()).zip(self.input_quantizers()) {
+            layer.validate(shape, x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;
         }
         Ok(())
     }
@@ -169,7 +161,9 @@ impl IntModel {
         let description: Description = file.header(FORMAT)?;
         let names = description.layers.iter().map(|l| l.name.as_str());
         let outputs = description.layers.last().map_or(0, |l| l.op.co());
-        description.header.check(names, outputs).map_err(|reason| file.bad(reason))?;
+        description.header.check_with_pictures(names, outputs).map_err(|reason| file.bad(reason))?;
+        let claimed: Vec<(u32, u32)> =
+            description.layers.iter().map(|l| (l.weight_bits, l.accumulator_bits)).collect();
         let inputs = shapes(description.header.input, description.layers.iter().map(|l| l.op));
         let layers = description.layers.into_iter().zip(inputs).map(|(l, x)| l.read(&file, x));
         let model = Self {
@@ -178,17 +172,42 @@ impl IntModel {
             layers: layers.collect::<Result<_>>()?,
         };
         model.validate().map_err(|e| file.bad(e.to_string()))?;
+        file.all_read()?;
+        model.check_claims(&claimed).map_err(|e| file.bad(e.to_string()))?;
         Ok(model)
+    }
+
+    /// Checks `weight_bits` and `accumulator_bits` of a description, which follow from the integers.
+    fn check_claims(&self, claimed: &[(u32, u32)]) -> Result<()> {
+        for ((layer, need), &(weight_bits, have)) in
+            self.layers.iter().zip(self.accumulator_bits()).zip(claimed)
+        {
+            let bits = layer.weight_bits();
+            if weight_bits != bits {
+                let Levels { a, b } = layer.weight_levels;
+                let reason = format!("weight_bits {weight_bits} where levels {a} … {b} take {bits}");
+                return Err(Error::bad_layer(&layer.name, reason));
+            }
+            if !(need..=ACCUMULATOR_BITS).contains(&have) {
+                let reason = format!(
+                    "accumulator_bits {have} where its integers need {need}, at most {ACCUMULATOR_BITS}"
+                );
+                return Err(Error::bad_layer(&layer.name, reason));
+            }
+        }
+        Ok(())
     }
 }
 
 impl IntLayer {
-    fn validate(&self, x: Shape) -> std::result::Result<(), String> {
-        let (co, out) = (self.op.co(), self.op.output(x));
-        if x.is_empty() || out.is_empty() {
-            return Err(format!("its feature map {x} → {out} is empty"));
-        }
-        let want: usize = self.op.weight_shape(x).iter().product();
+    /// Bits of the weights: the fewest that hold their levels, and no fewer than [`arith::WIDTHS`] has.
+    pub fn weight_bits(&self) -> u32 {
+        self.weight_levels.bits().max(*arith::WIDTHS.start())
+    }
+
+    fn validate(&self, shape: Shape, x: Quantizer) -> std::result::Result<(), String> {
+        let co = self.op.co();
+        let want: usize = self.op.weight_shape(shape).iter().product();
         if self.weight.len() != want || self.bias.len() != co {
             let have = (self.weight.len(), self.bias.len());
             return Err(format!("{have:?} weights and biases where {:?} are needed", (want, co)));
@@ -203,6 +222,23 @@ impl IntLayer {
         if ![1, co].contains(&self.weight_steps.len()) {
             return Err(format!("{} weight steps where 1 or {co} are needed", self.weight_steps.len()));
         }
+        let bits = arith::accumulator_bits(self.accumulator_bound(x.levels));
+        if bits > ACCUMULATOR_BITS {
+            return Err(format!(
+                "its accumulator needs {bits} bits, at most {ACCUMULATOR_BITS} are supported"
+            ));
+        }
+        if let Some(w) = self.weight_steps.iter().find(|w| arith::sum_step(**w, x.step).is_none()) {
+            return Err(format!(
+                "weight step {w} times input step {} is no number that a float holds",
+                x.step
+            ));
+        }
+        self.validate_output(x)
+    }
+
+    fn validate_output(&self, x: Quantizer) -> std::result::Result<(), String> {
+        let co = self.op.co();
         let Output::Requantized { quantizer, by } = &self.output else { return Ok(()) };
         if ![1, co].contains(&by.len()) || !by.iter().all(|m| m.is_valid()) {
             return Err(format!("{} multipliers where 1 or {co} in range are needed", by.len()));
@@ -213,7 +249,19 @@ impl IntLayer {
         if quantizer.levels.bits() > *arith::WIDTHS.end() {
             return Err(format!("output levels {:?} need more than 16 bits", quantizer.levels));
         }
-        Ok(())
+        let step = |c: usize| self.weight_steps[if self.weight_steps.len() == 1 { 0 } else { c }];
+        let by = |c: usize| by[if by.len() == 1 { 0 } else { c }];
+        match (0..co).find(|&c| !by(c).agrees(step(c), x.step, quantizer.step)) {
+            Some(c) => Err(format!(
+                "channel {c} requantizes by {} / 2^{}, not by what its steps {} and {} over {} give",
+                by(c).m,
+                by(c).s,
+                step(c),
+                x.step,
+                quantizer.step
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -235,7 +283,7 @@ struct LayerDescription {
     weight_bits: u32,
     weight_levels: Levels,
     weight_steps: Vec<Step>,
-    /// Bits proven from the integers; recomputed on reading.
+    /// Bits proven from the integers.
     accumulator_bits: u32,
     /// `None`: logits.
     output_quantizer: Option<Quantizer>,
@@ -252,7 +300,7 @@ impl LayerDescription {
         Self {
             name: l.name.clone(),
             op: l.op,
-            weight_bits: l.weight_levels.bits(),
+            weight_bits: l.weight_bits(),
             weight_levels: l.weight_levels,
             weight_steps: l.weight_steps.clone(),
             accumulator_bits,

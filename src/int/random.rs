@@ -54,6 +54,15 @@ pub fn model(recipe: &Recipe) -> IntModel {
             -mean_x * weight[c * per_channel..][..per_channel].iter().map(|&w| i64::from(w)).sum::<i64>()
         };
         let bias = (0..co).map(|c| centre(c) + rng.random_range(-bias..=bias)).collect();
+        let by: Vec<Multiplier> = match last {
+            true => vec![],
+            false => (0..multipliers).map(|_| multiplier(&mut rng)).collect(),
+        };
+        // Input and output have one step, so that the weights' is the multiplier.
+        let weight_steps = match last {
+            true => vec![step],
+            false => by.iter().map(|by| by.as_step().expect("16 bits and a shift")).collect(),
+        };
         let name =
             if matches!(op, Op::Conv { .. }) { format!("conv{}", i + 1) } else { format!("fc{}", i + 1) };
         layers.push(IntLayer {
@@ -61,15 +70,12 @@ pub fn model(recipe: &Recipe) -> IntModel {
             op,
             weight,
             weight_levels: levels,
-            weight_steps: vec![step],
+            weight_steps,
             bias,
             output: if last {
                 Output::Logits
             } else {
-                Output::Requantized {
-                    quantizer: Quantizer { step, levels: Levels::unsigned(recipe.a) },
-                    by: (0..multipliers).map(|_| multiplier(&mut rng)).collect(),
-                }
+                Output::Requantized { quantizer: Quantizer { step, levels: Levels::unsigned(recipe.a) }, by }
             },
         });
     }

@@ -3,7 +3,10 @@
 use super::equalise::{Between, equalise};
 use super::lower::lower;
 use super::weights::Choice;
-use super::{LayerPlan, Method, Mode, Observed, Plan, TensorReport, Widths, correct_biases, observe, report};
+use super::{
+    LayerPlan, Method, Mode, Observed, Plan, Rounding, TensorReport, Widths, correct_biases, gptq, observe,
+    report,
+};
 use crate::arith::{Levels, Step};
 use crate::float::FloatModel;
 use crate::int::{IntModel, Quantizer};
@@ -23,6 +26,8 @@ pub struct Recipe {
     pub widths: Widths,
     /// Cross-layer equalisation first; with a step a channel between dense layers only.
     pub equalise: bool,
+    /// Which codes weights get.
+    pub rounding: Rounding,
     /// Bias correction last.
     pub correct_biases: bool,
 }
@@ -56,11 +61,16 @@ pub fn quantize(
     if recipe.equalise {
         equalise(&mut float, if recipe.per_channel { Between::Dense } else { Between::All });
     }
-    let observed = observe(&float, batches)?;
+    let mut kept = vec![];
+    let keep = recipe.rounding == Rounding::Gptq;
+    let seen = batches.into_iter().inspect(|batch| kept.extend(batch.iter().filter(|_| keep).cloned()));
+    let observed = observe(&float, seen)?;
     let plan = calibrate(&float, recipe, &observed)?;
     let report = report(&float, &plan, &observed);
-    if recipe.correct_biases {
-        correct_biases(&mut float, &plan, &observed);
+    match recipe.rounding {
+        Rounding::Gptq => float = gptq(&float, &plan, recipe.correct_biases, &kept)?,
+        Rounding::Nearest if recipe.correct_biases => correct_biases(&mut float, &plan, &observed),
+        Rounding::Nearest => {}
     }
     let int = lower(&float, &plan)?;
     Ok(Quantized { float, plan, int, report })
@@ -126,6 +136,7 @@ mod tests {
             method: Method::Mse,
             widths: Widths::bits(weights, acts),
             equalise: false,
+            rounding: Rounding::Gptq,
             correct_biases: true,
         }
     }

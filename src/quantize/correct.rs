@@ -28,7 +28,7 @@ mod tests {
     use crate::net::{Op, Shape};
     use crate::quantize::tests::network;
     use crate::quantize::{
-        Method, Mode, Recipe, Widths, calibrate, correct_biases, lower::weight_codes, observe,
+        Method, Mode, Recipe, Rounding, Widths, calibrate, correct_biases, lower::weight_codes, observe,
     };
     use ndarray::{Array4, Axis};
 
@@ -45,6 +45,7 @@ mod tests {
             method: Method::MinMax,
             widths: Widths { ends: 3, ..Widths::bits(3, 8) },
             equalise: false,
+            rounding: Rounding::Nearest,
             correct_biases: true,
         };
         let observed = observe(&float, [Ok(x.clone())]).unwrap();

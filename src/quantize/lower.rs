@@ -25,7 +25,8 @@ pub fn lower(model: &FloatModel, plan: &Plan) -> Result<IntModel> {
     Ok(lowered)
 }
 
-fn lower_layer(layer: &FloatLayer, plan: &LayerPlan, x: Step, mode: Mode) -> Reasoned<IntLayer> {
+/// The integers of one layer that reads codes of step `x`.
+pub(super) fn lower_layer(layer: &FloatLayer, plan: &LayerPlan, x: Step, mode: Mode) -> Reasoned<IntLayer> {
     let output = match plan.output {
         None => Output::Logits,
         Some(quantizer) => Output::Requantized { quantizer, by: multipliers(plan, x, quantizer, mode)? },
@@ -66,7 +67,7 @@ pub(super) fn bias_codes(bias: &[f32], plan: &LayerPlan, x: Step) -> Reasoned<Ve
 /// `step_w · step_x / step_y` as m / 2^s, one a weight step.
 pub(super) fn multipliers(plan: &LayerPlan, x: Step, y: Quantizer, mode: Mode) -> Reasoned<Vec<Multiplier>> {
     let multiplier = |&w: &Step| {
-        let ratio = ratio(w, x, y.step);
+        let ratio = arith::ratio(w, x, y.step);
         let fraction = match mode {
             Mode::Free => Multiplier::nearest(ratio),
             Mode::Pow2 => Multiplier::power_of_two(ratio),
@@ -77,11 +78,6 @@ pub(super) fn multipliers(plan: &LayerPlan, x: Step, y: Quantizer, mode: Mode) -
         })
     };
     plan.weight_steps.iter().map(multiplier).collect()
-}
-
-/// `step_w · step_x / step_y`; the product of two f32 is exact in f64.
-pub(super) fn ratio(w: Step, x: Step, y: Step) -> f64 {
-    f64::from(w.get()) * f64::from(x.get()) / f64::from(y.get())
 }
 
 #[cfg(test)]

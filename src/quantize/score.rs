@@ -64,10 +64,43 @@ impl Score {
         self.top5 += (rank < 5) as usize;
     }
 
+    /// Why the accuracy may come from wrong pictures, labels or preprocessing: the network answers no better than chance, that
+    /// is, the 95 % interval of its accuracy is not above one over the number of classes; or it gives the same answer to all.
+    pub fn doubts(&self) -> Vec<String> {
+        let classes = self.confusion.len();
+        let mut doubts = vec![];
+        let chance = 1.0 / classes.max(1) as f64;
+        if interval(self.correct, self.labelled).is_some_and(|(low, _)| low <= chance) {
+            let (right, all) = (self.correct, self.labelled);
+            doubts.push(format!(
+                "{right} of {all} right is not above chance, 1 of {classes} classes (95 % interval)"
+            ));
+        }
+        let answered = |c: &usize| self.confusion.iter().any(|row| row[*c] > 0);
+        let labels = self.confusion.iter().filter(|row| row.iter().any(|&n| n > 0)).count();
+        if let [only] = (0..classes).filter(answered).collect::<Vec<_>>()[..]
+            && labels > 1
+        {
+            doubts.push(format!("class {only} is the answer to all of {} images", self.labelled));
+        }
+        doubts
+    }
+
     /// Images a second.
     pub fn rate(&self) -> f64 {
         self.images as f64 / self.time.as_secs_f64().max(1e-9)
     }
+}
+
+/// The 95 % interval of a share of which `part` of `whole` were seen (Wilson 1927); `None` where nothing was.
+pub fn interval(part: usize, whole: usize) -> Option<(f64, f64)> {
+    const Z: f64 = 1.959_963_985; // of the normal distribution, 2.5 % on either side
+    let (n, share) = (whole as f64, part as f64 / whole as f64);
+    let centre = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    let within = |x: f64| (x / scale).clamp(0.0, 1.0);
+    (whole > 0).then(|| (within(centre - half), within(centre + half)))
 }
 
 /// First of the greatest values.
@@ -95,6 +128,43 @@ pub fn golden_logits(model: &IntModel, golden: &Golden, images: &Array4<f32>) ->
 mod tests {
     use super::*;
     use ndarray::arr2;
+
+    /// Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662, 1 of 29 gives 0.0061 to 0.1718.
+    #[test]
+    fn intervals_as_published() {
+        for (part, whole, want) in [
+            (81, 263, (0.2553, 0.3662)),
+            (15, 148, (0.0624, 0.1605)),
+            (0, 20, (0.0, 0.1611)),
+            (1, 29, (0.0061, 0.1718)),
+        ] {
+            let (low, high) = interval(part, whole).unwrap();
+            assert!(
+                (low - want.0).abs() < 5e-5 && (high - want.1).abs() < 5e-5,
+                "{part} of {whole}: {low} {high}"
+            );
+        }
+        assert_eq!(interval(0, 0), None);
+    }
+
+    #[test]
+    fn chance_and_one_answer_are_doubted() {
+        let score = |confusion: [[usize; 2]; 2]| Score {
+            labelled: confusion.iter().flatten().sum(),
+            correct: confusion[0][0] + confusion[1][1],
+            confusion: confusion.map(Vec::from).into(),
+            ..Score::default()
+        };
+        assert!(score([[45, 5], [5, 45]]).doubts().is_empty());
+        let chance = score([[27, 23], [23, 27]]).doubts();
+        assert!(
+            chance.len() == 1 && chance[0].starts_with("54 of 100 right is not above chance"),
+            "{chance:?}"
+        );
+        let one = score([[95, 0], [5, 0]]).doubts();
+        assert_eq!(one, ["class 0 is the answer to all of 100 images"]);
+        assert!(score([[20, 0], [0, 0]]).doubts().is_empty(), "one class, and right");
+    }
 
     #[test]
     fn counts_by_hand() {

@@ -57,6 +57,34 @@ impl Widths {
         if signed { Levels::signed(bits) } else { Levels::unsigned(bits) }
     }
 
+    /// Which parts of `model` need more bits than the widths of all layers say, and how many: of a build that runs it all,
+    /// `W4A4, ends 8: a build for it has 8-bit weights because of conv1_1`. `None` where none does.
+    ///
+    /// # Errors
+    /// Those of [`Widths::resolve`].
+    pub fn wider_build(&self, model: &FloatModel) -> Result<Option<String>> {
+        let levels = self.resolve(model)?;
+        let weights =
+            levels.iter().zip(&model.layers).map(|(l, layer)| (l.weights.bits(), layer.name.clone()));
+        let outputs = levels.iter().zip(&model.layers).take(levels.len() - 1); // the last layer's are logits
+        let outputs = outputs.map(|(l, layer)| (l.output.bits(), format!("{}'s output", layer.name)));
+        let image = (self.input(false).bits(), "the image".to_string());
+        // The first of the widest, where it is wider than `bits`.
+        let widest = |parts: &mut dyn Iterator<Item = (u32, String)>, bits: u32, what: &str| {
+            let first =
+                parts.fold((bits, None), |most, (n, name)| if n > most.0 { (n, Some(name)) } else { most });
+            first.1.map(|name| format!("{}-bit {what} because of {name}", first.0))
+        };
+        let (w, a) = (self.weights.bits(), self.acts.bits());
+        let reasons = [
+            widest(&mut weights.into_iter(), w, "weights"),
+            widest(&mut std::iter::once(image).chain(outputs), a, "activations"),
+        ];
+        let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+        let text = || format!("W{w}A{a}, ends {}: a build for it has {}", self.ends, reasons.join(" and "));
+        Ok((!reasons.is_empty()).then(text))
+    }
+
     /// Levels of each layer of `model`.
     ///
     /// # Errors
@@ -74,6 +102,9 @@ impl Widths {
             check_levels("--layer", exception.weights, false)?;
             let place = model.layers.iter().position(|l| l.name == exception.layer);
             let place = place.ok_or_else(|| unknown(&exception.layer, model))?;
+            if self.layers.iter().filter(|other| other.layer == exception.layer).count() > 1 {
+                return Err(Error::usage("--layer", format!("{:?} is there twice", exception.layer)));
+            }
             levels[place].weights = exception.weights;
             if let Some(output) = exception.output {
                 check_levels("--layer", output, true)?;
@@ -94,7 +125,7 @@ fn at_least(levels: Levels, bits: u32) -> Levels {
 }
 
 /// Refuses levels outside the contract with the option's name.
-fn check_levels(option: &str, levels: Levels, activations: bool) -> Result<()> {
+pub fn check_levels(option: &str, levels: Levels, activations: bool) -> Result<()> {
     let Levels { a, b } = levels;
     if !levels.is_valid() {
         return Err(Error::usage(option, format!("levels {a}..{b}, a ≤ 0 ≤ b and a < b are needed")));
@@ -131,6 +162,16 @@ mod tests {
         assert_eq!((widths.input(true), widths.input(false)), (Levels::signed(8), Levels::unsigned(8)));
         widths.ends = 2;
         assert_eq!(widths.resolve(&model).unwrap()[0].weights, Levels::signed(4));
+    }
+
+    #[test]
+    fn a_wider_build_is_explained() {
+        let model = chain(&[2, 2, 2]);
+        let said = |widths: &Widths| widths.wider_build(&model).unwrap();
+        let want = "W4A6, ends 8: a build for it has 8-bit weights because of fc1 and 8-bit activations because of the image";
+        assert_eq!(said(&Widths::bits(4, 6)).as_deref(), Some(want));
+        assert_eq!(said(&Widths::bits(8, 8)), None);
+        assert_eq!(said(&Widths { ends: 2, ..Widths::bits(4, 6) }), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod tiling;
 pub use fit::fit;
 pub use layout::Layout;
 pub use memory::{Memory, Region};
-pub use plan::{Geometry, LayerGeometry, Plan, plan};
+pub use plan::{Geometry, LayerGeometry, LayerSchedule, Plan, plan};
 pub use tiling::Tiling;
 
 use crate::config::{ArrayConfig, Requantize};
@@ -22,23 +22,6 @@ use crate::int::{IntModel, Output, Trace};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis};
 use program::Command;
-
-/// One layer's place in the program and in memory.
-#[derive(Clone, Debug)]
-pub struct LayerSchedule {
-    /// Name, as in the model.
-    pub name: String,
-    /// Multiply-accumulate operations for all images.
-    pub macs: u64,
-    /// How the layer is cut.
-    pub tiling: Tiling,
-    /// Its command.
-    pub command: Command,
-    /// Layout of its output; `None` for logits.
-    pub output: Option<Layout>,
-    /// Output channels.
-    pub co: usize,
-}
 
 /// Parts of the memory, in their order: program, weights and parameters, input maps, outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]

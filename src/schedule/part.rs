@@ -4,7 +4,7 @@ use super::program::{self, Kernel};
 use super::{LayerSchedule, Layout, Memory, Schedule};
 use crate::Result;
 use crate::int::Trace;
-use crate::net::Shape;
+use crate::net::{KERNEL, Shape};
 use ndarray::s;
 use std::ops::Range;
 
@@ -68,13 +68,27 @@ impl Schedule {
         }
     }
 
-    /// Flips the sign bit of a weight of layer `layer` in the memory image: of the first channel's first term, at the
-    /// middle of the kernel.
-    pub fn flip_weight(&mut self, layer: usize) {
-        let (config, layer) = (&self.config, &self.layers[layer]);
-        let rows = (layer.tiling.passes() / 2 + 1) * config.rows - 1; // a pass starts with the last row of the array
-        let bit = (rows * config.cols + 1) * config.weight_bits as usize - 1;
-        self.memory.bytes[layer.command.weights as usize + bit / 8] ^= 1 << (bit % 8);
+    /// First bit in the memory image of weight `term` of output channel `channel` of layer `layer`, whose input has
+    /// shape `x`.
+    fn weight_at(&self, layer: usize, x: Shape, channel: usize, term: usize) -> usize {
+        let (config, LayerSchedule { tiling, command, .. }) = (&self.config, &self.layers[layer]);
+        let positions = if tiling.kernel == Kernel::Dense { x.h * x.w } else { KERNEL * KERNEL };
+        let (c, position) = (term / positions, term % positions);
+        let (lane, pass) = match tiling.kernel {
+            Kernel::Folded => (position * config.fold_channels + c, 0),
+            _ => (c, position),
+        };
+        let row = config.rows - 1 - lane % config.rows; // a pass starts with the last row of the array
+        let row = (lane / config.rows * tiling.passes() + pass) * config.rows + row;
+        let code = row * config.cols + channel % config.cols;
+        let tile = command.weights as usize + channel / config.cols * command.weights_pitch as usize;
+        8 * tile + code * config.weight_bits as usize
+    }
+
+    /// Flips bit `bit` of a weight in the memory image; the others as in [`Schedule::weight_at`].
+    pub fn flip_weight(&mut self, layer: usize, x: Shape, channel: usize, term: usize, bit: u32) {
+        let at = self.weight_at(layer, x, channel, term) + bit as usize;
+        self.memory.bytes[at / 8] ^= 1 << (at % 8);
     }
 
     /// The bytes of [`Schedule::write_window`] after a run that gives `trace`.
@@ -105,6 +119,7 @@ mod tests {
     use crate::config::ArrayConfig;
     use crate::int::{Golden, random};
     use crate::net::{Op, Shape};
+    use crate::schedule::bits::field;
     use crate::schedule::{interpret, schedule};
 
     #[test]
@@ -140,6 +155,13 @@ mod tests {
                     let golden = whole.part_of(&trace, layer, &tiles);
                     assert_eq!(part.trace(&memory), golden, "layer {layer}, tiles {tiles:?}");
                     assert_eq!(memory.bytes[part.write_window()], part.expected(&golden));
+                }
+            }
+            for (l, (layer, x)) in model.layers.iter().zip(model.shapes()).enumerate() {
+                for (i, &weight) in layer.weight.iter().enumerate() {
+                    let (channel, term) = (i / layer.op.reduction(x), i % layer.op.reduction(x));
+                    let at = whole.weight_at(l, x, channel, term);
+                    assert_eq!(field(&whole.memory.bytes, at, config.weight_bits, true), i64::from(weight));
                 }
             }
             let mut memory = whole.memory.clone();

@@ -3,7 +3,7 @@
 
 use super::memory::{self, Region};
 use super::program::{self, Command, Kernel};
-use super::{LayerSchedule, Layout, Tiling};
+use super::{Layout, Tiling};
 use crate::config::ArrayConfig;
 use crate::int::{IntModel, Output};
 use crate::net::{Op, Shape, shapes};
@@ -29,6 +29,23 @@ pub struct LayerGeometry {
     pub op: Op,
     /// Greatest output code; `None` for logits.
     pub clip: Option<u16>,
+}
+
+/// One layer's place in the program and in memory.
+#[derive(Clone, Debug)]
+pub struct LayerSchedule {
+    /// Name, as in the model.
+    pub name: String,
+    /// Multiply-accumulate operations for all images.
+    pub macs: u64,
+    /// How the layer is cut.
+    pub tiling: Tiling,
+    /// Its command.
+    pub command: Command,
+    /// Layout of its output; `None` for logits.
+    pub output: Option<Layout>,
+    /// Output channels.
+    pub co: usize,
 }
 
 /// Tilings, commands and addresses of a network on a design point.
@@ -164,6 +181,11 @@ fn plan_layer(
         plane_pitch: plane_pitch as u32,
         image_pitch: image_pitch as u32,
     };
+    let y_row_beats = if output.is_some() { row_pitch / bus } else { config.block() };
+    let field = |what: &str, count: usize| {
+        let reason = || format!("{count} {what} do not fit a field of 16 bits");
+        u16::try_from(count).map_err(|_| Error::bad_layer(&layer.name, reason()))
+    };
     let command = Command {
         kernel: tiling.kernel,
         pool,
@@ -190,7 +212,7 @@ fn plan_layer(
         params_pitch: memory::param_pitch(config) as u32,
         ci_tiles: tiling.ci_tiles as u16,
         co_tiles: tiling.co_tiles as u16,
-        co_blocks: co_blocks as u16,
+        co_blocks: field("blocks of channels", co_blocks)?,
         out_w: out.w as u16,
         stripe: tiling.stripe as u16,
         patch: tiling.patch as u16,
@@ -200,8 +222,8 @@ fn plan_layer(
         kernel_w: tiling.window.1 as u16,
         unit_positions: tiling.unit_positions as u16,
         step: if dense { shape.h * shape.w } else { 1 } as u16,
-        x_row_beats: (x.row_pitch as usize / bus) as u16,
-        y_row_beats: if output.is_some() { row_pitch / bus } else { config.block() } as u16,
+        x_row_beats: field("words of an input row", x.row_pitch as usize / bus)?,
+        y_row_beats: field("words of an output row", y_row_beats)?,
         x_stripe_pitch: tiling.stripe as u32 * if dense { x.image_pitch } else { x.row_pitch },
         y_stripe_pitch: (tiling.stripe / (1 + pool as usize)) as u32 * y.row_pitch,
     };

@@ -82,7 +82,7 @@ fn the_page_sorts_draws_and_reads_nothing_else() {
     }
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("page.html").display().to_string();
-    let lists = ["--weights", "2..8", "--acts", "2..8", "--array", "8x8,16x16,32x32"];
+    let lists = ["--weights", "2..8", "--acts", "2..8", "--ends", "2", "--array", "8x8,16x16,32x32"];
     let output = explore(&folder, &[&["vgg16", "--report", &path], &lists[..]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (found, console) = visit(&folder, &std::fs::read_to_string(path).unwrap());

@@ -6,7 +6,7 @@ use prost::Message;
 use safetensors::tensor::{Dtype, TensorView};
 use std::io::Write;
 use std::path::Path;
-use vgg2rtl::float::import::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto};
+use vgg2rtl::float::import::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use vgg2rtl::float::import::{Options, from_bytes};
 use vgg2rtl::net::Shape;
 
@@ -19,7 +19,7 @@ fn corpus(name: &str) -> Vec<u8> {
 
 /// Why `bytes` are refused.
 fn reason(bytes: &[u8], options: &Options) -> String {
-    from_bytes(bytes, "bad", Path::new("."), options).map(|m| m.layers.len()).unwrap_err()
+    from_bytes(bytes, "bad", Path::new("."), options).map(|m| m.model.layers.len()).unwrap_err()
 }
 
 fn refused(bytes: &[u8], want: &str) {
@@ -31,7 +31,15 @@ fn refused(bytes: &[u8], want: &str) {
 #[test]
 fn mutated_files_never_panic() {
     let options = Options { input: Some(Shape { c: 3, h: 32, w: 32 }), ..Options::default() };
-    for name in ["vgg11_bn.pth", "vgg16.safetensors", "vgg13.onnx", "keras.onnx"] {
+    let files = [
+        "vgg11_bn.pth",
+        "vgg16.safetensors",
+        "vgg13.onnx",
+        "keras.onnx",
+        "zoo/legacy.pth",
+        "zoo/parametrized.pth",
+    ];
+    for name in files {
         let bytes = corpus(name);
         let mut refused = 0;
         for seed in 0..MUTATIONS {
@@ -41,7 +49,7 @@ fn mutated_files_never_panic() {
                     assert!(!reason.is_empty());
                     refused += 1;
                 }
-                Ok(model) => drop(model.validate()),
+                Ok(imported) => drop(imported.model.validate()),
             }
         }
         assert!(refused > MUTATIONS / 20, "{name}: only {refused} of {MUTATIONS} refused");
@@ -63,10 +71,108 @@ fn attribute<'a>(node: &'a mut NodeProto, name: &str) -> &'a mut AttributeProto 
     node.attribute.iter_mut().find(|a| a.name == name).unwrap()
 }
 
+/// The first ReLU as Clip from 0 to the new constant `name`.
+fn clip(graph: &mut GraphProto, name: &str, most: f32) {
+    let number = |name: &str, v: f32| TensorProto {
+        name: name.into(),
+        data_type: 1,
+        raw_data: v.to_le_bytes().into(),
+        ..Default::default()
+    };
+    graph.initializer.extend([number("0", 0.0), number(name, most)]);
+    let relu = first(graph, "Relu");
+    relu.op_type = "Clip".into();
+    relu.input.extend(["0".into(), name.into()]);
+}
+
+/// Opset 9 to 13's batch norm in training, with running statistics as outputs, before the first ReLU.
+fn batch_norm(graph: &mut GraphProto) {
+    let relu = first(graph, "Relu");
+    relu.op_type = "BatchNormalization".into();
+    relu.output.extend(["mean".into(), "var".into(), "saved_mean".into(), "saved_var".into()]);
+}
+
+/// Clip(0, ∞) and Max(x, 0) are a ReLU.
+#[test]
+fn other_spellings_of_a_relu() {
+    let layers = |bytes: &[u8]| {
+        let options = Options { input: Some(Shape { c: 3, h: 32, w: 32 }), ..Options::default() };
+        from_bytes(bytes, "relu", Path::new("."), &options).unwrap().model.layers
+    };
+    let plain = layers(&corpus("vgg13.onnx"));
+    assert_eq!(layers(&onnx(|g| clip(g, "most", f32::INFINITY))), plain);
+    let max = onnx(|g| {
+        clip(g, "most", f32::MAX);
+        let relu = first(g, "Clip");
+        relu.op_type = "Max".into();
+        relu.input.truncate(2);
+    });
+    assert_eq!(layers(&max), plain);
+    let cast = onnx(|g| {
+        let relu = first(g, "Relu");
+        let (before, name) = (relu.input[0].clone(), "cast".to_string());
+        relu.input[0] = name.clone();
+        let node = NodeProto {
+            op_type: "Cast".into(),
+            input: vec![before],
+            output: vec![name],
+            ..Default::default()
+        };
+        g.node.push(node);
+    });
+    assert_eq!(layers(&cast), plain);
+}
+
+/// A factor and an offset in front of the first convolution become part of the preprocessing.
+#[test]
+fn scaling_in_the_graph_is_preprocessing() {
+    let scaled = onnx(|g| {
+        clip(g, "most", f32::MAX);
+        let value = |name: &str, v: f32| TensorProto {
+            name: name.into(),
+            data_type: 1,
+            raw_data: v.to_le_bytes().into(),
+            ..Default::default()
+        };
+        g.initializer.extend([value("by", 1.0 / 128.0), value("less", 0.5)]);
+        let x = g.input[0].name.clone();
+        let node = |op: &str, input: [&str; 2], output: &str| NodeProto {
+            op_type: op.into(),
+            input: input.map(String::from).into(),
+            output: vec![output.into()],
+            ..Default::default()
+        };
+        first(g, "Conv").input[0] = "ready".into();
+        g.node.extend([node("Mul", [&x, "by"], "small"), node("Sub", ["small", "less"], "ready")]);
+    });
+    let options = Options { input: Some(Shape { c: 3, h: 32, w: 32 }), ..Options::default() };
+    let p = from_bytes(&scaled, "scaled", Path::new("."), &options).unwrap().model.header.preprocessing;
+    // (byte · 1 − 64) / 128 = byte / 128 − 0.5
+    assert_eq!((p.scale, p.mean, p.std), (1.0, vec![64.0; 3], vec![128.0; 3]));
+}
+
+#[test]
+fn files_that_are_something_else_are_named() {
+    let tar = [&[b'a'; 257][..], b"ustar", &[0; 300]].concat();
+    let table: [(&[u8], &str); 8] = [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html>", "an HTML page"),
+        (b"\x1f\x8b\x08\x00", "compressed with gzip"),
+        (&tar, "a tar archive"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras)"),
+        (b"\x1c\x00\x00\x00TFL3", "a TFLite file"),
+        (b"\x80\x04N.", "a pickle, but not one of torch.save"),
+        (&pth(&[("inner/model.pth", b"x")]), "a zip with inner/model.pth in it: `unzip` it first"),
+    ];
+    for (bytes, want) in table {
+        refused(bytes, want);
+    }
+}
+
 #[test]
 fn onnx_graphs_that_are_no_vgg() {
     type Change = fn(&mut GraphProto);
-    let table: [(Change, &str); 11] = [
+    let table: [(Change, &str); 15] = [
         (
             |g| {
                 let last = g.node.last().unwrap().output[0].clone();
@@ -75,7 +181,11 @@ fn onnx_graphs_that_are_no_vgg() {
             "the graph runs in a cycle through node",
         ),
         (|g| g.node[0].input[0] = "nobody".into(), "no node makes the value \"nobody\""),
-        (|g| first(g, "Relu").op_type = "Sigmoid".into(), "(Sigmoid): this operator is not supported"),
+        (|g| first(g, "Relu").op_type = "Tanh".into(), "(Tanh): only ReLU is supported between layers"),
+        (|g| first(g, "Relu").op_type = "Sigmoid".into(), "(Sigmoid): only supported behind the logits"),
+        (|g| first(g, "Relu").op_type = "Unknown".into(), "(Unknown): this operator is not supported"),
+        (|g| clip(g, "6", 6.0), "(Clip): clips at 6 (ReLU6 clips at 6)"),
+        (|g| batch_norm(g), "(BatchNormalization): is in training mode: export after model.eval()"),
         (
             |g| first(g, "Conv").domain = "com.microsoft".into(),
             "operators of com.microsoft are not supported",
@@ -154,6 +264,7 @@ fn safetensors(name: &str, dtype: Dtype, shape: &[usize], data: &[u8]) -> Vec<u8
 
 #[test]
 fn state_dicts_that_are_no_vgg() {
+    let bytes = corpus("vgg16.safetensors");
     let name = "features.0.bias";
     refused(
         &safetensors(name, Dtype::F32, &[2], &[0, 0, 0xc0, 0x7f, 0, 0, 0, 0]),
@@ -164,11 +275,20 @@ fn state_dicts_that_are_no_vgg() {
         "tensor features.0.bias is I32, must be a float type",
     );
     refused(&safetensors(name, Dtype::F32, &[3], &[0; 12]), "has shape [3], must be [2]");
+    let steps = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let step =
+        ("features.0.quant.step_size".to_string(), TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap());
+    let quantized = safetensors::serialize(steps.into_iter().chain([step]), None).unwrap();
+    refused(&quantized, "tensor features.0.quant.step_size belongs to a quantizer");
     let headers = [u64::MAX, 1 << 62, 1 << 40, 100_000_000, 9];
     for size in headers {
-        refused(&[&size.to_le_bytes()[..], b"{\"a\": 1}"].concat(), "not a safetensors file");
+        refused(&[&size.to_le_bytes()[..], b"{\"a\": 1}"].concat(), "not a safetensors file of weights");
     }
-    let tiny = Options { input: Some(Shape { c: 3, h: 16, w: 16 }), ..Options::default() };
+    let own =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/vgg16-small-fashion.safetensors"))
+            .unwrap();
+    refused(&own, "a model file of this program already");
+    let tiny = Options { input: Some(Shape { c: 3, h: 8, w: 8 }), ..Options::default() };
     assert!(reason(&corpus("vgg16.safetensors"), &tiny).contains("the input is too small"));
     let grey = Options { input: Some(Shape { c: 1, h: 32, w: 32 }), ..Options::default() };
     let want = "--input has 1 channels, the first convolution reads 3";
@@ -202,12 +322,12 @@ fn nothing_in_a_pickle_is_executed() {
 
 #[test]
 fn zips_that_torch_did_not_write() {
-    refused(&pth(&[("a/readme", b"hello")]), "a zip without data.pkl");
-    refused(&pth(&[("a/data.pkl", b"\x80\x02}")]), "data.pkl is cut short");
-    refused(&pth(&[("a/data.pkl", b"\x80\x02i.")]), "data.pkl: opcode 0x69 at byte 2 cannot be read");
+    refused(&pth(&[("a/readme", b"hello")]), "a zip with a/readme: not made by torch.save");
+    refused(&pth(&[("a/data.pkl", b"\x80\x02}")]), "data.pkl: the pickle is cut short");
+    refused(&pth(&[("a/data.pkl", b"\x80\x02i.")]), "data.pkl: pickle opcode 0x69 at byte 2 cannot be read");
     refused(&pth(&[("a/data.pkl", b"\x80\x02}."), ("a/byteorder", b"big")]), "big-endian");
     refused(b"PK\x03\x04 and no more", "not a whole zip file");
-    refused(b"\x80\x02}.", "a pickle without a zip around it");
+    refused(b"\x80\x02}.", "a pickle, but not one of torch.save");
     refused(b"", "the file is empty");
-    refused(b"GIF89a", "neither .safetensors, nor a .pth zip, nor ONNX");
+    refused(b"GIF89a", "neither .safetensors, nor torch.save's .pth, nor ONNX");
 }

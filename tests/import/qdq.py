@@ -18,7 +18,7 @@ onnx.checker.check_model(model)
 names = [n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear" and n.output[0] != "input_codes"]
 types = {t.name: t.data_type for t in model.graph.initializer}
 for n in names:
-    zero = types[n.replace("_codes", "_zero")]
+    zero = types[n.removesuffix("_codes") + "/zero"]
     model.graph.output.append(onnx.helper.make_tensor_value_info(n, zero, None))
 options = onnxruntime.SessionOptions()
 if "--plain" in sys.argv:

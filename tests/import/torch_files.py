@@ -7,6 +7,7 @@ that `vgg2rtl import` needs). Needs torch, safetensors, onnx and onnxruntime. Wi
 committed as tests/data/import.
 """
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import nn
 
+# Newer PyTorch has two exporters.
+LEGACY_EXPORTER = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 STAGES = {11: [1, 1, 2, 2, 2], 13: [2, 2, 2, 2, 2], 16: [2, 2, 3, 3, 3], 19: [2, 2, 4, 4, 4]}
 
 
@@ -71,7 +74,7 @@ def torch_case(folder, name, size, suffix, **kind):
         save_file(model.state_dict(), folder / f"{name}.safetensors")
     else:
         torch.onnx.export(model, (x[:1],), folder / f"{name}.onnx", input_names=["x"], output_names=["y"],
-                          dynamic_axes={"x": {0: "n"}}, opset_version=13, dynamo=False)
+                          dynamic_axes={"x": {0: "n"}}, opset_version=13, **LEGACY_EXPORTER)
     case(folder, f"{name}.{suffix}", x.numpy(), y.numpy(), {"input": [3, *size]})
 
 

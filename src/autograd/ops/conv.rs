@@ -5,7 +5,7 @@
 //! The gradient with respect to the input is again a convolution, of the output's gradient with the kernel turned
 //! by 180°.
 
-use super::gemm::gemm;
+use super::gemm::{gemm, matrix, matrix_mut};
 use super::im2col::Maps;
 use super::winograd;
 use crate::autograd::{Real, Tape, Var};
@@ -119,15 +119,6 @@ fn turned<T: Real>(kernel: &[T], co: usize, ci: usize) -> Array2<T> {
         to.as_slice_mut().expect("row-major").copy_from_slice(from);
     });
     turned
-}
-
-pub(super) fn matrix<T>(elements: &[T], rows: usize) -> ArrayView2<'_, T> {
-    ArrayView2::from_shape((rows, elements.len() / rows), elements).expect("whole rows")
-}
-
-pub(super) fn matrix_mut<T>(elements: &mut [T], rows: usize) -> ArrayViewMut2<'_, T> {
-    let columns = elements.len() / rows;
-    ArrayViewMut2::from_shape((rows, columns), elements).expect("whole rows")
 }
 
 #[cfg(test)]

@@ -25,6 +25,17 @@ pub(super) fn gemm<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, beta: T, mut c: 
     }
 }
 
+/// Row-major `elements` as a matrix of `rows`.
+pub(super) fn matrix<T>(elements: &[T], rows: usize) -> ArrayView2<'_, T> {
+    ArrayView2::from_shape((rows, elements.len() / rows), elements).expect("whole rows")
+}
+
+/// As [`matrix`], to be written.
+pub(super) fn matrix_mut<T>(elements: &mut [T], rows: usize) -> ArrayViewMut2<'_, T> {
+    let columns = elements.len() / rows;
+    ArrayViewMut2::from_shape((rows, columns), elements).expect("whole rows")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

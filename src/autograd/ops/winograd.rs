@@ -4,7 +4,7 @@
 //! Each of the 16 places of a tile is a plane of its own: a matrix product over all tiles. The transforms have
 //! coefficients 0, ±½, ±1, so that sums of codes lose no more to rounding than those of the plain algorithm.
 
-use super::conv::{matrix, matrix_mut};
+use super::gemm::{matrix, matrix_mut};
 use super::im2col::Maps;
 use crate::autograd::Real;
 use crate::net::KERNEL;

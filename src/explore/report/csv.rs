@@ -45,6 +45,7 @@ const COLUMNS: &[Column] = &[
     ("lacks", |r| r.lacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
     ("refused", |r| number(r.refused.clone())),
     ("failed", |r| number(r.failed.clone())),
+    ("exit_code", |r| number(r.exit_code)),
 ];
 
 /// RFC 4180: a head, then one line a point; what is not known is empty.

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::explore::{Axis, Family, Row};
-use crate::{Error, Result, store};
+use crate::{Error, Result, output};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use resvg::{tiny_skia, usvg};
@@ -45,7 +45,7 @@ pub fn plots(report: &Report, folder: &Path) -> Result<Vec<PathBuf>> {
         let png = png(&svg, &fonts).map_err(undrawn)?;
         for (extension, bytes) in [("svg", svg.into_bytes()), ("png", png)] {
             let path = path.with_extension(extension);
-            store::write_atomic(&path, &bytes)?;
+            output::write(&path, &bytes)?;
             files.push(path);
         }
     }

@@ -1,54 +1,82 @@
-//! CIFAR-10's binary version: records of one label byte and 3072 bytes, a plane each of red, green and blue.
+//! CIFAR-10 and CIFAR-100, binary versions: records of a label byte (CIFAR-100: two, the second is the fine class) and 3072
+//! bytes, a plane each of red, green and blue.
 //!
 //! Format: <https://www.cs.toronto.edu/~kriz/cifar.html>, "Binary version".
 
-use super::{DataSet, Layout, Pictures, Split};
+use super::source::{Found, Reader};
+use super::{DataSet, Layout, Pictures};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-const LAYOUT: Layout = Layout { height: 32, width: 32, channels: 3, planar: true };
-const RECORD: usize = 1 + 32 * 32 * 3;
+pub(super) const LAYOUT: Layout = Layout { height: 32, width: 32, channels: 3, planar: true };
+const PIXELS: usize = 32 * 32 * 3;
 const NAMES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// The data set's class names.
+/// CIFAR-10's class names.
 pub fn classes() -> Vec<String> {
     NAMES.map(String::from).into()
 }
 
-/// The batches of `split` in a folder; `None` where it has no CIFAR-10 file at all.
-pub fn open_folder(folder: &Path, split: Split) -> Result<Option<DataSet>> {
-    let train = (1..=5).map(|i| folder.join(format!("data_batch_{i}.bin"))).filter(|p| p.is_file());
-    let train: Vec<PathBuf> = train.collect();
-    let test: Vec<PathBuf> = [folder.join("test_batch.bin")].into_iter().filter(|p| p.is_file()).collect();
-    let files = match split {
-        Split::Train if !train.is_empty() => train,
-        Split::Test if !test.is_empty() => test,
-        _ if train.is_empty() && test.is_empty() => return Ok(None),
-        _ => return Err(Error::bad_file(folder, format!("has no CIFAR-10 {split:?} batch").to_lowercase())),
+/// The batches in a folder; `None` where it has none.
+pub fn find(folder: &Path) -> Result<Option<Found>> {
+    let there = |names: Vec<String>, kind: fn(&[PathBuf]) -> Result<DataSet>| -> Option<Reader> {
+        let files: Vec<PathBuf> = names.iter().map(|n| folder.join(n)).filter(|p| p.is_file()).collect();
+        (!files.is_empty()).then(|| Box::new(move || kind(&files)) as Reader)
     };
-    open(&files, classes()).map(Some)
+    let train = there((1..=5).map(|i| format!("data_batch_{i}.bin")).collect(), open_10);
+    let test = there(vec!["test_batch.bin".into()], open_10);
+    if train.is_some() || test.is_some() {
+        return Ok(Some(Found::Parts { train, test }));
+    }
+    let train = there(vec!["train.bin".into()], open_100);
+    let test = there(vec!["test.bin".into()], open_100);
+    Ok((train.is_some() || test.is_some()).then_some(Found::Parts { train, test }))
 }
 
-/// The records of `files`, one file after the other.
-pub fn open(files: &[PathBuf], classes: Vec<String>) -> Result<DataSet> {
-    let (mut bytes, mut labels) = (vec![], vec![]);
+/// One file of either, by the size of its records.
+pub fn open_file(path: &Path) -> Result<DataSet> {
+    let size = std::fs::metadata(path).map_err(Error::io(path))?.len();
+    match (size % (1 + PIXELS as u64), size % (2 + PIXELS as u64)) {
+        (1.., 0) => open_100(&[path.into()]),
+        _ => open_10(&[path.into()]),
+    }
+}
+
+fn open_10(files: &[PathBuf]) -> Result<DataSet> {
+    open(files, 1, classes())
+}
+
+/// CIFAR-100, whose class names lie beside it.
+fn open_100(files: &[PathBuf]) -> Result<DataSet> {
+    let names = files.first().map(|f| f.with_file_name("fine_label_names.txt")).filter(|p| p.is_file());
+    let names = names.map(|path| std::fs::read_to_string(&path).map_err(Error::io(&path))).transpose()?;
+    let names = names.unwrap_or_default().split_whitespace().map(String::from).collect();
+    open(files, 2, names)
+}
+
+/// The records of `files`, one file after the other, of which each begins with `labels` bytes; the last of them counts.
+fn open(files: &[PathBuf], labels: usize, classes: Vec<String>) -> Result<DataSet> {
+    let record = labels + PIXELS;
+    let most = if labels == 1 { 10 } else { 100 };
+    let (mut bytes, mut found) = (vec![], vec![]);
     for path in files {
         let file = std::fs::read(path).map_err(Error::io(path))?;
-        if file.is_empty() || file.len() % RECORD != 0 {
-            let reason = format!("{} bytes are no whole number of CIFAR-10 records of {RECORD}", file.len());
+        if file.is_empty() || file.len() % record != 0 {
+            let reason =
+                format!("{} bytes are no whole number of CIFAR-{most} records of {record}", file.len());
             return Err(Error::bad_file(path, reason));
         }
-        for (i, record) in file.chunks_exact(RECORD).enumerate() {
-            let label = usize::from(record[0]);
-            if label >= classes.len() {
-                let reason = format!("record {i} has label {label}, there are {} classes", classes.len());
+        for (i, record) in file.chunks_exact(record).enumerate() {
+            let label = usize::from(record[labels - 1]);
+            if label >= most {
+                let reason = format!("record {i} has label {label}, there are {most} classes");
                 return Err(Error::bad_file(path, reason));
             }
-            labels.push(label);
-            bytes.extend_from_slice(&record[1..]);
+            found.push(label);
+            bytes.extend_from_slice(&record[labels..]);
         }
     }
     let path = files.first().cloned().unwrap_or_default();
-    Ok(DataSet { path, pictures: Pictures::Memory { layout: LAYOUT, bytes }, labels, classes })
+    Ok(DataSet::new(&path, Pictures::Memory { layout: LAYOUT, bytes }, found, classes))
 }

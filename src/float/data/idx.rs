@@ -2,7 +2,8 @@
 //!
 //! Format: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
-use super::{DataSet, Layout, Pictures, Split};
+use super::source::{Found, Reader};
+use super::{DataSet, Layout, Pictures};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -13,8 +14,8 @@ const UNSIGNED_BYTE: u8 = 8;
 /// More elements than any such data set has; guards against headers that promise the moon.
 const MOST: u64 = 1 << 31;
 
-/// The pair of files of `split` in a folder; `None` where no file name looks like IDX images.
-pub fn open_folder(folder: &Path, split: Split) -> Result<Option<DataSet>> {
+/// The pairs of files in a folder; `None` where no file name looks like IDX images.
+pub fn find(folder: &Path) -> Result<Option<Found>> {
     let mut found = vec![];
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
@@ -22,15 +23,24 @@ pub fn open_folder(folder: &Path, split: Split) -> Result<Option<DataSet>> {
             found.push(path);
         }
     }
-    if found.is_empty() {
-        return Ok(None);
-    }
-    found.sort();
-    let is_train = |path: &PathBuf| name(path).contains("train");
-    match found.iter().find(|p| is_train(p) == (split == Split::Train)) {
-        Some(path) => open(path).map(Some),
-        None => Err(Error::bad_file(folder, format!("has no IDX {split:?} images").to_lowercase())),
-    }
+    let (train, test): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| name(p).contains("train"));
+    let reader = |mut files: Vec<PathBuf>| -> Result<Option<Reader>> {
+        files.sort();
+        files.dedup_by_key(|p| name(p).trim_end_matches(".gz").to_string()); // torchvision keeps both
+        match &files[..] {
+            [one, other, ..] => {
+                let reason = format!("beside {}: say which file", name(other));
+                Err(Error::bad_file(one, reason))
+            }
+            [one] => {
+                let one = one.clone();
+                Ok(Some(Box::new(move || open(&one))))
+            }
+            [] => Ok(None),
+        }
+    };
+    let (train, test) = (reader(train)?, reader(test)?);
+    Ok((train.is_some() || test.is_some()).then_some(Found::Parts { train, test }))
 }
 
 /// The images file `path` with the labels file beside it (`images` → `labels`, `idx3` → `idx1`), if there is one.
@@ -51,7 +61,7 @@ pub fn open(path: &Path) -> Result<DataSet> {
         }
     };
     let layout = Layout { height, width, channels: 1, planar: false };
-    Ok(DataSet { path: path.into(), pictures: Pictures::Memory { layout, bytes }, labels, classes: vec![] })
+    Ok(DataSet::new(path, Pictures::Memory { layout, bytes }, labels, vec![]))
 }
 
 fn name(path: &Path) -> &str {

@@ -2,8 +2,7 @@
 
 use super::picture::Picture;
 use crate::arith::rne_shift;
-use crate::net::{Colour, Filter, Fit, Header, LONGEST, Preprocessing, Shape};
-use image::imageops::FilterType;
+use crate::net::{Colour, Fit, Header, LONGEST, Preprocessing, Shape};
 use ndarray::Array3;
 
 /// The input `(channel, row, column)` for `picture`; the error says why the picture does not fit the network.
@@ -20,7 +19,7 @@ fn fit(picture: &Picture, fit: Fit, input: Shape) -> Result<Picture, String> {
     let misfit =
         |what: &str| format!("a picture of {h}×{w} {what} {}×{} that the network reads", input.h, input.w);
     match fit {
-        Fit::Stretch { filter } => Ok(picture.resized(input.h, input.w, filter.into())),
+        Fit::Stretch { filter } => Ok(picture.resized(input.h, input.w, filter)),
         Fit::Pad if h <= input.h && w <= input.w => Ok(window(picture, input)),
         Fit::Pad => Err(misfit("does not fit into the")),
         Fit::Crop { shorter, filter } => {
@@ -31,7 +30,7 @@ fn fit(picture: &Picture, fit: Fit, input: Shape) -> Result<Picture, String> {
             if rows < input.h || columns < input.w {
                 return Err(misfit(&format!("resized to {rows}×{columns} is smaller than the")));
             }
-            Ok(window(&picture.resized(rows, columns, filter.into()), input))
+            Ok(window(&picture.resized(rows, columns, filter), input))
         }
     }
 }
@@ -67,13 +66,4 @@ fn normalise(picture: &Picture, p: &Preprocessing, input: Shape) -> Array3<f32> 
         let byte = picture.bytes[(i * input.w + j) * input.c + at];
         (f32::from(byte) * p.scale - p.mean[c]) / p.std[c]
     })
-}
-
-impl From<Filter> for FilterType {
-    fn from(filter: Filter) -> Self {
-        match filter {
-            Filter::Bilinear => FilterType::Triangle,
-            Filter::Bicubic => FilterType::CatmullRom,
-        }
-    }
 }

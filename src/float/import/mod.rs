@@ -1,71 +1,103 @@
-//! Trained VGGs from elsewhere: torchvision state dicts (`.safetensors`, `.pth`) and ONNX.
+//! Trained VGGs from elsewhere: state dicts of PyTorch (`.safetensors`, `.pth`) and ONNX.
 //!
 //! | file | reader | mapping |
 //! |---|---|---|
-//! | `.safetensors` | the `safetensors` crate | `state_dict` |
-//! | `.pth`, `.pt` | `torch` (zip), `pickle` (nothing is executed) | `state_dict` |
+//! | `.safetensors`, their shards, a model hub's folder | `tensors`, `folder` | `state_dict` |
+//! | `.pth`, `.pt`, `.bin` of any age | `torch`, `pickle` (nothing is executed) | `state_dict` |
 //! | `.onnx` | [`onnx`] (protobuf through `prost`) | `onnx::build`, node by node |
+//! | anything else | `foreign` names it | - |
 //!
-//! Whatever cannot be mapped exactly onto the chain of [`FloatModel`] is refused with its name and the reason.
+//! Whatever cannot be mapped exactly onto the chain of [`FloatModel`] is refused with its name and the reason. What
+//! a file does not say is a fact of origin [`facts::Origin::Assumed`]; [`check`](mod@check) compares with the source.
 
+mod affine;
 mod average;
+mod blob;
+pub mod check;
+pub mod facts;
+mod folder;
+mod foreign;
+mod natural;
+pub(super) mod npy;
 pub mod onnx;
-mod options;
-mod pickle;
+pub mod options;
+pub mod pickle;
+mod reparam;
 mod state_dict;
+pub mod taps;
 mod tensors;
 mod torch;
 
+pub use folder::files;
 pub use options::Options;
 
 use crate::float::FloatModel;
 use crate::{Error, Result};
+use blob::Blob;
+use facts::Facts;
+use foreign::Kind;
 use std::path::Path;
+use taps::Taps;
 
-/// The float network in the file at `path`, batch norm folded.
+/// A result whose error is the reason alone; the caller knows the file's name.
+type Outcome<T> = std::result::Result<T, String>;
+
+/// An imported network, and what was taken for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The network, batch norm folded.
+    pub model: FloatModel,
+    /// What was taken, and from where.
+    pub facts: Facts,
+    /// Names of its values in the source.
+    pub taps: Taps,
+    /// What the source does to its input before that is the network's; part of the preprocessing.
+    scaling: Option<affine::Affine>,
+}
+
+/// The float network in the file or folder at `path`.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read, [`Error::BadFile`] when it is damaged or holds something else than a
-/// VGG-like chain, [`Error::BadLayer`] (inside the reason) naming the tensor or node that cannot be mapped.
-pub fn import(path: &Path, options: &Options) -> Result<FloatModel> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+/// VGG-like chain, naming the tensor or node that cannot be mapped, [`Error::Usage`] for preprocessing that does not
+/// fit the input.
+pub fn import(path: &Path, options: &Options) -> Result<Imported> {
+    let bad = |reason: String| Error::bad_file(path, reason);
     let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let model = from_bytes(&bytes, &name, folder, options).map_err(|reason| Error::bad_file(path, reason))?;
-    model.validate().map_err(|e| Error::bad_file(path, e.to_string()))?;
-    Ok(model)
+    let files = folder::files(path)?;
+    let blobs = files.iter().map(|file| {
+        let opened = std::fs::File::open(file).map_err(Error::io(file))?;
+        Blob::of_file(opened).map_err(Error::io(file))
+    });
+    let blobs = blobs.collect::<Result<Vec<_>>>()?;
+    let imported = from_blobs(blobs, &name, &files[0], options).map_err(bad)?;
+    let header = &imported.model.header;
+    header
+        .preprocessing
+        .check(header.input)
+        .map_err(|reason| Error::usage("--mean, --std, --colour", reason))?;
+    imported.model.validate().map_err(|e| bad(e.to_string()))?;
+    Ok(imported)
 }
 
-/// As [`import`] for a file's bytes; `folder` is where an ONNX file's external data lie.
-pub fn from_bytes(
-    bytes: &[u8],
-    name: &str,
-    folder: &Path,
-    options: &Options,
-) -> std::result::Result<FloatModel, String> {
-    match kind(bytes)? {
-        Kind::Zip => state_dict::model(torch::read(bytes)?, name, options),
-        Kind::Safetensors => state_dict::model(tensors::read_safetensors(bytes)?, name, options),
-        Kind::Onnx => onnx::model(bytes, name, folder, options),
-    }
+/// As [`import`] for a file's bytes; `path` is where external data of an ONNX file lie beside.
+pub fn from_bytes(bytes: &[u8], name: &str, path: &Path, options: &Options) -> Outcome<Imported> {
+    from_blobs(vec![Blob::Memory(bytes)], name, path, options)
 }
 
-enum Kind {
-    Zip,
-    Safetensors,
-    Onnx,
-}
-
-/// Found from the first bytes: the file's name does not matter.
-fn kind(bytes: &[u8]) -> std::result::Result<Kind, String> {
-    match bytes {
-        [] => Err("the file is empty".into()),
-        [b'P', b'K', 3, 4, ..] => Ok(Kind::Zip),
-        // A safetensors file starts with the header's length in 8 bytes, then JSON.
-        [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Kind::Safetensors),
-        // An ONNX file starts with field 1 (IR version, a varint), or seldom another field below 16.
-        [0x08, ..] | [0x3a, ..] | [0x12, ..] => Ok(Kind::Onnx),
-        [0x80, ..] => Err("a pickle without a zip around it: save it again with PyTorch 1.6 or later".into()),
-        _ => Err("neither .safetensors, nor a .pth zip, nor ONNX".into()),
-    }
+/// One file, or the shards of one network.
+fn from_blobs(mut blobs: Vec<Blob>, name: &str, path: &Path, options: &Options) -> Outcome<Imported> {
+    let mut facts = Facts::default();
+    let key = options.key.as_deref();
+    let kind = foreign::kind(&blobs[0], path)?;
+    let tensors = match kind {
+        Kind::Onnx => {
+            let bytes = blobs[0].read_up_to(0, usize::MAX)?;
+            return onnx::model(&bytes, name, path.parent().unwrap_or(Path::new(".")), options);
+        }
+        Kind::Safetensors => tensors::read_safetensors(blobs)?,
+        Kind::Torch => torch::read_zip(blobs, key, &mut facts)?,
+        Kind::LegacyTorch => torch::read_legacy(blobs.remove(0), key, &mut facts)?,
+    };
+    state_dict::model(tensors, name, options, facts)
 }

@@ -7,12 +7,14 @@
 //! | `dense` | dense layers on the fast path |
 //! | `kernel`, `kernel_x86`, `isa` | the inner product for each instruction set |
 //! | `requantize` | the requantization of a block of channels at once |
+//! | `input` | what a run accepts |
 //! | `scratch` | buffers that outlive a task |
 //! | `wide` | layers that are too wide for the fast path |
 //!
 //! Which path a layer takes is decided once, from bounds proven on its integers; all give the same integers.
 
 mod dense;
+mod input;
 mod isa;
 mod kernel;
 mod minimal;
@@ -30,6 +32,7 @@ pub use trace::Trace;
 use super::{IntLayer, IntModel, Output};
 use crate::net::{Op, Shape};
 use crate::{Error, Result};
+use input::check_input;
 use ndarray::{Array2, Array4, ArrayView4, Axis, s};
 use std::sync::Mutex;
 use tiled::Tiled;
@@ -73,6 +76,16 @@ impl<'a> Golden<'a> {
             return Err(Error::usage("isa", format!("this machine has no {isa}")));
         }
         model.validate()?;
+        Ok(Self::packed(model, isa))
+    }
+
+    /// Packs the first layers of a network that has no last one yet, for [`Golden::hidden`]. Each must be valid for the
+    /// codes before it.
+    pub fn unfinished(model: &'a IntModel) -> Self {
+        Self::packed(model, Isa::best())
+    }
+
+    fn packed(model: &'a IntModel, isa: Isa) -> Self {
         let (shapes, quantizers) = (model.shapes(), model.input_quantizers());
         let inputs = shapes.iter().zip(&quantizers);
         let plan = |(layer, (&shape, x)): (&IntLayer, (&Shape, &super::Quantizer))| match layer.op {
@@ -82,7 +95,7 @@ impl<'a> Golden<'a> {
             Op::Dense { .. } => dense::Dense::new(layer, x.levels).map_or(Plan::Wide, Plan::Dense),
         };
         let plans = model.layers.iter().zip(inputs).map(plan).collect();
-        Ok(Self { model, shapes, plans, isa, spare: Mutex::default() })
+        Self { model, shapes, plans, isa, spare: Mutex::default() }
     }
 
     /// The instruction set in use.
@@ -130,37 +143,49 @@ impl<'a> Golden<'a> {
 
     fn run_together(&self, codes: ArrayView4<i32>, mut see: impl FnMut(usize, &Map)) -> Array2<i64> {
         let mut x = Map::Plain(codes.to_owned());
-        for (i, (layer, plan)) in self.model.layers.iter().zip(&self.plans).enumerate() {
+        for (i, layer) in self.model.layers.iter().enumerate() {
             if layer.output == Output::Logits {
-                return self.accumulate(layer, plan, &x);
+                return self.accumulate(layer, &self.plans[i], &x);
             }
-            x = match plan {
-                Plan::Winograd(plan) => {
-                    let x = match x {
-                        Map::Tiled(x) => x,
-                        Map::Plain(x) => Tiled::from_plain(x.view(), self.take()),
-                    };
-                    let mut y = Tiled::framed(codes.dim().0, self.shapes[i + 1], self.take());
-                    plan.run(self.isa, &x, &mut y);
-                    self.give(x);
-                    Map::Tiled(y)
-                }
-                Plan::Dense(_) => {
-                    let y = dense::requantized(layer, &self.accumulate(layer, plan, &x));
-                    if let Map::Tiled(x) = x {
-                        self.give(x);
-                    }
-                    Map::Plain(y.insert_axis(Axis(2)).insert_axis(Axis(3)))
-                }
-                Plan::Wide => {
-                    let y = wide::requantized(layer, &wide::accumulate(layer, x.to_plain().view()));
-                    let pool = matches!(layer.op, Op::Conv { pool: true, .. });
-                    Map::Plain(if pool { reference::max_pool(&y) } else { y })
-                }
-            };
+            x = self.layer(i, x);
             see(i, &x);
         }
         unreachable!("a valid model ends in logits")
+    }
+
+    /// Codes after the last layer of an unfinished network, for those that its first one reads.
+    pub fn hidden(&self, codes: ArrayView4<i32>) -> Array4<i32> {
+        let first = Map::Plain(codes.to_owned());
+        (0..self.model.layers.len()).fold(first, |x, i| self.layer(i, x)).to_plain()
+    }
+
+    /// What hidden layer `i` makes of `x`.
+    fn layer(&self, i: usize, x: Map) -> Map {
+        let layer = &self.model.layers[i];
+        match &self.plans[i] {
+            Plan::Winograd(plan) => {
+                let x = match x {
+                    Map::Tiled(x) => x,
+                    Map::Plain(x) => Tiled::from_plain(x.view(), self.take()),
+                };
+                let mut y = Tiled::framed(x.images, self.shapes[i + 1], self.take());
+                plan.run(self.isa, &x, &mut y);
+                self.give(x);
+                Map::Tiled(y)
+            }
+            plan @ Plan::Dense(_) => {
+                let y = dense::requantized(layer, &self.accumulate(layer, plan, &x));
+                if let Map::Tiled(x) = x {
+                    self.give(x);
+                }
+                Map::Plain(y.insert_axis(Axis(2)).insert_axis(Axis(3)))
+            }
+            Plan::Wide => {
+                let y = wide::requantized(layer, &wide::accumulate(layer, x.to_plain().view()));
+                let pool = matches!(layer.op, Op::Conv { pool: true, .. });
+                Map::Plain(if pool { reference::max_pool(&y) } else { y })
+            }
+        }
     }
 
     fn take(&self) -> Vec<i16> {
@@ -189,23 +214,6 @@ impl Map {
             Map::Tiled(x) => x.to_plain(),
             Map::Plain(x) => x.clone(),
         }
-    }
-}
-
-/// Refuses images of another shape than the model's input, and codes outside its levels.
-fn check_input(model: &IntModel, codes: ArrayView4<i32>) -> Result<()> {
-    let (_, c, h, w) = codes.dim();
-    let found = Shape { c, h, w };
-    if found != model.header.input {
-        let reason = format!("images of {found} where {} is needed", model.header.input);
-        return Err(Error::bad_layer("input", reason));
-    }
-    let levels = model.input.levels;
-    match codes.iter().find(|&&code| levels.clip(code.into()) != code) {
-        Some(code) => {
-            Err(Error::bad_layer("input", format!("code {code} outside {} … {}", levels.a, levels.b)))
-        }
-        None => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The definition: every sum term by term in 64 bits. Slow; the truth that the fast paths are tested against.
 
 use super::Trace;
+use super::input::check_input;
 use crate::Result;
 use crate::arith::requantize;
 use crate::int::{IntLayer, IntModel, Output};
@@ -13,7 +14,7 @@ use ndarray::{Array4, ArrayView3, ArrayView4};
 /// Where [`IntModel::validate`] fails, or the images have not the model's input shape.
 pub fn trace(model: &IntModel, codes: ArrayView4<i32>) -> Result<Trace> {
     model.validate()?;
-    super::check_input(model, codes)?;
+    check_input(model, codes)?;
     let mut x = codes.to_owned();
     let mut activations = vec![];
     for (layer, input) in model.layers.iter().zip(model.shapes()) {
@@ -37,8 +38,8 @@ pub fn trace(model: &IntModel, codes: ArrayView4<i32>) -> Result<Trace> {
     unreachable!("a valid model ends in logits")
 }
 
-/// Accumulators `(image, channel, row, column)` with bias.
-fn accumulate(layer: &IntLayer, input: Shape, x: ArrayView4<i32>) -> Array4<i64> {
+/// Accumulators `(image, channel, row, column)` of `layer`, with bias, for inputs `x` of shape `input`.
+pub fn accumulate(layer: &IntLayer, input: Shape, x: ArrayView4<i32>) -> Array4<i64> {
     let reduction = layer.op.reduction(input);
     let (h, w) = if matches!(layer.op, Op::Conv { .. }) { (input.h, input.w) } else { (1, 1) };
     Array4::from_shape_fn((x.dim().0, layer.op.co(), h, w), |(n, c, i, j)| {

@@ -17,7 +17,8 @@ const TILE: usize = 4;
 pub struct Tiled {
     /// Without padding and frame.
     pub shape: Shape,
-    images: usize,
+    /// Number of images.
+    pub images: usize,
     data: Vec<i16>,
 }
 

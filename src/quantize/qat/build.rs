@@ -4,67 +4,38 @@ use super::layer::{Layer, Norm, Site};
 use super::lower::taps_before_channels;
 use super::net::{Net, Phase};
 use super::{FakeQuantizer, Learn, mse_step};
-use crate::arith::{Levels, Step, WIDTHS};
+use crate::arith::{Levels, Step};
 use crate::autograd::Tape;
 use crate::autograd::optim::Parameter;
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::Quantizer;
 use crate::net::{KERNEL, Op};
-use crate::quantize::Mode;
+use crate::quantize::{
+    LayerLevels, LayerPlan, Method, Mode, Plan, Recipe, Rounding, Widths, calibrate, observe,
+};
 use crate::{Error, Result};
 use ndarray::{ArrayD, ArrayView4, IxDyn};
-use serde::Serialize;
 
 /// What to quantize, and how its steps learn.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     /// How steps are learned; [`Learn::Tqt`] makes them powers of two.
     pub learn: Learn,
-    /// Bits of the inner layers' weights.
-    pub weights: u32,
-    /// Bits of the inner layers' output activations.
-    pub acts: u32,
-    /// Bits of the image, and of the weights of the first and last layer.
-    pub ends: u32,
+    /// Levels of every layer, as post-training quantization has them.
+    pub widths: Widths,
     /// One weight step an output channel; the last layer always has one, because its sums are compared.
     pub per_channel: bool,
-    /// Levels (a, b) of the inner layers' weights, in place of −2^(n−1) … 2^(n−1)−1.
-    pub weight_levels: Option<Levels>,
 }
 
 impl Spec {
     /// `weights` and `acts` bits inside, 8 at the ends, one weight step an output channel.
     pub fn new(learn: Learn, weights: u32, acts: u32) -> Self {
-        Self { learn, weights, acts, ends: 8, per_channel: true, weight_levels: None }
+        Self { learn, widths: Widths::bits(weights, acts), per_channel: true }
     }
 
     /// Requantization that the steps allow.
     pub fn mode(&self) -> Mode {
         if self.learn == Learn::Tqt { Mode::Pow2 } else { Mode::Free }
-    }
-
-    fn validate(&self) -> Result<()> {
-        for (option, bits) in [("--weights", self.weights), ("--acts", self.acts), ("--ends", self.ends)] {
-            if !WIDTHS.contains(&bits) {
-                let range = format!("{} … {}", WIDTHS.start(), WIDTHS.end());
-                return Err(Error::usage(option, format!("{bits} bits where {range} are possible")));
-            }
-        }
-        match self.weight_levels {
-            Some(l) if !l.is_valid() || l.bits() > self.weights => Err(Error::usage(
-                "--weight-levels",
-                format!("{} … {}: needs a ≤ 0 ≤ b, a < b, within {} bits", l.a, l.b, self.weights),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    fn levels(&self, end: bool) -> Levels {
-        match (end, self.weight_levels) {
-            (true, _) => Levels::signed(self.ends),
-            (false, Some(levels)) => levels,
-            (false, None) => Levels::signed(self.weights),
-        }
     }
 }
 
@@ -86,43 +57,59 @@ impl Net {
         Ok(net)
     }
 
-    /// A quantized network that starts from `model`, with steps of least squared error on its weights and on
-    /// its activations for `images` `(image, channel, row, column)`.
+    /// A quantized network that starts from `model`: its levels are those of `spec`'s widths, its steps those of least squared
+    /// error on its weights and on its activations for `images` `(image, channel, row, column)`.
     ///
     /// # Errors
     /// Bits or levels that leave no codes; batch norm together with power-of-two steps, which it would scale.
     pub fn quantized_from(model: &FloatModel, spec: &Spec, images: ArrayView4<f32>) -> Result<Self> {
-        spec.validate()?;
+        let levels = spec.widths.resolve(model)?;
         let mut net = Self::float_from(model)?;
-        if let Some(layer) =
-            net.layers.iter().find(|l| l.norm.is_some()).filter(|_| spec.mode() == Mode::Pow2)
-        {
-            let reason = "batch norm scales power-of-two steps to others: fold it first (--fold-bn)";
-            return Err(Error::bad_layer(&layer.name, reason));
+        net.mode = spec.mode();
+        match net.layers.iter().find(|l| l.norm.is_some()).filter(|_| net.mode == Mode::Pow2) {
+            None => {}
+            Some(layer) => {
+                let reason = "batch norm scales power-of-two steps to others: fold it first (--fold-bn)";
+                return Err(Error::bad_layer(&layer.name, reason));
+            }
         }
-        let mut tape = Tape::<f32>::default();
-        let forward = net.forward(&mut tape, images, Phase::Evaluate)?;
-        let last = net.layers.len() - 1;
-        for i in 0..=last {
-            net.quantize_weights(i, spec.levels(i == 0 || i == last), spec, i < last && spec.per_channel);
-            if i < last {
-                let levels = Levels::unsigned(spec.acts);
-                let step = mse_step(tape.slice(forward.activations[i]), levels);
+        let starts = match net.mode {
+            Mode::Pow2 => calibrated(model, spec, images)?,
+            Mode::Free => net.searched(spec, &levels, images)?,
+        };
+        net.input = Some(starts.input);
+        for (i, start) in starts.layers.iter().enumerate() {
+            let site = net.site(i, "weight_step", start.weight_levels, spec.learn, &start.weight_steps);
+            net.layers[i].weights = Some(site);
+            if let Some(Quantizer { step, levels }) = start.output {
                 net.layers[i].output = Some(net.site(i, "output_step", levels, spec.learn, &[step]));
             }
         }
-        let levels = Levels::signed(spec.ends);
-        let image: Vec<f32> = images.iter().copied().collect();
-        let step = spec.learn.step(spec.learn.parameter(mse_step(&image, levels)));
-        (net.input, net.mode) = (Some(Quantizer { step, levels }), spec.mode());
         Ok(net)
     }
 
-    fn quantize_weights(&mut self, i: usize, levels: Levels, spec: &Spec, per_channel: bool) {
-        let (weights, co) = (self.values(self.layers[i].weight), self.layers[i].op.co());
-        let group = if per_channel { weights.len() / co } else { weights.len() };
-        let steps: Vec<Step> = weights.chunks_exact(group).map(|w| mse_step(w, levels)).collect();
-        self.layers[i].weights = Some(self.site(i, "weight_step", levels, spec.learn, &steps));
+    /// Steps of least squared error, of the weights before batch norm: it scales them as it scales the weights.
+    fn searched(&self, spec: &Spec, levels: &[LayerLevels], images: ArrayView4<f32>) -> Result<Plan> {
+        let mut tape = Tape::<f32>::default();
+        let forward = self.forward(&mut tape, images, Phase::Evaluate)?;
+        let last = self.layers.len() - 1;
+        let layer = |(i, levels): (usize, &LayerLevels)| {
+            let weights = self.values(self.layers[i].weight);
+            let channels = if i < last && spec.per_channel { self.layers[i].op.co() } else { 1 };
+            let group = weights.chunks_exact(weights.len() / channels);
+            LayerPlan {
+                weight_levels: levels.weights,
+                weight_steps: group.map(|w| mse_step(w, levels.weights)).collect(),
+                output: forward.activations.get(i).map(|&x| Quantizer {
+                    step: mse_step(tape.slice(x), levels.output),
+                    levels: levels.output,
+                }),
+            }
+        };
+        let layers = levels.iter().enumerate().map(layer).collect();
+        let levels = spec.widths.input(images.iter().any(|&x| x < 0.0));
+        let image: Vec<f32> = images.iter().copied().collect();
+        Ok(Plan { mode: Mode::Free, input: Quantizer { step: mse_step(&image, levels), levels }, layers })
     }
 
     fn site(&mut self, i: usize, part: &str, levels: Levels, learn: Learn, steps: &[Step]) -> Site {
@@ -202,6 +189,20 @@ impl Net {
         }
         left
     }
+}
+
+/// Powers of two of least error, as post-training quantization chooses them.
+fn calibrated(model: &FloatModel, spec: &Spec, images: ArrayView4<f32>) -> Result<Plan> {
+    let recipe = Recipe {
+        mode: Mode::Pow2,
+        per_channel: spec.per_channel,
+        method: Method::Mse,
+        widths: spec.widths.clone(),
+        equalise: false,
+        rounding: Rounding::Nearest,
+        correct_biases: false,
+    };
+    calibrate(model, &recipe, &observe(model, [Ok(images.to_owned())])?)
 }
 
 /// γ is kept at least this large.

@@ -29,11 +29,12 @@ impl Learn {
         step.filter(|s| s.get() >= LEAST).unwrap_or(Step::new(LEAST).expect("positive"))
     }
 
-    /// The parameter that stands for `step`, or for the nearest power of two.
+    /// The parameter that stands for `step`, or for the nearest power of two: the middle of those θ that do, so that the step
+    /// changes when θ has gone half an octave and not with the first update.
     pub fn parameter(self, step: Step) -> f32 {
         match self {
             Learn::Plain | Learn::Lsq => step.get(),
-            Learn::Tqt => step.nearest_power_of_two().get().log2(),
+            Learn::Tqt => step.nearest_power_of_two().get().log2() - 0.5,
         }
     }
 

@@ -60,7 +60,7 @@ impl Trainer<'_> {
             curve: self.curve.clone(),
             state: state.iter().map(|(n, v)| (n.clone(), v.shape().to_vec())).collect(),
         };
-        store::write(path, &description, &tensors)
+        store::write_sealed(path, &description, &tensors)
     }
 
     /// Goes on from a checkpoint of the same run.
@@ -69,7 +69,7 @@ impl Trainer<'_> {
     /// A file of another format or version, another network, or other options.
     pub fn restore(&mut self, path: &Path) -> Result<()> {
         let file = store::File::open(path)?;
-        let description: Description = file.header(FORMAT)?;
+        let description: Description = file.sealed_header(FORMAT)?;
         let expected = run(&self.options, &self.stage, self.steps());
         if description.run != expected {
             return Err(difference(path, &description.run, &expected));

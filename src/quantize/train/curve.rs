@@ -1,10 +1,9 @@
 //! The course of a training run, as CSV and as a picture.
 
-use crate::store::write_atomic;
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,8 +16,10 @@ pub struct Point {
     pub loss: f64,
     /// Share of correct answers on the augmented training images.
     pub train: f64,
-    /// Share of correct answers on the test images.
-    pub test: f64,
+    /// Share of correct answers on the validation images, where there are any.
+    pub validation: Option<f64>,
+    /// Share of correct answers on the test images, where they were measured.
+    pub test: Option<f64>,
 }
 
 /// One point an epoch.
@@ -29,26 +30,34 @@ pub struct Curve(pub Vec<Point>);
 const SIZE: (u32, u32) = (640, 360);
 
 impl Curve {
-    /// Writes `stem.csv` and `stem.svg`.
+    /// What [`Curve::save`] writes: `stem.csv` and `stem.svg`.
+    pub fn files(stem: &Path) -> [PathBuf; 2] {
+        ["csv", "svg"].map(|extension| stem.with_extension(extension))
+    }
+
+    /// Writes [`Curve::files`].
     pub fn save(&self, stem: &Path) -> Result<()> {
-        write_atomic(&stem.with_extension("csv"), self.csv().as_bytes())?;
-        let (path, mut svg) = (stem.with_extension("svg"), String::new());
+        let ([csv, path], mut svg) = (Self::files(stem), String::new());
+        output::write(&csv, self.csv().as_bytes())?;
         self.draw(&mut svg).map_err(|e| Error::bad_file(&path, format!("cannot be drawn: {e}")))?;
-        write_atomic(&path, svg.as_bytes())
+        output::write(&path, svg.as_bytes())
     }
 
-    /// `stage,epoch,loss,train,test`.
+    /// `stage,epoch,loss,train,validation,test`; an empty cell where nothing was measured.
     pub fn csv(&self) -> String {
-        let line =
-            |p: &Point| format!("{},{},{:.6},{:.6},{:.6}\n", p.stage, p.epoch, p.loss, p.train, p.test);
-        "stage,epoch,loss,train,test\n".to_string() + &self.0.iter().map(line).collect::<String>()
+        let share = |share: Option<f64>| share.map_or(String::new(), |share| format!("{share:.6}"));
+        let line = |p: &Point| {
+            let (validation, test) = (share(p.validation), share(p.test));
+            format!("{},{},{:.6},{:.6},{validation},{test}\n", p.stage, p.epoch, p.loss, p.train)
+        };
+        "stage,epoch,loss,train,validation,test\n".to_string() + &self.0.iter().map(line).collect::<String>()
     }
 
-    /// Both accuracies over the epochs of all stages, with a rule where a stage begins.
+    /// The accuracies over the epochs of all stages, with a rule where a stage begins.
     fn draw(&self, svg: &mut String) -> std::result::Result<(), Box<dyn std::error::Error>> {
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
-        let accuracies = || self.0.iter().flat_map(|p| [p.train, p.test]);
+        let accuracies = || self.0.iter().flat_map(|p| [Some(p.train), p.validation, p.test]).flatten();
         let floor = (accuracies().fold(1.0, f64::min) * 10.0).floor().min(9.0) * 10.0;
         let mut chart = ChartBuilder::on(&root)
             .margin(12)
@@ -61,11 +70,18 @@ impl Curve {
             chart.draw_series(LineSeries::new([(i, floor), (i, 100.0)], BLACK.mix(0.4)))?;
             chart.draw_series([Text::new(p.stage.clone(), (i, floor), ("sans-serif", 13))])?;
         }
-        type Share = fn(&Point) -> f64;
-        let lines: [(&str, RGBColor, Share); 2] =
-            [("train", RGBColor(22, 104, 199), |p| p.train), ("test", RGBColor(214, 39, 40), |p| p.test)];
+        type Share = fn(&Point) -> Option<f64>;
+        let lines: [(&str, RGBColor, Share); 3] = [
+            ("train", RGBColor(22, 104, 199), |p| Some(p.train)),
+            ("validation", RGBColor(230, 159, 0), |p| p.validation),
+            ("test", RGBColor(214, 39, 40), |p| p.test),
+        ];
         for (name, colour, share) in lines {
-            let points = self.0.iter().enumerate().map(|(i, p)| (i + 1, 100.0 * share(p)));
+            let known = self.0.iter().enumerate().filter_map(|(i, p)| Some((i + 1, 100.0 * share(p)?)));
+            let points: Vec<_> = known.collect();
+            if points.is_empty() {
+                continue;
+            }
             let key = move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour);
             let line = LineSeries::new(points, colour.stroke_width(2)).point_size(2);
             chart.draw_series(line)?.label(name).legend(key);
@@ -83,9 +99,11 @@ mod tests {
 
     #[test]
     fn csv_has_one_line_an_epoch() {
-        let point = Point { stage: "W4A4".into(), epoch: 1, loss: 0.5, train: 0.75, test: 0.875 };
+        let (validation, test) = (None, Some(0.875));
+        let point = Point { stage: "W4A4".into(), epoch: 1, loss: 0.5, train: 0.75, validation, test };
         let curve = Curve(vec![point]);
-        assert_eq!(curve.csv(), "stage,epoch,loss,train,test\nW4A4,1,0.500000,0.750000,0.875000\n");
+        let want = "stage,epoch,loss,train,validation,test\nW4A4,1,0.500000,0.750000,,0.875000\n";
+        assert_eq!(curve.csv(), want);
         let folder = tempfile::tempdir().unwrap();
         let drawn = |curve: &Curve| {
             curve.save(&folder.path().join("curve")).unwrap();

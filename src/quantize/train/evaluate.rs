@@ -11,9 +11,9 @@ use ndarray::ArrayView2;
 /// Images of one pass.
 const BATCH: usize = 100;
 
-/// Share of correct answers on the first `limit` pictures of `data`, in `f32`.
-pub fn accuracy(net: &Net, data: &DataSet, limit: usize) -> Result<f64> {
-    let count = data.len().min(limit);
+/// Share of correct answers on the pictures of `data`, in `f32`.
+pub fn accuracy(net: &Net, data: &DataSet) -> Result<f64> {
+    let count = data.len();
     let mut tape = Tape::<f32>::default();
     let mut right = 0;
     for first in (0..count).step_by(BATCH) {
@@ -35,11 +35,11 @@ pub(super) fn correct(logits: ArrayView2<f32>, labels: impl Iterator<Item = Opti
     logits.rows().into_iter().zip(labels).filter(|(row, label)| Some(best(*row)) == *label).count()
 }
 
-/// Checks on the first `count` pictures that the training graph and the golden model of its lowering give the
+/// Checks on the pictures of `data` that the training graph and the golden model of its lowering give the
 /// same integers on every activation of every layer.
-pub fn agreement(net: &Net, data: &DataSet, count: usize) -> Result<()> {
+pub fn agreement(net: &Net, data: &DataSet) -> Result<()> {
     let model = net.lower()?;
-    let images = data.batch(0..count.min(data.len()), &net.header)?;
+    let images = data.batch(0..data.len(), &net.header)?;
     let codes = input_codes(&model, &images);
     let golden = Golden::new(&model)?.trace(codes.view())?;
     match net.trace(images.view())? == golden {

@@ -6,6 +6,7 @@
 mod augment;
 mod checkpoint;
 mod curve;
+mod data;
 mod evaluate;
 mod fresh;
 mod options;
@@ -13,6 +14,7 @@ mod trainer;
 
 pub use augment::Augment;
 pub use curve::{Curve, Point};
+pub use data::Data;
 pub use evaluate::{accuracy, agreement};
 pub use fresh::{vgg, with_new_head};
 pub use options::{Distill, Options, Rule};

@@ -72,6 +72,9 @@ impl Default for Options {
     }
 }
 
+/// Above, nothing trains.
+const MOST_RATE: f64 = 1000.0;
+
 impl Options {
     /// Refuses what cannot train.
     pub fn validate(&self) -> Result<()> {
@@ -80,14 +83,22 @@ impl Options {
         let checks = [
             ("--epochs", self.epochs > 0, "needs at least one"),
             ("--batch", self.batch > 1, "needs at least two images"),
-            ("--rate", self.rate > 0.0 && self.rate.is_finite(), "needs a positive number"),
-            ("--warm-up", self.warm_up >= 0.0 && self.warm_up.is_finite(), "needs a number of epochs"),
-            ("--decay", self.decay >= 0.0, "needs a number not below 0"),
+            ("--rate", self.rate > 0.0 && self.rate <= MOST_RATE, "needs a positive number up to 1000"),
+            (
+                "--warm-up",
+                self.warm_up >= 0.0 && self.warm_up <= self.epochs as f64,
+                "needs a number of epochs, up to --epochs",
+            ),
+            ("--decay", (0.0..=1.0).contains(&self.decay), "needs a number from 0 to 1"),
             ("--smoothing", unit.contains(&self.smoothing), "needs a number from 0 to 1"),
-            ("--clip", self.clip > 0.0, "needs a positive norm"),
+            ("--clip", self.clip > 0.0 && self.clip.is_finite(), "needs a positive norm"),
             ("--average", (0.0..1.0).contains(&self.average), "needs a number from 0 to below 1"),
             ("--distill", unit.contains(&distill.share), "needs a share from 0 to 1"),
-            ("--temperature", distill.temperature > 0.0, "needs a positive number"),
+            (
+                "--temperature",
+                distill.temperature > 0.0 && distill.temperature.is_finite(),
+                "needs a positive number",
+            ),
         ];
         match checks.into_iter().find(|(_, ok, _)| !ok) {
             Some((option, _, reason)) => Err(Error::usage(option, reason)),

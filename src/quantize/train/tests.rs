@@ -98,12 +98,16 @@ fn quantized(float: &Net, data: &DataSet, learn: Learn) -> Result<Net> {
     if learn == Learn::Tqt {
         float.fold_batch_norm();
     }
-    let images = data.batch(0..32, &float.header)?;
+    let images = data.sample(32, 1).batch(0..32, &float.header)?;
     Net::quantized_from(&float, &Spec::new(learn, 3, 3), images.view())
 }
 
-fn trained(net: Net, options: Options, data: (&DataSet, &DataSet)) -> Result<Net> {
-    let mut trainer = Trainer::new(net, options, data, usize::MAX, None)?;
+fn parts<'a>(train: &'a DataSet, test: &'a DataSet) -> Data<'a> {
+    Data { train, validation: None, test: Some(test) }
+}
+
+fn trained(net: Net, options: Options, data: Data) -> Result<Net> {
+    let mut trainer = Trainer::new(net, options, data, None)?;
     assert!(trainer.run(&mut Quiet::until(0))?);
     Ok(trainer.net)
 }
@@ -111,15 +115,15 @@ fn trained(net: Net, options: Options, data: (&DataSet, &DataSet)) -> Result<Net
 #[test]
 fn learns_in_float_and_with_every_quantizer_and_lowers_exactly() {
     let (_folder, train, test) = data();
-    let float = trained(Net::float_from(&network()).unwrap(), options(), (&train, &test)).unwrap();
-    assert!(accuracy(&float, &test, 64).unwrap() > 0.95);
+    let float = trained(Net::float_from(&network()).unwrap(), options(), parts(&train, &test)).unwrap();
+    assert!(accuracy(&float, &test).unwrap() > 0.95);
     for learn in [Learn::Plain, Learn::Lsq, Learn::Tqt] {
         let start = quantized(&float, &train, learn).unwrap();
         let steps = start.parameters.clone();
-        let net = trained(start, options(), (&train, &test)).unwrap();
-        let accuracy = accuracy(&net, &test, 64).unwrap();
+        let net = trained(start, options(), parts(&train, &test)).unwrap();
+        let accuracy = accuracy(&net, &test).unwrap();
         assert!(accuracy > 0.9, "{learn:?}: {accuracy}");
-        agreement(&net, &test, 64).unwrap();
+        agreement(&net, &test).unwrap();
         let moved = |name: &str| {
             let of =
                 |p: &[crate::autograd::optim::Parameter]| p.iter().find(|p| p.name == name).unwrap().clone();
@@ -135,11 +139,12 @@ fn learns_in_float_and_with_every_quantizer_and_lowers_exactly() {
 fn a_resumed_run_ends_as_the_uninterrupted_one() {
     let (folder, train, test) = data();
     let path = folder.path().join("run.checkpoint");
+    let some = train.sample(50, 1);
     for rule in [Rule::Adam, Rule::Sgd] {
         let options = Options { rule, ..options() };
         let float = Net::float_from(&network()).unwrap();
         let start = quantized(&float, &train, Learn::Lsq).unwrap();
-        let new = || Trainer::new(start.clone(), options.clone(), (&train, &test), 50, None).unwrap();
+        let new = || Trainer::new(start.clone(), options.clone(), parts(&some, &test), None).unwrap();
         let mut whole = new();
         assert!(whole.run(&mut Quiet::until(0)).unwrap());
         let mut part = new();
@@ -159,7 +164,7 @@ fn threads_do_not_change_the_result() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let options = Options { epochs: 1, ..options() };
-        pool.install(|| trained(Net::float_from(&network()).unwrap(), options, (&train, &test)).unwrap())
+        pool.install(|| trained(Net::float_from(&network()).unwrap(), options, parts(&train, &test)).unwrap())
     };
     assert_eq!(run(1), run(3));
 }
@@ -172,7 +177,7 @@ fn a_diverging_run_names_step_and_layer_and_keeps_the_checkpoint() {
     model.layers[1].batch_norm.as_mut().unwrap().gamma[0] = f32::MAX;
     model.layers[1].batch_norm.as_mut().unwrap().beta[0] = f32::MAX;
     let mut trainer =
-        Trainer::new(Net::float_from(&model).unwrap(), options(), (&train, &test), 64, None).unwrap();
+        Trainer::new(Net::float_from(&model).unwrap(), options(), parts(&train, &test), None).unwrap();
     std::fs::write(&path, "the last good one").unwrap();
     trainer.checkpoint = Some(path.clone());
     let error = trainer.run(&mut Quiet::until(0)).unwrap_err().to_string();
@@ -185,7 +190,7 @@ fn a_checkpoint_of_another_run_is_refused() {
     let (folder, train, test) = data();
     let path = folder.path().join("run.checkpoint");
     let new = |model: &FloatModel, options| {
-        Trainer::new(Net::float_from(model).unwrap(), options, (&train, &test), 64, None).unwrap()
+        Trainer::new(Net::float_from(model).unwrap(), options, parts(&train, &test), None).unwrap()
     };
     new(&network(), options()).save(&path).unwrap();
     let refusal =
@@ -199,18 +204,72 @@ fn a_checkpoint_of_another_run_is_refused() {
     assert!(refusal(&network(), options()).to_string().contains("not a safetensors file"));
 }
 
+/// Whatever bit it is: of a parameter, of the description or of the checksum itself.
+#[test]
+fn a_flipped_bit_of_a_checkpoint_is_refused() {
+    let (folder, train, test) = data();
+    let path = folder.path().join("run.checkpoint");
+    let net = Net::float_from(&network()).unwrap();
+    let mut trainer = Trainer::new(net, options(), (&train, &test), 64, None).unwrap();
+    trainer.save(&path).unwrap();
+    trainer.restore(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let bits = 8 * whole.len();
+    let header = (0..bits).step_by(37).take(500);
+    for bit in header.chain((0..bits).step_by(bits / 500)) {
+        let mut wrong = whole.clone();
+        wrong[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, wrong).unwrap();
+        assert!(trainer.restore(&path).is_err(), "bit {bit} of {bits}");
+    }
+}
+
 #[test]
 fn data_that_cannot_train_is_refused() {
     let (_folder, train, test) = data();
     let refused = |options, limit| {
         let net = Net::float_from(&network()).unwrap();
-        Trainer::new(net, options, (&train, &test), limit, None)
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default()
+        let some = train.sample(limit, 1);
+        let refused = Trainer::new(net, options, parts(&some, &test), None).err();
+        refused.map(|e| e.to_string()).unwrap_or_default()
     };
-    assert!(refused(options(), 3).contains("3 training pictures are fewer than a batch of 16"));
+    assert!(refused(options(), 3).contains("--batch: 16 images of 3 training pictures"));
+    let augment = Augment { pad: 1 << 14, flip: true };
+    assert!(refused(Options { augment, ..options() }, 64).contains("--pad"));
     assert!(refused(Options { rate: f64::NAN, ..options() }, 64).contains("--rate"));
     let distill = Some(Distill { share: 0.5, temperature: 2.0 });
     assert!(refused(Options { distill, ..options() }, 64).contains("--distill"));
+}
+
+/// θ starts in the middle of its octave: a hundred updates of next to nothing leave every power of two as it is.
+#[test]
+fn powers_of_two_do_not_jump() {
+    let (_folder, train, test) = data();
+    let start = quantized(&Net::float_from(&network()).unwrap(), &train, Learn::Tqt).unwrap();
+    let steps = |net: &Net| {
+        let model = net.lower().unwrap();
+        let weights = model.layers.iter().map(|l| l.weight_steps.clone()).collect::<Vec<_>>();
+        (weights, model.input_quantizers())
+    };
+    for rule in [Rule::Adam, Rule::Sgd] {
+        let options = Options { epochs: 25, rate: 1e-5, average: 0.0, rule, ..options() };
+        let net = trained(start.clone(), options, parts(&train, &test)).unwrap();
+        assert_eq!(steps(&net), steps(&start), "{rule:?}");
+    }
+}
+
+/// What validates is measured every epoch, and the test images then once, at the end.
+#[test]
+fn validation_leaves_the_test_to_the_end() {
+    let (_folder, train, test) = data();
+    let (validation, train) = train.split(0.25);
+    let data = Data { train: &train, validation: Some(&validation), test: Some(&test) };
+    let options = Options { epochs: 3, ..options() };
+    let mut trainer = Trainer::new(Net::float_from(&network()).unwrap(), options, data, None).unwrap();
+    assert!(trainer.run(&mut Quiet::until(0)).unwrap());
+    let measured = trainer.curve.0.iter().map(|p| (p.validation.is_some(), p.test.is_some()));
+    assert_eq!(measured.collect::<Vec<_>>(), [(true, false), (true, false), (true, true)]);
+    let last = trainer.curve.0.last().unwrap();
+    assert_eq!(last.test, Some(accuracy(&trainer.net, &test).unwrap()));
+    assert_eq!(last.validation, Some(accuracy(&trainer.net, &validation).unwrap()));
 }

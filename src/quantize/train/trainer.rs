@@ -1,7 +1,7 @@
 //! The training loop.
 
 use super::evaluate::{accuracy, correct};
-use super::{Curve, Options, Point};
+use super::{Curve, Data, Options, Point};
 use crate::autograd::optim::{Average, Gradients, Optimizer, clip_norm, gradients};
 use crate::autograd::{Tape, Var};
 use crate::float::DataSet;
@@ -42,10 +42,9 @@ pub struct Trainer<'a> {
     pub(super) step: usize,
     pub(super) sums: Sums,
     teacher: Option<Net>,
-    train: &'a DataSet,
-    test: &'a DataSet,
-    /// Training pictures that are used, the first ones.
-    limit: usize,
+    data: Data<'a>,
+    /// Pictures for the moments of batch norm, in batches that are mixed as the training part is.
+    moments: DataSet,
     tape: Tape<f32>,
 }
 
@@ -62,31 +61,23 @@ pub trait Progress {
 }
 
 impl<'a> Trainer<'a> {
-    /// Prepares a run of `net` on at most `limit` training pictures; `teacher` is needed for distillation.
+    /// Prepares a run of `net`; `teacher` is needed for distillation.
     ///
     /// # Errors
-    /// Options that cannot train, and data without labels or with fewer pictures than a batch.
-    pub fn new(
-        net: Net,
-        options: Options,
-        (train, test): (&'a DataSet, &'a DataSet),
-        limit: usize,
-        teacher: Option<Net>,
-    ) -> Result<Self> {
+    /// Options that cannot train, and data without labels, without a class, or with fewer pictures than a batch.
+    pub fn new(net: Net, options: Options, data: Data<'a>, teacher: Option<Net>) -> Result<Self> {
         options.validate()?;
-        for data in [train, test] {
-            if !data.is_labelled() {
-                return Err(Error::bad_file(data.path(), "has no labels to learn from"));
-            }
-        }
-        let limit = limit.min(train.len());
-        if limit < options.batch {
-            let reason = format!("{limit} training pictures are fewer than a batch of {}", options.batch);
-            return Err(Error::bad_file(train.path(), reason));
+        data.validate(options.batch, net.layers.last().map_or(0, |l| l.op.co()))?;
+        let side = net.header.input.h.max(net.header.input.w);
+        if options.augment.pad >= side {
+            let reason = format!("{} pixels shift images of {side} out of sight", options.augment.pad);
+            return Err(Error::usage("--pad", reason));
         }
         if options.distill.is_some() && teacher.is_none() {
             return Err(Error::usage("--distill", "needs a float network to learn from"));
         }
+        let batches = REESTIMATION_BATCHES.min(data.train.len() / options.batch);
+        let moments = data.train.sample(batches * options.batch, options.seed);
         Ok(Self {
             optimizer: options.optimizer(),
             average: (options.average > 0.0).then(|| Average::new(options.average, &net.parameters)),
@@ -99,15 +90,14 @@ impl<'a> Trainer<'a> {
             net,
             options,
             teacher,
-            train,
-            test,
-            limit,
+            data,
+            moments,
         })
     }
 
     /// Steps of an epoch; pictures that do not fill a last batch wait for the next epoch's order.
     pub(super) fn steps(&self) -> usize {
-        self.limit / self.options.batch
+        self.data.train.len() / self.options.batch
     }
 
     /// Trains to the end. `Ok(false)`: stopped early on the user's wish, after saving a checkpoint.
@@ -138,13 +128,13 @@ impl<'a> Trainer<'a> {
 
     /// The pictures of epoch `epoch` in its order.
     fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.limit).collect();
+        let mut order: Vec<usize> = (0..self.data.train.len()).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(mix(self.options.seed, epoch as u64)));
         order
     }
 
     fn images(&self, places: &[usize], seed: u64) -> Result<Array4<f32>> {
-        let mut images = self.train.batch(places.iter().copied(), &self.net.header)?;
+        let mut images = self.data.train.batch(places.iter().copied(), &self.net.header)?;
         self.options.augment.apply(&mut images, &self.net.header.preprocessing, seed);
         Ok(images)
     }
@@ -152,7 +142,7 @@ impl<'a> Trainer<'a> {
     fn one_step(&mut self, places: &[usize], rate: f64, progress: &mut dyn Progress) -> Result<()> {
         let seed = mix(self.options.seed, !(self.step as u64));
         let images = self.images(places, seed)?;
-        let labels: Vec<usize> = places.iter().filter_map(|&i| self.train.label(i)).collect();
+        let labels: Vec<usize> = places.iter().filter_map(|&i| self.data.train.label(i)).collect();
         let forward = self.net.forward(&mut self.tape, images.view(), Phase::Train { seed })?;
         let loss = self.loss(&forward, &labels, &images)?;
         let value = f64::from(self.tape.slice(loss)[0]);
@@ -222,12 +212,17 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self, progress: &mut dyn Progress) -> Result<()> {
         let Sums { loss, right, images } = std::mem::take(&mut self.sums);
         let net = self.evaluated()?;
+        let epoch = self.step / self.steps();
+        let measure = |set: Option<&DataSet>| set.map(|set| accuracy(&net, set)).transpose();
+        let last = epoch == self.options.epochs;
+        let tests = self.data.test.filter(|_| last || self.data.validation.is_none());
         let point = Point {
             stage: self.stage.clone(),
-            epoch: self.step / self.steps(),
+            epoch,
             loss: loss / images as f64,
             train: right as f64 / images as f64,
-            test: accuracy(&net, self.test, usize::MAX)?,
+            validation: measure(self.data.validation)?,
+            test: measure(tests)?,
         };
         progress.epoch(&point);
         self.curve.0.push(point);
@@ -248,10 +243,9 @@ impl<'a> Trainer<'a> {
         if net.layers.iter().all(|l| l.norm.is_none()) {
             return Ok(net);
         }
-        let batches = REESTIMATION_BATCHES.min(self.steps());
-        for k in 0..batches {
-            let first = k * self.options.batch;
-            let images = self.train.batch(first..first + self.options.batch, &net.header)?;
+        let batch = self.options.batch;
+        for k in 0..self.moments.len() / batch {
+            let images = self.moments.batch(k * batch..(k + 1) * batch, &net.header)?;
             let forward = net.forward(&mut self.tape, images.view(), Phase::Train { seed: 0 })?;
             self.tape.clear();
             net.absorb(&forward.moments, 1.0 / (k + 1) as f64);

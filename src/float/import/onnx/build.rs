@@ -1,14 +1,16 @@
 //! From a chain of ONNX nodes to the layers of a float network, node by node; each node that cannot be mapped
 //! exactly says why.
 
-use super::affine::Affine;
 use super::chain::Chain;
 use super::constants::{Constants, Extent};
 use super::dense::{self, Order};
 use super::proto::NodeProto;
 use super::{Layout, shape_ops};
-use crate::float::FloatLayer;
+use crate::float::import::affine::Affine;
 use crate::float::import::average::Average;
+use crate::float::import::state_dict::in_the_centre;
+use crate::float::import::taps::Taps;
+use crate::float::{BatchNorm, FloatLayer, Point};
 use crate::net::{KERNEL, Op, Shape};
 use std::collections::HashMap;
 
@@ -43,10 +45,14 @@ pub struct Builder<'a> {
     pending: Affine,
     /// An average pool for the next dense layer to absorb, and the map that it reads.
     average: Option<(Average, Shape)>,
-    /// Whether a softmax has ended the network.
-    ended: bool,
+    /// What has ended the network behind its logits, such as a softmax.
+    pub ended: Option<String>,
+    /// What the graph does to the image before the first layer.
+    pub scaling: Option<Affine>,
     /// Dimensions of every value of the chain so far.
     dims: HashMap<String, Vec<Extent>>,
+    /// Names of the values of the chain so far.
+    taps: Taps,
 }
 
 impl<'a> Builder<'a> {
@@ -64,8 +70,10 @@ impl<'a> Builder<'a> {
             activated: true,
             pending: Affine::identity(input.c),
             average: None,
-            ended: false,
+            ended: None,
+            scaling: None,
             dims: HashMap::new(),
+            taps: Taps::default(),
         };
         builder.dims.insert(chain.input.clone(), builder.current_dims());
         builder
@@ -73,16 +81,21 @@ impl<'a> Builder<'a> {
 
     /// Adds one node.
     pub fn apply(&mut self, node: &NodeProto) -> Outcome {
-        if self.ended && node.op_type != "Identity" {
-            return Err("stands behind the softmax".into());
+        if self.ended.is_some() && !["Identity", "Cast", "ArgMax", "Squeeze"].contains(&node.op_type.as_str())
+        {
+            return Err("stands behind the network's end".into());
         }
-        if !["", "ai.onnx"].contains(&node.domain.as_str()) {
+        let fused =
+            node.domain == "com.microsoft" && ["FusedConv", "FusedGemm"].contains(&node.op_type.as_str());
+        if !["", "ai.onnx"].contains(&node.domain.as_str()) && !fused {
             return Err(format!("operators of {} are not supported", node.domain));
         }
         match node.op_type.as_str() {
             "Conv" => self.conv(node)?,
             "Gemm" | "MatMul" => self.dense(node)?,
+            "FusedConv" | "FusedGemm" => self.fused(node)?,
             "Relu" => self.relu()?,
+            "Clip" | "Max" => self.clip(node)?,
             "MaxPool" => self.max_pool(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node)?,
@@ -92,17 +105,45 @@ impl<'a> Builder<'a> {
                 self.form = shape_ops::apply(self, node, self.constants, &shape_of)?;
             }
             "Softmax" | "LogSoftmax" => self.softmax(node)?,
-            "Identity" | "Dropout" => {}
+            "Sigmoid" | "ArgMax" => self.end(&node.op_type)?,
+            "Dropout" => self.dropout(node)?,
+            "Identity" => {}
+            "Cast" => self.cast(node)?,
+            "LeakyRelu" | "PRelu" | "Elu" | "Selu" | "HardSwish" | "Gelu" | "Softplus" | "Tanh"
+            | "HardSigmoid" => {
+                return Err(
+                    "only ReLU is supported between layers: train a few epochs with ReLU in its place".into(),
+                );
+            }
             _ => return Err("this operator is not supported".into()),
         }
         if let Some(name) = node.output.first() {
             self.dims.insert(name.clone(), self.current_dims());
+            self.tap(node, name);
         }
         Ok(())
     }
 
-    /// The layers, if the chain ended in a dense layer's sums.
-    pub fn finish(self) -> Result<Vec<FloatLayer>, String> {
+    /// Which point of the network the node's value is.
+    fn tap(&mut self, node: &NodeProto, name: &str) {
+        let Some(layer) = self.layers.len().checked_sub(1) else { return };
+        match node.op_type.as_str() {
+            "Relu" | "Clip" | "Max" | "FusedConv" | "FusedGemm" if self.activated => {
+                self.taps.add(name, layer, Point::Activation)
+            }
+            "MaxPool" if self.activated => self.taps.add(name, layer + 1, Point::Input),
+            "Conv" | "Gemm" | "MatMul" | "FusedConv" | "FusedGemm" => {
+                self.taps.add(name, layer, Point::PreActivation)
+            }
+            "BatchNormalization" | "Add" | "Sub" | "Mul" | "Div" if !self.activated => {
+                self.taps.replace(name, layer, Point::PreActivation);
+            }
+            _ => {}
+        }
+    }
+
+    /// The layers and the names of their values, if the chain ended in a dense layer's sums.
+    pub fn finish(self) -> Result<(Vec<FloatLayer>, Taps), String> {
         match self.layers.last() {
             None => Err("the graph has no layers".into()),
             Some(l) if matches!(l.op, Op::Conv { .. }) => {
@@ -111,7 +152,7 @@ impl<'a> Builder<'a> {
             Some(_) if self.activated => {
                 Err("the graph ends in a ReLU, must end in a dense layer's sums".into())
             }
-            Some(_) => Ok(self.layers),
+            Some(_) => Ok((self.layers, self.taps)),
         }
     }
 
@@ -137,20 +178,36 @@ impl<'a> Builder<'a> {
     fn demand_channels_first(&self) -> Outcome {
         match self.form {
             Form::Map(CHANNELS_FIRST) if self.average.is_none() => Ok(()),
-            Form::Map(CHANNELS_FIRST) => Err("only a dense layer may follow an average pool".into()),
+            Form::Map(CHANNELS_FIRST) => Err("only a dense layer may follow an average pool; between convolutions \
+                                              max pools are supported: train a few epochs with MaxPool2d in its place"
+                .into()),
             _ => Err("its input is not in batch, channel, row, column order".into()),
         }
     }
 
     fn conv(&mut self, node: &NodeProto) -> Outcome {
         self.demand_activated()?;
-        self.demand_channels_first()?;
-        demand_3x3_padded(node)?;
-        let weight = self.constants.floats(node.operand(1).ok_or("has no weights")?)?;
+        if matches!(self.form, Form::Map(CHANNELS_FIRST)) && self.average.is_some() {
+            self.demand_whole_map()?;
+        } else {
+            self.demand_channels_first()?;
+        }
+        let mut weight = self.constants.floats(node.operand(1).ok_or("has no weights")?)?;
         let ci = self.shape.c;
         let co = weight.dims.first().copied().unwrap_or(0);
-        if weight.dims != [co, ci, KERNEL, KERNEL] || co == 0 {
+        let sides = weight.dims.get(2..).unwrap_or_default();
+        let whole =
+            self.is_behind_convolutions() && sides == [self.shape.h, self.shape.w] && is_plain(node, 0);
+        let point = sides == [1, 1] && is_plain(node, 0) && !whole;
+        if !whole && !point && !is_plain(node, 1) {
+            return Err("only 3×3 convolutions with stride 1 and padding 1 in one group are supported".into());
+        }
+        let side = if whole || point { sides.to_vec() } else { vec![KERNEL; 2] };
+        if weight.dims != [&[co, ci], &side[..]].concat() || co == 0 {
             return Err(format!("its weights have sizes {:?}, must be [outputs, {ci}, 3, 3]", weight.dims));
+        }
+        if point {
+            weight.data = in_the_centre(&weight.data);
         }
         let bias = match node.operand(2) {
             None => vec![0.0; co],
@@ -158,6 +215,16 @@ impl<'a> Builder<'a> {
         };
         if bias.len() != co {
             return Err(format!("has {} biases for {co} outputs", bias.len()));
+        }
+        if whole {
+            let denses = self.layers.iter().filter(|l| matches!(l.op, Op::Dense { .. })).count();
+            let name = format!("fc{}", self.stage + denses);
+            self.push(name, Op::Dense { co }, weight.data, bias)?;
+            self.form = Form::Map(CHANNELS_FIRST);
+            return Ok(());
+        }
+        if self.layers.iter().any(|l| matches!(l.op, Op::Dense { .. })) {
+            return Err("a convolution behind dense layers".into());
         }
         if self.pending.t.iter().any(|t| *t != 0.0) {
             return Err(
@@ -167,6 +234,22 @@ impl<'a> Builder<'a> {
         self.place += 1;
         let name = format!("conv{}_{}", self.stage, self.place);
         self.push(name, Op::Conv { co, pool: false }, weight.data, bias)
+    }
+
+    /// A convolution over 1×1 maps behind an average pool or a dense layer is a dense layer.
+    fn demand_whole_map(&self) -> Outcome {
+        match self.shape.h * self.shape.w {
+            1 => Ok(()),
+            _ => Err("only a dense layer may follow an average pool".into()),
+        }
+    }
+
+    /// Whether the current value is the last map: after a pool over it, a dense layer, or convolutions alone.
+    fn is_behind_convolutions(&self) -> bool {
+        let (h, w) = (self.shape.h, self.shape.w);
+        let dense = self.layers.iter().any(|l| matches!(l.op, Op::Dense { .. }));
+        !self.layers.is_empty()
+            && (dense || self.average.is_some() || (h, w) != (1, 1) && (h, w) != (KERNEL, KERNEL))
     }
 
     fn dense(&mut self, node: &NodeProto) -> Outcome {
@@ -231,8 +314,10 @@ impl<'a> Builder<'a> {
     }
 
     fn batch_norm(&mut self, node: &NodeProto) -> Outcome {
-        if node.int("training_mode").unwrap_or(0) != 0 {
-            return Err("is in training mode".into());
+        // Opset 14 has an attribute for it; before, training showed in outputs for the running statistics.
+        let statistics = node.output.iter().skip(1).any(|name| !name.is_empty());
+        if node.int("training_mode").unwrap_or(0) != 0 || statistics {
+            return Err("is in training mode: export after model.eval()".into());
         }
         if !matches!(self.form, Form::Map(CHANNELS_FIRST)) && self.shape.h * self.shape.w != 1 {
             return Err("its input is not in batch, channel, row, column order".into());
@@ -247,14 +332,11 @@ impl<'a> Builder<'a> {
             }
         };
         let (gamma, beta, mean, var) = (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
-        let eps = f64::from(node.float("epsilon").unwrap_or(1e-5));
-        let deviation: Vec<f64> = var.iter().map(|v| (f64::from(*v) + eps).sqrt()).collect();
-        if !deviation.iter().all(|d| *d > 0.0) {
+        let eps = node.float("epsilon").unwrap_or(1e-5);
+        if !var.iter().all(|v| v + eps > 0.0) {
             return Err("a variance is not positive".into());
         }
-        let k: Vec<f64> = gamma.iter().zip(&deviation).map(|(g, d)| f64::from(*g) / d).collect();
-        let t = (0..k.len()).map(|c| f64::from(beta[c]) - f64::from(mean[c]) * k[c]).collect();
-        self.affine(Affine { k, t })
+        self.affine(Affine::of_batch_norm(&BatchNorm { gamma, beta, mean, var, eps }))
     }
 
     fn arithmetic(&mut self, node: &NodeProto) -> Outcome {
@@ -300,9 +382,15 @@ impl<'a> Builder<'a> {
     /// Folds into the layer before its ReLU, keeps for the next layer after it.
     fn affine(&mut self, affine: Affine) -> Outcome {
         if self.activated {
-            if self.layers.is_empty() && !affine.is_identity() {
-                let instead = "make it part of the preprocessing (--scale, --mean, --std)";
-                return Err(format!("changes the image before the first layer: {instead}"));
+            if self.layers.is_empty() {
+                if affine.k.iter().any(|k| *k <= 0.0) {
+                    return Err(
+                        "changes the image before the first layer by a factor that is not positive".into()
+                    );
+                }
+                let before = self.scaling.take().unwrap_or_else(|| Affine::identity(self.shape.c));
+                self.scaling = Some(before.then(&affine)).filter(|s| !s.is_identity());
+                return Ok(());
             }
             self.pending = self.pending.then(&affine);
             return Ok(());
@@ -324,7 +412,9 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         if self.average.is_some() || self.layers.is_empty() {
-            return Err("an average pool may only stand between convolutions and dense layers".into());
+            return Err("an average pool may only stand between convolutions and dense layers; between \
+                        convolutions max pools are: train a few epochs with MaxPool2d in its place"
+                .into());
         }
         self.demand_activated()?;
         self.shape = average.output(from);
@@ -332,30 +422,95 @@ impl<'a> Builder<'a> {
         if self.shape.is_empty() { Err("leaves no pixels".into()) } else { Ok(()) }
     }
 
+    /// Between float types nothing is lost that matters here; to an integer type the values would change.
+    fn cast(&self, node: &NodeProto) -> Outcome {
+        use super::proto::data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
+        let to = node.int("to").unwrap_or(i64::from(FLOAT));
+        match self.ended.is_some() || [FLOAT, DOUBLE, FLOAT16, BFLOAT16].iter().any(|t| i64::from(*t) == to) {
+            true => Ok(()),
+            false => Err(format!("turns values into element type {to}, which is no float type")),
+        }
+    }
+
+    /// Does nothing but in training.
+    fn dropout(&self, node: &NodeProto) -> Outcome {
+        match node.operand(2).is_some_and(|name| self.constants.is_true(name)) {
+            true => Err("is in training mode: export after model.eval()".into()),
+            false => Ok(()),
+        }
+    }
+
     fn softmax(&mut self, node: &NodeProto) -> Outcome {
         match (self.form, node.int("axis").unwrap_or(1)) {
-            (Form::Flat(_), 1 | -1) => {
-                self.ended = true;
-                Ok(())
-            }
+            (Form::Flat(_), 1 | -1) => self.end(&node.op_type),
             _ => Err("must be over the classes at the network's end".into()),
+        }
+    }
+
+    /// Drops a node behind the logits that keeps their order.
+    fn end(&mut self, op: &str) -> Outcome {
+        if !matches!(self.form, Form::Flat(_)) || self.layers.is_empty() {
+            return Err("only supported behind the logits, at the network's end".into());
+        }
+        self.ended.get_or_insert(op.into());
+        Ok(())
+    }
+
+    /// ONNX Runtime's convolution or Gemm with the activation in it.
+    fn fused(&mut self, node: &NodeProto) -> Outcome {
+        if node.op_type == "FusedConv" {
+            self.conv(node)?
+        } else {
+            self.dense(node)?
+        }
+        match node.text("activation").unwrap_or_default().as_str() {
+            "" => Ok(()),
+            "Relu" => self.relu(),
+            other => Err(format!("its activation {other} is not supported, only Relu is")),
+        }
+    }
+
+    /// Clip(0, ∞) and Max(x, 0) are a ReLU; others are none.
+    fn clip(&mut self, node: &NodeProto) -> Outcome {
+        let number = |name: &str| match self.constants.computed_number(name) {
+            Some(v) => Ok(v),
+            None => Err(format!("its bound {name:?} is no constant number")),
+        };
+        let bound = |i: usize, attribute: &str| match (node.operand(i), node.float(attribute)) {
+            (Some(name), _) => number(name).map(Some),
+            (None, v) => Ok(v),
+        };
+        let (least, most) = match node.op_type.as_str() {
+            "Max" => {
+                let other = node.input.iter().find(|i| self.constants.is_constant(i));
+                (Some(number(other.ok_or("joins two branches")?)?), None)
+            }
+            _ => (bound(1, "min")?, bound(2, "max")?),
+        };
+        // Older files write "no bound" as the largest float.
+        match (least, most.filter(|m| *m < f32::MAX)) {
+            (Some(0.0), None) => self.relu(),
+            (Some(0.0), Some(most)) => Err(format!(
+                "clips at {most} (ReLU6 clips at 6): layers here end in a plain ReLU; train a few epochs with ReLU in its place"
+            )),
+            _ => Err("is no ReLU: its lower bound is not 0".into()),
         }
     }
 }
 
-/// A 3×3 convolution with stride 1 and padding 1, ungrouped.
-fn demand_3x3_padded(node: &NodeProto) -> Outcome {
+/// Whether a convolution has stride 1, no dilation, one group, and this padding on all sides.
+fn is_plain(node: &NodeProto, padding: i64) -> bool {
     let auto = node.text("auto_pad").unwrap_or_default();
     let padded = match auto.as_str() {
-        "" | "NOTSET" => node.ints("pads") == Some(&[1, 1, 1, 1]),
-        auto => auto.starts_with("SAME"),
+        "" | "NOTSET" => match node.ints("pads") {
+            Some(pads) => pads.len() == 4 && pads.iter().all(|p| *p == padding),
+            None => padding == 0,
+        },
+        "VALID" => padding == 0,
+        _ => padding == 1 || node.ints("kernel_shape") == Some(&[1, 1]),
     };
-    let plain = |name: &str, value: i64| node.ints(name).is_none_or(|v| v.iter().all(|&v| v == value));
-    let fits = padded && plain("strides", 1) && plain("dilations", 1) && plain("kernel_shape", KERNEL as i64);
-    match fits && node.int("group").unwrap_or(1) == 1 {
-        true => Ok(()),
-        false => Err("only 3×3 convolutions with stride 1 and padding 1 in one group are supported".into()),
-    }
+    let plain = |name: &str| node.ints(name).is_none_or(|v| v.iter().all(|&v| v == 1));
+    padded && plain("strides") && plain("dilations") && node.int("group").unwrap_or(1) == 1
 }
 
 /// A 2×2 max pool with stride 2 that leaves out the last row and column of an odd `map`.

@@ -46,7 +46,7 @@ impl<'a> Chain<'a> {
 
 /// The one input of `node` that is no weight, shape or other constant.
 fn data_input<'a>(node: &'a NodeProto, constants: &Constants) -> Result<&'a str, String> {
-    let either = matches!(node.op_type.as_str(), "Add" | "Mul" | "Sub" | "Div");
+    let either = matches!(node.op_type.as_str(), "Add" | "Mul" | "Sub" | "Div" | "Max");
     let candidates = if either { node.input.len().min(2) } else { node.input.len().min(1) };
     let mut flowing = node.input[..candidates].iter().filter(|name| !constants.is_constant(name));
     let fail = |what: &str| format!("node {} ({}): {what}", label(node), node.op_type);

@@ -29,6 +29,21 @@ pub struct Weight {
     pub data: Vec<f32>,
 }
 
+/// Operators that a constant may be computed with.
+const COMPUTED: [&str; 11] = [
+    "Identity",
+    "Cast",
+    "Transpose",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Squeeze",
+    "Unsqueeze",
+    "Reshape",
+    "Flatten",
+];
+
 /// An integer of a shape; `None` is the number of images.
 pub type Extent = Option<i64>;
 
@@ -40,9 +55,38 @@ impl<'a> Constants<'a> {
         Self { initializers, makers, folder }
     }
 
-    /// Whether `name` is an initializer or made by a Constant node, directly or through Identity.
+    /// Whether `name` does not depend on the image: an initializer, a Constant, or computed from such.
     pub fn is_constant(&self, name: &str) -> bool {
-        self.tensor(name).is_some()
+        self.depends_on_none(name, &Cell::new(STEPS))
+    }
+
+    fn depends_on_none(&self, name: &str, steps: &Cell<usize>) -> bool {
+        let Some(left) = steps.get().checked_sub(1) else { return false };
+        steps.set(left);
+        if self.tensor(name).is_some() {
+            return true;
+        }
+        let Some(node) = self.makers.get(name) else { return false };
+        match node.op_type.as_str() {
+            "Constant" => true,
+            op if COMPUTED.contains(&op) => {
+                node.input.iter().filter(|i| !i.is_empty()).all(|i| self.depends_on_none(i, steps))
+            }
+            _ => false,
+        }
+    }
+
+    /// The constant number `name`; it may be infinite.
+    pub fn computed_number(&self, name: &str) -> Option<f32> {
+        let weight = self.computed(name, &Cell::new(STEPS)).ok()?;
+        if let [one] = weight.data[..] { Some(one) } else { None }
+    }
+
+    /// Whether `name` is a constant that is not 0.
+    pub fn is_true(&self, name: &str) -> bool {
+        let set =
+            |t: &TensorProto| t.raw_data.iter().any(|b| *b != 0) || t.int32_data.iter().any(|v| *v != 0);
+        self.tensor(name).is_some_and(set)
     }
 
     fn tensor(&self, name: &str) -> Option<&'a TensorProto> {
@@ -54,7 +98,7 @@ impl<'a> Constants<'a> {
             let node = self.makers.get(name)?;
             match node.op_type.as_str() {
                 "Constant" => return node.tensor("value"),
-                "Identity" => name = node.operand(0)?,
+                "Identity" | "Cast" => name = node.operand(0)?,
                 _ => return None,
             }
         }
@@ -63,7 +107,88 @@ impl<'a> Constants<'a> {
 
     /// The constant float tensor `name`, every element finite.
     pub fn floats(&self, name: &str) -> Result<Weight, String> {
-        let tensor = self.tensor(name).ok_or_else(|| format!("{name:?} is computed, must be a constant"))?;
+        let weight = self.computed(name, &Cell::new(STEPS))?;
+        match weight.data.iter().find(|v| !v.is_finite()) {
+            Some(v) => Err(format!("tensor {name:?} holds {v}")),
+            None => Ok(weight),
+        }
+    }
+
+    /// The constant `name`, computed where exporters left the computation in the graph.
+    fn computed(&self, name: &str, steps: &Cell<usize>) -> Result<Weight, String> {
+        let refuse = || format!("{name:?} is computed, must be a constant");
+        steps.set(steps.get().checked_sub(1).ok_or_else(refuse)?);
+        if let Some(tensor) = self.tensor(name) {
+            return self.stored(tensor, name);
+        }
+        let node = *self.makers.get(name).ok_or_else(refuse)?;
+        let operand = |i: usize| self.computed(node.operand(i).ok_or_else(refuse)?, steps);
+        match node.op_type.as_str() {
+            "Constant" => literal(node).ok_or_else(refuse),
+            "Identity" | "Cast" => operand(0),
+            "Transpose" => transposed(operand(0)?, node.ints("perm")).ok_or_else(refuse),
+            "Add" | "Sub" | "Mul" | "Div" => {
+                combined(&node.op_type, operand(0)?, operand(1)?).ok_or_else(refuse)
+            }
+            "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten" => {
+                let weight = operand(0)?;
+                let dims = self.reshaped(node, &weight.dims).ok_or_else(refuse)?;
+                match dims.iter().product::<usize>() == weight.data.len() {
+                    true => Ok(Weight { dims, ..weight }),
+                    false => Err(refuse()),
+                }
+            }
+            _ => Err(refuse()),
+        }
+    }
+
+    /// Sizes after a node that moves no number.
+    fn reshaped(&self, node: &NodeProto, dims: &[usize]) -> Option<Vec<usize>> {
+        let given = || -> Option<Vec<i64>> {
+            match (node.ints("axes"), node.operand(1)) {
+                (Some(axes), _) => Some(axes.into()),
+                (None, Some(name)) => {
+                    self.extents(name, &|_| None).ok()?.into_iter().collect::<Option<Vec<i64>>>()
+                }
+                (None, None) => None,
+            }
+        };
+        let count: usize = dims.iter().product();
+        match node.op_type.as_str() {
+            "Flatten" => {
+                let outer: usize =
+                    dims.iter().take(usize::try_from(node.int("axis").unwrap_or(1)).ok()?).product();
+                Some(vec![outer, count.checked_div(outer)?])
+            }
+            "Squeeze" => {
+                let axes = given();
+                let gone = |i: usize| {
+                    let named = |a: &i64| position(*a, dims.len()) == Some(i);
+                    axes.as_ref().map_or(dims[i] == 1, |axes| axes.iter().any(named))
+                };
+                Some((0..dims.len()).filter(|&i| !gone(i)).map(|i| dims[i]).collect())
+            }
+            "Unsqueeze" => {
+                let axes = given()?;
+                let rank = dims.len() + axes.len();
+                let new: Vec<usize> = axes.iter().filter_map(|&a| position(a, rank)).collect();
+                let mut old = dims.iter().copied();
+                Some((0..rank).filter_map(|i| if new.contains(&i) { Some(1) } else { old.next() }).collect())
+            }
+            _ => {
+                let target = given()?;
+                let known: usize = target.iter().filter(|&&d| d > 0).map(|&d| d as usize).product();
+                let size = |&d: &i64| match d {
+                    -1 => count.checked_div(known),
+                    d => usize::try_from(d).ok(),
+                };
+                target.iter().map(size).collect()
+            }
+        }
+    }
+
+    /// The numbers of a tensor of the file.
+    fn stored(&self, tensor: &'a TensorProto, name: &str) -> Result<Weight, String> {
         let bad = |reason: String| format!("tensor {name:?} {reason}");
         let dims = sizes(tensor).ok_or_else(|| bad(format!("has sizes {:?}", tensor.dims)))?;
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
@@ -82,10 +207,7 @@ impl<'a> Constants<'a> {
         if data.len() != count {
             return Err(bad(format!("has {} elements where {count} are needed", data.len())));
         }
-        match data.iter().find(|v| !v.is_finite()) {
-            Some(v) => Err(bad(format!("holds {v}"))),
-            None => Ok(Weight { dims, data }),
-        }
+        Ok(Weight { dims, data })
     }
 
     /// The bytes of a tensor, from the file itself or from the one beside it.
@@ -134,6 +256,14 @@ impl<'a> Constants<'a> {
             return integers(tensor).ok_or_else(|| format!("its shape {name:?} is no integer vector"));
         }
         let node = *self.makers.get(name).ok_or_else(|| format!("no node makes the shape {name:?}"))?;
+        if let Some(ints) =
+            node.ints("value_ints").filter(|i| node.op_type == "Constant" && i.len() <= LONGEST)
+        {
+            return Ok(ints.iter().map(|&i| Some(i)).collect());
+        }
+        if let Some(int) = node.int("value_int").filter(|_| node.op_type == "Constant") {
+            return Ok(vec![Some(int)]);
+        }
         let operand = |i: usize| {
             let name = node.operand(i).ok_or_else(|| format!("node {} lacks input {i}", label(node)))?;
             self.evaluate(name, shape_of, steps)
@@ -154,6 +284,51 @@ impl<'a> Constants<'a> {
             _ => Err(refuse()),
         }
     }
+}
+
+/// A Constant that holds numbers outside of a tensor.
+fn literal(node: &NodeProto) -> Option<Weight> {
+    let scalar = |v: f32| Weight { dims: vec![], data: vec![v] };
+    let vector = |data: Vec<f32>| Weight { dims: vec![data.len()], data };
+    None.or_else(|| node.float("value_float").map(scalar))
+        .or_else(|| node.int("value_int").map(|v| scalar(v as f32)))
+        .or_else(|| node.floats("value_floats").map(|v| vector(v.into())))
+        .or_else(|| node.ints("value_ints").map(|v| vector(v.iter().map(|&v| v as f32).collect())))
+}
+
+/// The dimensions in another order, by default backwards.
+fn transposed(weight: Weight, perm: Option<&[i64]>) -> Option<Weight> {
+    let rank = weight.dims.len();
+    let perm: Vec<usize> = match perm {
+        Some(perm) => {
+            perm.iter().map(|&p| usize::try_from(p).ok().filter(|&p| p < rank)).collect::<Option<_>>()?
+        }
+        None => (0..rank).rev().collect(),
+    };
+    let mut sorted = perm.clone();
+    sorted.sort_unstable();
+    if sorted != (0..rank).collect::<Vec<_>>() {
+        return None;
+    }
+    let array = ndarray::ArrayD::from_shape_vec(weight.dims, weight.data).ok()?.permuted_axes(perm);
+    Some(Weight { dims: array.shape().into(), data: array.iter().copied().collect() })
+}
+
+/// Element by element, sizes broadcast to each other.
+fn combined(op: &str, left: Weight, right: Weight) -> Option<Weight> {
+    let most = left.data.len().max(right.data.len());
+    let array = |w: Weight| ndarray::ArrayD::from_shape_vec(w.dims, w.data).ok();
+    let (left, right) = (array(left)?, array(right)?);
+    let shape = if left.len() >= right.len() { left.raw_dim() } else { right.raw_dim() };
+    let (a, b) = (left.broadcast(shape.clone())?, right.broadcast(shape.clone())?);
+    let compute = |(a, b): (&f32, &f32)| match op {
+        "Add" => a + b,
+        "Sub" => a - b,
+        "Mul" => a * b,
+        _ => a / b,
+    };
+    let data: Vec<f32> = a.iter().zip(b.iter()).map(compute).collect();
+    (data.len() == most).then(|| Weight { dims: ndarray::Dimension::slice(&shape).into(), data })
 }
 
 fn gather(from: &[Extent], indices: &[Extent]) -> Option<Vec<Extent>> {

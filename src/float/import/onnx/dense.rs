@@ -6,6 +6,8 @@ use crate::net::Shape;
 
 /// Positions of a map's dimensions: 0 the channels, 1 the rows, 2 the columns.
 pub type Order = [usize; 3];
+/// Row, column, channel.
+pub const CHANNELS_LAST: Order = [1, 2, 0];
 
 /// Weights `(co, inputs)` and bias of a Gemm or MatMul that reads `inputs` values.
 pub fn parameters(

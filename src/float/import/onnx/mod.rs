@@ -5,17 +5,18 @@
 //! | `proto` | bytes | messages |
 //! | `constants` | messages | initializers, external data, integer vectors that shape a Reshape |
 //! | `chain` | messages | the nodes between input and output, in order |
-//! | `build`, `affine`, `dense` | nodes | [`FloatModel`] |
+//! | `build`, `dense` | nodes | [`FloatModel`] |
 
-mod affine;
 mod build;
 mod chain;
 mod constants;
-mod dense;
+pub(super) mod dense;
 pub mod proto;
 mod shape_ops;
 
+use super::facts::{Facts, Origin};
 use super::options::Options;
+use super::{Imported, Outcome};
 use crate::float::FloatModel;
 use crate::net::{Header, Shape};
 use build::Builder;
@@ -26,23 +27,48 @@ use proto::{GraphProto, ModelProto, NodeProto};
 use std::path::Path;
 
 /// The network of an ONNX file; `folder` is where external data lie.
-pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Result<FloatModel, String> {
+pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outcome<Imported> {
     let file = ModelProto::decode(bytes).map_err(|e| format!("not a whole ONNX file: {e}"))?;
     let graph = file.graph.ok_or("an ONNX file without a graph")?;
+    refuse_options(options)?;
     let constants = Constants::new(&graph, folder);
     let chain = Chain::new(&graph, &constants)?;
-    let (input, layout) = input_shape(&chain, options)?;
+    let mut facts = Facts::default();
+    let (input, layout) = input_shape(&chain, options, &mut facts)?;
     let mut builder = Builder::new(&chain, &constants, input, layout);
     for node in &chain.nodes {
         builder.apply(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
     }
-    let layers = builder.finish()?;
-    let preprocessing = match layout {
-        Layout::ChannelsFirst => options.torch_preprocessing(input),
-        Layout::ChannelsLast => options.keras_preprocessing(input),
+    facts.note("layers", "weights, activations, pools, flatten order, batch norm", Origin::File);
+    if let Some(end) = &builder.ended {
+        facts.note("end", format!("{end} behind the logits dropped"), Origin::File);
+    }
+    let scaling = builder.scaling.take();
+    let (layers, taps) = builder.finish()?;
+    let preprocessing = match (&scaling, layout) {
+        (Some(scaling), _) => options.scaled_preprocessing(input, scaling, &mut facts),
+        (None, Layout::ChannelsFirst) => options.torch_preprocessing(input, &mut facts),
+        (None, Layout::ChannelsLast) => options.keras_preprocessing(input, &mut facts),
     };
     let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
-    Ok(FloatModel { header, layers })
+    Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling })
+}
+
+/// A graph says itself what these options say of a state dict.
+fn refuse_options(options: &Options) -> Outcome<()> {
+    let table = [
+        ("--bn-eps", options.bn_eps.is_some()),
+        ("--pools, --cfg", options.pools.is_some()),
+        ("--head", options.head.is_some()),
+        ("--flatten", options.flatten.is_some()),
+        ("--key", options.key.is_some()),
+        ("--activation", options.relu),
+        ("--outputs", options.outputs.is_some()),
+    ];
+    match table.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(format!("{option} is for state dicts; an ONNX graph says it itself")),
+        None => Ok(()),
+    }
 }
 
 /// Order of the input's dimensions.
@@ -58,8 +84,10 @@ fn label(node: &NodeProto) -> &str {
 }
 
 /// Shape of one image, from the graph's input and the user; channels last where the first node transposes it so.
-fn input_shape(chain: &Chain, options: &Options) -> Result<(Shape, Layout), String> {
-    let first = chain.nodes.first().ok_or("the graph has no nodes")?;
+fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(Shape, Layout), String> {
+    let moves =
+        |n: &&&NodeProto| !["Mul", "Add", "Sub", "Div", "Cast", "Identity"].contains(&n.op_type.as_str());
+    let first = chain.nodes.iter().find(moves).ok_or("the graph has no nodes")?;
     let [_, d1, d2, d3] = chain.input_dims[..] else {
         return Err(format!("input {} has {} dimensions, must have 4", chain.input, chain.input_dims.len()));
     };
@@ -79,6 +107,10 @@ fn input_shape(chain: &Chain, options: &Options) -> Result<(Shape, Layout), Stri
     }
     let [c, h, w] = shape;
     let shape = Shape { c, h, w };
+    let open = dims.contains(&None);
+    let form = if turned { "channels last" } else { "channels first" };
+    let origin = if open { Origin::Option("--input") } else { Origin::File };
+    facts.note("input", format!("{shape}, {form}"), origin);
     match shape.is_sensible() {
         true => Ok((shape, layout)),
         false => Err(format!("an input of {shape} makes no sense")),

@@ -69,9 +69,11 @@ pub struct AttributeProto {
     pub s: Option<Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
+    #[prost(float, repeated, packed = "false", tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// 1 float, 2 int, 3 string, 4 tensor, 7 ints.
+    /// 1 float, 2 int, 3 string, 4 tensor, 6 floats, 7 ints.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
 }
@@ -182,6 +184,11 @@ impl NodeProto {
     /// Attribute `name` of type string.
     pub fn text(&self, name: &str) -> Option<String> {
         self.attribute(name).map(|a| String::from_utf8_lossy(a.s.as_deref().unwrap_or_default()).into_owned())
+    }
+
+    /// Attribute `name` of type floats.
+    pub fn floats(&self, name: &str) -> Option<&[f32]> {
+        self.attribute(name).map(|a| a.floats.as_slice())
     }
 
     /// Attribute `name` of type tensor.

@@ -1,5 +1,7 @@
 //! `k·x + t` for every channel: batch norm and bias, folded into the layer before or the layer after.
 
+use crate::float::BatchNorm;
+
 /// A factor and an offset a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Affine {
@@ -13,6 +15,14 @@ impl Affine {
     /// Changes nothing.
     pub fn identity(channels: usize) -> Self {
         Self { k: vec![1.0; channels], t: vec![0.0; channels] }
+    }
+
+    /// Batch norm: γ/√(var+ε) and β − mean·γ/√(var+ε).
+    pub fn of_batch_norm(bn: &BatchNorm) -> Self {
+        let deviation = bn.var.iter().map(|v| (f64::from(*v) + f64::from(bn.eps)).sqrt());
+        let k: Vec<f64> = bn.gamma.iter().zip(deviation).map(|(g, d)| f64::from(*g) / d).collect();
+        let t = (0..k.len()).map(|c| f64::from(bn.beta[c]) - f64::from(bn.mean[c]) * k[c]).collect();
+        Self { k, t }
     }
 
     /// Whether nothing changes.

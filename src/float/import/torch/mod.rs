@@ -1,0 +1,90 @@
+//! What `torch.save` writes: since PyTorch 1.6 a zip of stored entries, before that pickles with the storages behind.
+//!
+//! Format: `torch/serialization.py` and the notes "Serialization semantics" of PyTorch's documentation.
+
+mod checkpoint;
+mod legacy;
+mod zipped;
+
+pub use legacy::MAGIC;
+
+use super::blob::Blob;
+use super::facts::Facts;
+use super::pickle;
+use super::tensors::{Data, Float, Stored, Tensor, Tensors};
+
+/// The state dict in `.pth` zips: one, or the shards of one network.
+pub fn read_zip<'a>(
+    blobs: Vec<Blob<'a>>,
+    key: Option<&str>,
+    facts: &mut Facts,
+) -> Result<Tensors<'a>, String> {
+    let opened = blobs.iter().map(zipped::open).collect::<Result<Vec<_>, _>>()?;
+    read(blobs, opened, key, facts)
+}
+
+/// The state dict in a file of PyTorch before 1.6.
+pub fn read_legacy<'a>(blob: Blob<'a>, key: Option<&str>, facts: &mut Facts) -> Result<Tensors<'a>, String> {
+    let opened = legacy::open(&blob)?;
+    read(vec![blob], vec![opened], key, facts)
+}
+
+/// A checkpoint's pickle, and where its storages lie in the file: first byte and bytes by key.
+struct Opened {
+    machine: pickle::Machine,
+    storages: std::collections::HashMap<String, Result<(u64, u64), String>>,
+}
+
+fn read<'a>(
+    blobs: Vec<Blob<'a>>,
+    opened: Vec<Opened>,
+    key: Option<&str>,
+    facts: &mut Facts,
+) -> Result<Tensors<'a>, String> {
+    let mut list = vec![];
+    for (blob, opened) in opened.iter().enumerate() {
+        for (name, t) in checkpoint::state_dict(&opened.machine, key, facts)? {
+            let tensor = tensor(opened, blob, &t).map_err(|e| format!("tensor {name}: {e}"))?;
+            list.push((name, tensor));
+        }
+    }
+    Ok(Tensors::new(blobs, list))
+}
+
+/// The place of a tensor; its size, stride and offset are checked when it is taken.
+fn tensor(opened: &Opened, blob: usize, t: &pickle::Tensor) -> Result<Tensor, String> {
+    let shape = t.size.clone();
+    let (size, float) = element(&t.storage.kind);
+    let Some(float) = float else {
+        return Ok(Tensor { shape, data: Data::NoFloat(t.storage.kind.clone()) });
+    };
+    let storage = opened.storages.get(&t.storage.key);
+    let (at, bytes) = storage.ok_or_else(|| format!("its storage {} is missing", t.storage.key))?.clone()?;
+    let last = t
+        .size
+        .iter()
+        .zip(&t.stride)
+        .try_fold(0usize, |sum, (&n, &stride)| sum.checked_add(n.saturating_sub(1).checked_mul(stride)?));
+    let offset = t.offset.checked_add(t.storage.start).ok_or("its offset makes no sense")?;
+    let needed = last.and_then(|l| l.checked_add(offset)?.checked_add(1)?.checked_mul(size));
+    let needed = if t.size.contains(&0) { 0 } else { needed.ok_or("its size and stride make no sense")? };
+    if needed as u64 > bytes || t.offset >= t.storage.len.max(1) {
+        return Err(format!("its storage has {bytes} bytes where {needed} are needed"));
+    }
+    Ok(Tensor { shape, data: Data::Stored(Stored { blob, at, float, offset, stride: t.stride.clone() }) })
+}
+
+/// Bytes of an element of a storage's kind, and its type where that is a float.
+fn element(storage: &str) -> (usize, Option<Float>) {
+    match storage {
+        "HalfStorage" => (2, Some(Float::F16)),
+        "BFloat16Storage" => (2, Some(Float::Bf16)),
+        "FloatStorage" => (4, Some(Float::F32)),
+        "DoubleStorage" => (8, Some(Float::F64)),
+        "ShortStorage" => (2, None),
+        "IntStorage" | "QInt32Storage" => (4, None),
+        "LongStorage" | "ComplexFloatStorage" => (8, None),
+        "ComplexDoubleStorage" => (16, None),
+        _ => (1, None),
+    }
+}

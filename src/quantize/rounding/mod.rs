@@ -1,0 +1,161 @@
+//! Which code a weight gets.
+//!
+//! The nearest code is best for the weight alone, not for the sum that it is a part of: errors of weights that multiply
+//! like inputs add up. GPTQ (Frantar, Ashkboos, Hoefler, Alistarh 2022) rounds the weights of a sum one after the other and
+//! lets those that are left make up for the errors so far, by the second moments of what the layer reads.
+//!
+//! | file | what |
+//! |---|---|
+//! | `sample` | terms of a layer's sums at some positions of its output |
+//! | `moments` | their moments |
+//! | `plane` | the quadratic form of the sums' errors, and the rounding |
+//! | `cholesky` | the factors that it needs |
+
+mod cholesky;
+mod moments;
+mod plane;
+mod sample;
+
+#[cfg(test)]
+mod tests;
+
+use super::lower::lower_layer;
+use super::{LayerPlan, Plan};
+use crate::arith::{self, Step};
+use crate::float::{FloatLayer, FloatModel};
+use crate::int::{Golden, IntModel};
+use crate::net::Shape;
+use crate::{Error, Result};
+use moments::Moments;
+use ndarray::{Array2, Array4, ArrayView2, Axis};
+use plane::{Plane, Way};
+use sample::{Positions, terms};
+use serde::{Deserialize, Serialize};
+
+/// How weights become codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// Each weight to the nearest code.
+    Nearest,
+    /// All weights of a sum together, so that the sum is near.
+    #[default]
+    Gptq,
+}
+
+/// Share of the mean second moment of a layer's inputs that is added to each: the paper's.
+const DAMPING: f64 = 0.01;
+/// Values of the feature maps that are kept, codes and floats each; those of larger layers are computed again.
+const MOST_KEPT: usize = 1 << 27;
+/// Images that run together.
+const TOGETHER: usize = 16;
+
+/// Codes and floats that a layer reads for some images.
+struct Maps {
+    codes: Array4<i32>,
+    floats: Array4<f32>,
+}
+
+/// Rounds the weights of folded `model`, layer by layer, to what codes of `plan` stand for: lowering the result gives these
+/// codes. A layer's moments are those of the codes that the integer layers before it make of `images`.
+///
+/// No output's sums lose more on the sampled positions than by rounding to nearest. With `correct_biases` each bias takes the
+/// mean error of its sums, the error of what the layer reads included.
+///
+/// # Errors
+/// Those of [`super::lower`].
+pub fn gptq(
+    model: &FloatModel,
+    plan: &Plan,
+    correct_biases: bool,
+    images: &[Array4<f32>],
+) -> Result<FloatModel> {
+    let parts = || images.iter().flat_map(|images| images.axis_chunks_iter(Axis(0), TOGETHER));
+    let code = |&x: &f32| arith::quantize(x, plan.input.step, plan.input.levels);
+    let mut kept: Vec<Maps> = parts().map(|x| Maps { codes: x.map(code), floats: x.to_owned() }).collect();
+    let count = parts().map(|x| x.dim().0).sum();
+    // Layers from the one that reads what is kept.
+    let (mut first, mut part) =
+        (0, IntModel { header: model.header.clone(), input: plan.input, layers: vec![] });
+    let mut rounded = FloatModel { header: model.header.clone(), layers: vec![] };
+    let inputs = model.shapes().into_iter().zip(plan.input_quantizers());
+    for (i, ((layer, choice), (shape, x))) in model.layers.iter().zip(&plan.layers).zip(inputs).enumerate() {
+        let keep = count * shape.len() <= MOST_KEPT;
+        let before = &model.layers[first..i];
+        let moments = observe(&mut kept, &part, before, layer, (shape, x.step, count), keep);
+        if keep {
+            (first, part.header.input, part.input) = (i, shape, x);
+            part.layers.clear();
+        }
+        let new = round(layer, choice, moments, correct_biases);
+        let codes = lower_layer(&new, choice, x.step, plan.mode);
+        part.layers.push(codes.map_err(|reason| Error::bad_layer(&layer.name, reason))?);
+        rounded.layers.push(new);
+    }
+    Ok(rounded)
+}
+
+/// Moments of what `layer` reads behind the integer layers of `part` and behind the float layers `before`, which read
+/// `kept`; with `keep` what it reads is kept instead.
+fn observe(
+    kept: &mut [Maps],
+    part: &IntModel,
+    before: &[FloatLayer],
+    layer: &FloatLayer,
+    (shape, step, images): (Shape, Step, usize),
+    keep: bool,
+) -> Moments {
+    let golden = Golden::unfinished(part);
+    let inputs = layer.op.reduction(shape);
+    let positions = Positions::draw(layer.op, images, (shape.h, shape.w), Moments::enough(inputs));
+    let mut moments = Moments::new(positions.len(), inputs);
+    let mut first = 0;
+    for maps in kept {
+        let codes = golden.hidden(maps.codes.view());
+        let floats = before.iter().fold(maps.floats.clone(), |x, layer| layer.hidden(x.view()));
+        let places = positions.of(first..first + codes.dim().0);
+        first += codes.dim().0;
+        let read = codes.mapv(|code| arith::dequantize(code, step));
+        moments.add(&terms(layer.op, read.view(), &places), &terms(layer.op, floats.view(), &places));
+        if keep {
+            *maps = Maps { codes, floats };
+        }
+    }
+    moments
+}
+
+fn round(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correct_bias: bool) -> FloatLayer {
+    if correct_bias {
+        moments.centre();
+    }
+    let steps: Vec<Step> = (0..layer.op.co()).map(|c| plan.weight_step(c)).collect();
+    let plane = Plane::new(&moments.second, DAMPING);
+    let weight = matrix(layer);
+    let (mut codes, losses) = plane.round(weight, &steps, plan.weight_levels, Way::Together);
+    let (nearest, alone) = plane.round(weight, &steps, plan.weight_levels, Way::Alone);
+    for c in (0..losses.len()).filter(|&c| alone[c] < losses[c]) {
+        codes.row_mut(c).assign(&nearest.row(c));
+    }
+    coded(layer, &codes, &steps, correct_bias.then_some(&moments))
+}
+
+/// `layer` with weights of `codes`; its biases make the mean sums those of the float network where `moments` are given.
+fn coded(layer: &FloatLayer, codes: &Array2<i32>, steps: &[Step], moments: Option<&Moments>) -> FloatLayer {
+    let mean =
+        |weights: &[f32], x: &[f64]| weights.iter().zip(x).map(|(&w, x)| f64::from(w) * x).sum::<f64>();
+    let mut new = layer.clone();
+    for (c, weights) in new.weight.chunks_exact_mut(codes.ncols()).enumerate() {
+        let before = moments.map(|m| mean(weights, &m.float));
+        weights.iter_mut().zip(codes.row(c)).for_each(|(w, &code)| *w = arith::dequantize(code, steps[c]));
+        let after = moments.map(|m| mean(weights, &m.read));
+        let shift = before.zip(after).map_or(0.0, |(before, after)| before - after);
+        new.bias[c] = (f64::from(new.bias[c]) + shift) as f32;
+    }
+    new
+}
+
+/// Weights `(output, input)`.
+fn matrix(layer: &FloatLayer) -> ArrayView2<'_, f32> {
+    let co = layer.op.co();
+    ArrayView2::from_shape((co, layer.weight.len() / co), &layer.weight).expect("a validated layer")
+}
