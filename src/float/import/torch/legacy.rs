@@ -2,7 +2,8 @@
 //! protocol version, system, the object, the sorted keys of its storages), then for every key the number of elements
 //! in 8 bytes and the elements.
 
-use super::{Blob, Opened, element};
+use super::opened::{Opened, element};
+use crate::float::import::blob::Blob;
 use crate::float::import::pickle::{Machine, Value};
 use std::collections::HashMap;
 
