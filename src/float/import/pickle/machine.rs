@@ -54,7 +54,7 @@ impl Machine {
     }
 
     /// Bytes that the pickle takes.
-    pub fn len(&self) -> usize {
+    pub fn consumed(&self) -> usize {
         self.len
     }
 

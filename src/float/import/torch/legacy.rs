@@ -60,6 +60,6 @@ fn next(blob: &Blob, at: &mut u64) -> Result<Machine, String> {
         }
     }
     let machine = outcome?;
-    *at += machine.len() as u64;
+    *at += machine.consumed() as u64;
     Ok(machine)
 }
