@@ -1,7 +1,7 @@
 //! Whether an imported network computes what its source computes, from inputs and outputs that the source saved.
 
-use super::Imported;
 use super::blob::Blob;
+use super::imported::Imported;
 use super::npy;
 use super::taps::Taps;
 use super::tensors::read_safetensors;

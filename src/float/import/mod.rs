@@ -7,7 +7,7 @@
 //! | `.onnx` | [`onnx`] (protobuf through `prost`) | `onnx::build`, node by node |
 //! | anything else | `foreign` names it | - |
 //!
-//! Whatever cannot be mapped exactly onto the chain of [`FloatModel`] is refused with its name and the reason. What
+//! Whatever cannot be mapped exactly onto the chain of [`crate::float::FloatModel`] is refused with its name and the reason. What
 //! a file does not say is a fact of origin [`facts::Origin::Assumed`]; [`check`](mod@check) compares with the source.
 
 mod affine;
@@ -17,6 +17,8 @@ pub mod check;
 pub mod facts;
 mod folder;
 mod foreign;
+mod imported;
+mod layout;
 mod natural;
 pub(super) mod npy;
 pub mod onnx;
@@ -29,31 +31,15 @@ mod tensors;
 mod torch;
 
 pub use folder::files;
+pub use imported::Imported;
 pub use options::Options;
 
-use crate::float::FloatModel;
 use crate::{Error, Result};
 use blob::Blob;
 use facts::Facts;
 use foreign::Kind;
+use imported::Outcome;
 use std::path::Path;
-use taps::Taps;
-
-/// A result whose error is the reason alone; the caller knows the file's name.
-type Outcome<T> = std::result::Result<T, String>;
-
-/// An imported network, and what was taken for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
-    /// The network, batch norm folded.
-    pub model: FloatModel,
-    /// What was taken, and from where.
-    pub facts: Facts,
-    /// Names of its values in the source.
-    pub taps: Taps,
-    /// What the source does to its input before that is the network's; part of the preprocessing.
-    scaling: Option<affine::Affine>,
-}
 
 /// The float network in the file or folder at `path`.
 ///

@@ -3,12 +3,12 @@
 
 use super::chain::Chain;
 use super::constants::{Constants, Extent};
-use super::dense::{self, Order};
+use super::dense;
 use super::proto::NodeProto;
 use super::{Layout, shape_ops};
 use crate::float::import::affine::Affine;
 use crate::float::import::average::Average;
-use crate::float::import::state_dict::in_the_centre;
+use crate::float::import::layout::{Order, channels_first, in_the_centre};
 use crate::float::import::taps::Taps;
 use crate::float::{BatchNorm, FloatLayer, Point};
 use crate::net::{KERNEL, Op, Shape};
@@ -258,7 +258,7 @@ impl<'a> Builder<'a> {
             return Err("its input is not flattened".into());
         };
         let (weight, bias) = dense::parameters(node, self.constants, self.shape.len())?;
-        let weight = dense::channels_first(weight, self.shape, order);
+        let weight = channels_first(weight, self.shape, order);
         let denses = self.layers.iter().filter(|l| matches!(l.op, Op::Dense { .. })).count();
         let name = format!("fc{}", self.stage + denses);
         self.push(name, Op::Dense { co: bias.len() }, weight, bias)

@@ -290,7 +290,8 @@ impl<'a> Constants<'a> {
 fn literal(node: &NodeProto) -> Option<Weight> {
     let scalar = |v: f32| Weight { dims: vec![], data: vec![v] };
     let vector = |data: Vec<f32>| Weight { dims: vec![data.len()], data };
-    None.or_else(|| node.float("value_float").map(scalar))
+    node.float("value_float")
+        .map(scalar)
         .or_else(|| node.int("value_int").map(|v| scalar(v as f32)))
         .or_else(|| node.floats("value_floats").map(|v| vector(v.into())))
         .or_else(|| node.ints("value_ints").map(|v| vector(v.iter().map(|&v| v as f32).collect())))

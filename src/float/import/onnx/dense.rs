@@ -2,12 +2,6 @@
 
 use super::constants::Constants;
 use super::proto::NodeProto;
-use crate::net::Shape;
-
-/// Positions of a map's dimensions: 0 the channels, 1 the rows, 2 the columns.
-pub type Order = [usize; 3];
-/// Row, column, channel.
-pub const CHANNELS_LAST: Order = [1, 2, 0];
 
 /// Weights `(co, inputs)` and bias of a Gemm or MatMul that reads `inputs` values.
 pub fn parameters(
@@ -65,39 +59,12 @@ fn turned(weight: &[f32], co: usize) -> Vec<f32> {
     out
 }
 
-/// Weights `(co, map in order)` as `(co, channel, row, column)`.
-pub fn channels_first(weight: Vec<f32>, map: Shape, order: Order) -> Vec<f32> {
-    if order == [0, 1, 2] {
-        return weight;
-    }
-    let sizes = [map.c, map.h, map.w];
-    let mut strides = [0; 3];
-    let mut stride = 1;
-    for &axis in order.iter().rev() {
-        strides[axis] = stride;
-        stride *= sizes[axis];
-    }
-    let mut out = Vec::with_capacity(weight.len());
-    for row in weight.chunks_exact(map.len().max(1)) {
-        for c in 0..map.c {
-            for y in 0..map.h {
-                let from = c * strides[0] + y * strides[1];
-                out.extend((0..map.w).map(|x| row[from + x * strides[2]]));
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_flatten_in_rows_columns_channels_is_undone() {
-        // Two channels of 1×2: (row, column, channel) order is c0x0 c1x0 c0x1 c1x1.
-        let map = Shape { c: 2, h: 1, w: 2 };
-        assert_eq!(channels_first(vec![1.0, 2.0, 3.0, 4.0], map, [1, 2, 0]), [1.0, 3.0, 2.0, 4.0]);
+    fn a_matrix_is_turned() {
         assert_eq!(turned(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
     }
 }

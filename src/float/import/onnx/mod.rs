@@ -10,13 +10,13 @@
 mod build;
 mod chain;
 mod constants;
-pub(super) mod dense;
+mod dense;
 pub mod proto;
 mod shape_ops;
 
 use super::facts::{Facts, Origin};
+use super::imported::{Imported, Outcome};
 use super::options::Options;
-use super::{Imported, Outcome};
 use crate::float::FloatModel;
 use crate::net::{Header, Shape};
 use build::Builder;

@@ -1,6 +1,7 @@
 //! What a pickle calls, and what these calls mean: tensors of PyTorch, arrays of numpy, dicts.
 
-use super::{Array, Machine, Storage, Tensor, Value, short};
+use super::machine::Machine;
+use super::value::{Array, Storage, Tensor, Value, short};
 
 /// Most dimensions of a tensor.
 const MOST_SIZES: usize = 8;

@@ -1,7 +1,7 @@
 //! The pickle machine: a stack, a memo, and an arena of values.
 
 use super::input::{Input, two_s_complement};
-use super::{LONGEST_NAME, Value};
+use super::value::{LONGEST_NAME, Value};
 use std::collections::HashMap;
 
 /// The pickle machine after its run.
@@ -54,7 +54,7 @@ impl Machine {
     }
 
     /// Bytes that the pickle takes.
-    pub fn len(&self) -> usize {
+    pub fn consumed(&self) -> usize {
         self.len
     }
 

@@ -15,12 +15,12 @@ mod pools;
 
 use super::affine::Affine;
 use super::facts::{Facts, Origin};
-use super::onnx::dense::{CHANNELS_LAST, channels_first};
+use super::imported::{Imported, Outcome};
+use super::layout::{CHANNELS_LAST, channels_first, in_the_centre};
 use super::options::{Flatten, Options};
 use super::reparam;
 use super::taps::Taps;
 use super::tensors::Tensors;
-use super::{Imported, Outcome};
 use crate::float::{BatchNorm, FloatLayer, FloatModel, Point};
 use crate::net::{Header, KERNEL, Op, Shape, shapes};
 use chain::Link;
@@ -252,14 +252,6 @@ impl Builder<'_> {
             None => Ok(BatchNorm { gamma, beta, mean, var, eps: self.eps }),
         }
     }
-}
-
-/// A 1×1 kernel is a 3×3 kernel with zeros around it.
-pub fn in_the_centre(weight: &[f32]) -> Vec<f32> {
-    let kernel = |w: &f32| {
-        (0..KERNEL * KERNEL).map(|i| if i == KERNEL * KERNEL / 2 { *w } else { 0.0 }).collect::<Vec<_>>()
-    };
-    weight.iter().flat_map(kernel).collect()
 }
 
 fn joined(path: &str, part: &str) -> String {

@@ -106,7 +106,7 @@ fn module(path: &str, parts: &BTreeMap<&str, &[usize]>) -> Result<Module, String
         let shape = parts.get(part).copied().unwrap_or_default();
         Err(format!("tensor {path}.{part} has shape {shape:?}: {reason}"))
     };
-    let normed = parts.get("running_mean").is_some() || parts.get("running_var").is_some();
+    let normed = parts.contains_key("running_mean") || parts.contains_key("running_var");
     match (parts.get("weight").copied(), normed) {
         (weight, true) => {
             let channels = match parts.get("running_mean") {

@@ -2,7 +2,8 @@
 //! protocol version, system, the object, the sorted keys of its storages), then for every key the number of elements
 //! in 8 bytes and the elements.
 
-use super::{Blob, Opened, element};
+use super::opened::{Opened, element};
+use crate::float::import::blob::Blob;
 use crate::float::import::pickle::{Machine, Value};
 use std::collections::HashMap;
 
@@ -59,6 +60,6 @@ fn next(blob: &Blob, at: &mut u64) -> Result<Machine, String> {
         }
     }
     let machine = outcome?;
-    *at += machine.len() as u64;
+    *at += machine.consumed() as u64;
     Ok(machine)
 }

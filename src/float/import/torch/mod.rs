@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod legacy;
+mod opened;
 mod zipped;
 
 pub use legacy::MAGIC;
@@ -11,7 +12,8 @@ pub use legacy::MAGIC;
 use super::blob::Blob;
 use super::facts::Facts;
 use super::pickle;
-use super::tensors::{Data, Float, Stored, Tensor, Tensors};
+use super::tensors::{Data, Stored, Tensor, Tensors};
+use opened::{Opened, element};
 
 /// The state dict in `.pth` zips: one, or the shards of one network.
 pub fn read_zip<'a>(
@@ -27,12 +29,6 @@ pub fn read_zip<'a>(
 pub fn read_legacy<'a>(blob: Blob<'a>, key: Option<&str>, facts: &mut Facts) -> Result<Tensors<'a>, String> {
     let opened = legacy::open(&blob)?;
     read(vec![blob], vec![opened], key, facts)
-}
-
-/// A checkpoint's pickle, and where its storages lie in the file: first byte and bytes by key.
-struct Opened {
-    machine: pickle::Machine,
-    storages: std::collections::HashMap<String, Result<(u64, u64), String>>,
 }
 
 fn read<'a>(
@@ -72,19 +68,4 @@ fn tensor(opened: &Opened, blob: usize, t: &pickle::Tensor) -> Result<Tensor, St
         return Err(format!("its storage has {bytes} bytes where {needed} are needed"));
     }
     Ok(Tensor { shape, data: Data::Stored(Stored { blob, at, float, offset, stride: t.stride.clone() }) })
-}
-
-/// Bytes of an element of a storage's kind, and its type where that is a float.
-fn element(storage: &str) -> (usize, Option<Float>) {
-    match storage {
-        "HalfStorage" => (2, Some(Float::F16)),
-        "BFloat16Storage" => (2, Some(Float::Bf16)),
-        "FloatStorage" => (4, Some(Float::F32)),
-        "DoubleStorage" => (8, Some(Float::F64)),
-        "ShortStorage" => (2, None),
-        "IntStorage" | "QInt32Storage" => (4, None),
-        "LongStorage" | "ComplexFloatStorage" => (8, None),
-        "ComplexDoubleStorage" => (16, None),
-        _ => (1, None),
-    }
 }

@@ -1,6 +1,7 @@
 //! A `.pth` zip: `…/data.pkl` with the names and shapes, `…/data/KEY` with the bytes.
 
-use super::{Blob, Opened};
+use super::opened::Opened;
+use crate::float::import::blob::Blob;
 use crate::float::import::pickle::{Machine, Value};
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
