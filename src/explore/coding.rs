@@ -74,7 +74,7 @@ impl Coding {
         Widths { ends: self.ends, layers, ..Widths::bits(self.weights.clamp(1, 31), self.acts.clamp(1, 31)) }
     }
 
-    /// The recipe of post-training quantization: the defaults of `vgg2rtl quantize`.
+    /// The recipe of post-training quantization: the defaults of `vgg2rtl quantize`, but for rounding to nearest.
     pub fn recipe(&self) -> Recipe {
         Recipe {
             mode: match self.requantize {

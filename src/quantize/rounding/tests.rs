@@ -89,7 +89,7 @@ fn sums_lose_no_more_than_by_nearest() {
         let no_more = |(g, n): (&f32, &f32)| *g <= n * 1.001 + 1e-10;
         assert!(gptq.iter().zip(&nearest).all(no_more), "{recipe:?}: {gptq:?} {nearest:?}");
         let (gptq, nearest) = (gptq.iter().sum::<f32>(), nearest.iter().sum::<f32>());
-        assert!(recipe.widths.weights.bits() > 3 || gptq < 0.9 * nearest, "{recipe:?}: {gptq} {nearest}");
+        assert!(recipe.widths.weights.bits() > 3 || gptq < nearest, "{recipe:?}: {gptq} {nearest}");
     }
 }
 
