@@ -276,7 +276,7 @@ impl SmallDisk {
     fn new() -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=32k", "tmpfs"]).arg(folder.path());
+        mount.args(["-t", "tmpfs", "-o", "size=32k,mode=700", "tmpfs"]).arg(folder.path());
         let mounted = mount.output().is_ok_and(|o| o.status.success());
         if !mounted {
             println!("skipped: a small file system cannot be mounted here");
