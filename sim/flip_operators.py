@@ -86,7 +86,7 @@ def main():
         if result:
             reasons[result] = reasons.get(result, 0) + 1
             continue
-        line = modules[module].splitlines()[number].strip().replace(" | ", " ¦ ")
+        line = modules[module].splitlines()[number].strip().replace("|", "¦")
         why = known.get((module, old.strip().replace("|", "¦"), line))
         unexplained += why is None
         print(f"not caught: {module} | {old.strip().replace('|', '¦')} | {line} | {why or 'not explained'}")
