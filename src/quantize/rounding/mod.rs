@@ -87,7 +87,7 @@ pub fn gptq(
             (first, part.header.input, part.input) = (i, shape, x);
             part.layers.clear();
         }
-        let new = round(layer, choice, moments, correct_biases);
+        let new = with_codes(layer, choice, moments, correct_biases);
         let codes = lower_layer(&new, choice, x.step, plan.mode);
         part.layers.push(codes.map_err(|reason| Error::bad_layer(&layer.name, reason))?);
         rounded.layers.push(new);
@@ -124,15 +124,15 @@ fn observe(
     moments
 }
 
-fn round(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correct_bias: bool) -> FloatLayer {
+fn with_codes(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correct_bias: bool) -> FloatLayer {
     if correct_bias {
         moments.centre();
     }
     let steps: Vec<Step> = (0..layer.op.co()).map(|c| plan.weight_step(c)).collect();
     let plane = Plane::new(&moments.second, DAMPING);
     let weight = matrix(layer);
-    let (mut codes, losses) = plane.round(weight, &steps, plan.weight_levels, Way::Together);
-    let (nearest, alone) = plane.round(weight, &steps, plan.weight_levels, Way::Alone);
+    let (mut codes, losses) = plane.codes(weight, &steps, plan.weight_levels, Way::Together);
+    let (nearest, alone) = plane.codes(weight, &steps, plan.weight_levels, Way::Alone);
     for c in (0..losses.len()).filter(|&c| alone[c] < losses[c]) {
         codes.row_mut(c).assign(&nearest.row(c));
     }

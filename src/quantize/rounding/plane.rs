@@ -104,7 +104,7 @@ impl Plane {
     }
 
     /// Codes of weights `(output, input)` with one step an output, and what each output loses.
-    pub fn round(
+    pub fn codes(
         &self,
         weight: ArrayView2<f32>,
         steps: &[Step],
@@ -214,7 +214,7 @@ mod tests {
 
     fn rounded(case: &Case, plane: &Plane, way: Way) -> (Array2<i32>, Vec<f64>) {
         let steps: Vec<Step> = case.steps.iter().map(|&s| Step::new(s).unwrap()).collect();
-        plane.round(array(&case.w).view(), &steps, Levels { a: case.a, b: case.b }, way)
+        plane.codes(array(&case.w).view(), &steps, Levels { a: case.a, b: case.b }, way)
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let mut moments = Moments::new(9, 3);
         moments.add(&Array2::zeros((9, 3)), &Array2::zeros((9, 3)));
         let plane = Plane::new(&moments.second, 0.01);
-        let codes = plane.round(w.view(), &[Step::new(0.5).unwrap()], Levels::signed(4), Way::Together).0;
+        let codes = plane.codes(w.view(), &[Step::new(0.5).unwrap()], Levels::signed(4), Way::Together).0;
         assert_eq!(codes, ndarray::arr2(&[[1, -2, 2]]));
     }
 }
