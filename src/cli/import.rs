@@ -118,11 +118,6 @@ pub fn run(args: &Args) -> Result<()> {
     outputs::check(written.as_slice(), read.map(|path| path.as_path()))?;
     let imported = import(&args.file, &options)?;
     let model = &imported.model;
-    let outputs = model.layers.last().map_or(0, |l| l.op.co());
-    if ![0, outputs].contains(&options.classes.len()) {
-        let reason = format!("{} names for {outputs} outputs", options.classes.len());
-        return Err(Error::usage("--classes", reason));
-    }
     if !args.json {
         print_facts(&imported)?;
     }

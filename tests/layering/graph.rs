@@ -64,7 +64,7 @@ impl Graph {
     pub fn owner(&self, names: &[String]) -> Option<&File> {
         let mut file = &self.files[0];
         for (i, name) in names.iter().enumerate() {
-            let (rest, inner) = (&names[i + 1..], [&file.module[..], &[name.clone()]].concat());
+            let (rest, inner) = (&names[i + 1..], [&file.module[..], std::slice::from_ref(name)].concat());
             if let Some(child) = self.files.iter().find(|f| f.module == inner) {
                 file = child;
             } else if let Some(target) = file.exports.get(name) {

@@ -46,7 +46,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`] when the file cannot be read, [`Error::BadFile`] when it is damaged or holds something else than a
 /// VGG-like chain, naming the tensor or node that cannot be mapped, [`Error::Usage`] for preprocessing that does not
-/// fit the input.
+/// fit the input and names of classes that are not as many as the outputs.
 pub fn import(path: &Path, options: &Options) -> Result<Imported> {
     let bad = |reason: String| Error::bad_file(path, reason);
     let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -62,6 +62,10 @@ pub fn import(path: &Path, options: &Options) -> Result<Imported> {
         .preprocessing
         .check(header.input)
         .map_err(|reason| Error::usage("--mean, --std, --colour", reason))?;
+    let (names, outputs) = (header.classes.len(), imported.model.layers.last().map_or(0, |l| l.op.co()));
+    if ![0, outputs].contains(&names) {
+        return Err(Error::usage("--classes", format!("{names} names for {outputs} outputs")));
+    }
     imported.model.validate().map_err(|e| bad(e.to_string()))?;
     Ok(imported)
 }

@@ -2,14 +2,17 @@
 
 use crate::isa::FIELDS;
 
+/// A port or state, and its comment.
+type Part = (&'static str, &'static str);
+
 /// Module, header, and comments of ports and states by name; see `build.rs`.
-const DOCS: &[(&str, &str, &[(&str, &str)])] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
+const DOCS: &[(&str, &str, &[Part])] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 
 /// The documentation of one module.
 #[derive(Clone, Copy)]
 pub struct Docs {
     header: &'static str,
-    parts: &'static [(&'static str, &'static str)],
+    parts: &'static [Part],
 }
 
 impl Docs {

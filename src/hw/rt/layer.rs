@@ -77,6 +77,12 @@ impl<D: Direction> LayerPort<D> {
     }
 }
 
+impl<D: Direction> Default for LayerPort<D> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LayerPort<In> {
     /// The values of this pass.
     pub fn val(&self) -> Fields {
