@@ -225,7 +225,6 @@ module accelerator (
     wire write_bad_address_o;
     wire write_bad_response_o;
     wire [7:0] host_layer_opcode_o_unused;
-    wire commands_idle_o_unused;
     wire core_busy_o_unused;
 
     host u_host (
@@ -331,8 +330,7 @@ module accelerator (
         .beat_i(read_beat_o),
         .valid_o(commands_valid_o),
         .beat_o(commands_beat_o),
-        .take_i(host_beat_take_o),
-        .idle_o(commands_idle_o_unused)
+        .take_i(host_beat_take_o)
     );
     act_loader u_acts (
         .clk_i(clk),

@@ -112,7 +112,6 @@ module act_loader (
     wire [2:0] unpack_block_o;
     wire unpack_write_o;
     wire unpack_group_o;
-    wire stream_idle_o_unused;
 
     act_walk u_walk (
         .clk_i(clk_i),
@@ -165,8 +164,7 @@ module act_loader (
         .beat_i(beat_i),
         .valid_o(stream_valid_o),
         .beat_o(stream_beat_o),
-        .take_i(stream_take_i),
-        .idle_o(stream_idle_o_unused)
+        .take_i(stream_take_i)
     );
     unpacker u_pixels (
         .clk_i(clk_i),

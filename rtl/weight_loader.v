@@ -92,7 +92,6 @@ module weight_loader (
     wire records_valid_o;
     wire [63:0] records_item_o;
     wire write_index_i;
-    wire stream_idle_o_unused;
 
     weight_walk u_walk (
         .clk_i(clk_i),
@@ -126,8 +125,7 @@ module weight_loader (
         .beat_i(beat_i),
         .valid_o(stream_valid_o),
         .beat_o(stream_beat_o),
-        .take_i(stream_take_i),
-        .idle_o(stream_idle_o_unused)
+        .take_i(stream_take_i)
     );
     unpacker u_rows (
         .clk_i(clk_i),

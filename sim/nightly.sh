@@ -27,6 +27,7 @@ fi
 # The bench of a bundle against 100 flipped operators in its Verilog.
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
-cargo run --release --quiet -- generate tests/fixtures/golden/w8a8-scale.model.safetensors --preset tiny \
-    -o "$folder/bundle"
+"${VGG2RTL_PYTHON:-python3}" tests/golden_numpy.py model "$folder/many.model.safetensors"
+cargo run --release --quiet -- generate "$folder/many.model.safetensors" --preset tiny --act-depth 48 --acc-depth 16 \
+    --images 2 -o "$folder/bundle"
 sim/flip_operators.py "$folder/bundle" --count 100

@@ -1,8 +1,9 @@
 // Runs the accelerator against data/image.bin and compares what it writes with data/expected.bin.
 //
-// External memory answers in order, after LATENCY cycles, and stalls at random. Verilog-2005; the parameters come from
-// design.mk or the FuseSoC core. Ends with $fatal unless the run passes. With +output=FILE, what the accelerator wrote
-// goes to FILE, 64 bits a line, instead of being compared.
+// External memory answers in order, after LATENCY cycles, and stalls at random; the rules of AXI4 and what
+// docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose traffic must be the schedule's,
+// come its first layer with a memory that hardly answers, and programs and answers that must be refused. Verilog-2005; the parameters come from design.mk or the FuseSoC core. Ends with $fatal unless all passes.
+// With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
 `timescale 1ns / 1ps
 
@@ -12,6 +13,9 @@ module tb;
     parameter WRITE_LIMIT = 8192;
     parameter WEIGHTS_AT = 0;  // what is read: program, from here weights,
     parameter MAPS_AT = 0;  // from here maps
+    parameter WEIGHT_BEATS = 0;  // words of the bus that the run reads of both kinds,
+    parameter ACT_BEATS = 0;
+    parameter WRITE_BEATS = 0;  // and writes, by the schedule
     parameter MAX_CYCLES = 1000000;
     parameter LATENCY = 20;
     parameter STALL_PERCENT = 10;
@@ -20,6 +24,10 @@ module tb;
     localparam BUS = BUS_BITS / 8;
     localparam WORDS = BUS_BITS / 64;  // of 64 bits, in a word of the bus
     localparam QUEUE = 64;
+    localparam LONGEST = 16;  // words of a burst
+    localparam OKAY = 2'b00, SLVERR = 2'b10;
+    localparam SLOW = 4;  // times the latency, and the share of stalls in percent, of the memory that hardly answers
+    localparam SLOW_STALLS = 85;
 
     `include "isa.vh"
 
@@ -45,6 +53,7 @@ module tb;
     wire [BUS-1:0] wstrb;
     reg awready = 0, wready = 0, bvalid = 0, arready = 0, rvalid = 0, rlast = 0;
     reg [BUS_BITS-1:0] rdata;
+    reg [1:0] rresp = OKAY, bresp = OKAY;
     wire irq;
 
     accelerator dut (
@@ -59,10 +68,10 @@ module tb;
         .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize), .m_axi_awburst(awburst),
         .m_axi_awcache(awcache), .m_axi_awprot(awprot), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
         .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid),
-        .m_axi_wready(wready), .m_axi_bresp(2'b00), .m_axi_bvalid(bvalid), .m_axi_bready(bready),
+        .m_axi_wready(wready), .m_axi_bresp(bresp), .m_axi_bvalid(bvalid), .m_axi_bready(bready),
         .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arsize(arsize), .m_axi_arburst(arburst),
         .m_axi_arcache(arcache), .m_axi_arprot(arprot), .m_axi_arvalid(arvalid), .m_axi_arready(arready),
-        .m_axi_rdata(rdata), .m_axi_rresp(2'b00), .m_axi_rlast(rlast), .m_axi_rvalid(rvalid),
+        .m_axi_rdata(rdata), .m_axi_rresp(rresp), .m_axi_rlast(rlast), .m_axi_rvalid(rvalid),
         .m_axi_rready(rready)
     );
 
@@ -79,10 +88,12 @@ module tb;
     integer reads = 0, reads_done = 0, writes = 0, writes_done = 0, answers_done = 0;
     integer owed = 0;  // words whose address has come
     integer commands = 0, weight_words = 0, map_words = 0, written_words = 0;
+    integer latency = LATENCY, stall_percent = STALL_PERCENT;
+    reg [31:0] read_limit = 0;  // as the register has it
     integer w;
 
     function stall(input [5:0] six);
-        stall = six * 100 < STALL_PERCENT * 64;
+        stall = six * 100 < stall_percent * 64;
     endfunction
 
     always @(posedge clk) if (rst_n) begin
@@ -91,8 +102,9 @@ module tb;
         if (arvalid && arready) begin
             read_addr[reads % QUEUE] = araddr;
             read_beats[reads % QUEUE] = arlen + 1;
-            read_ready[reads % QUEUE] = cycle + LATENCY;
+            read_ready[reads % QUEUE] = cycle + latency;
             reads = reads + 1;
+            if (araddr + (arlen + 1) * BUS > read_limit) fail("a read beyond READ_LIMIT");
             if (araddr == COMMAND_BYTES * commands && araddr < WEIGHTS_AT) mark;
         end
         arready <= !stall(draw[5:0]) && reads - reads_done < QUEUE - 1;
@@ -119,7 +131,37 @@ module tb;
         end
     end
 
-    always @(posedge clk) if (cycle > MAX_CYCLES + 10000) fail("the registers do not answer");
+    // What every memory relies on: an offer stays until it is taken, bursts are of the documented kind, nothing is unknown.
+    reg ar_waits = 0, aw_waits = 0, w_waits = 0, w_inside = 0;
+    reg [39:0] ar_offer, aw_offer;
+    reg [BUS_BITS+BUS:0] w_offer;
+    always @(posedge clk) if (rst_n) begin
+        if (^{irq, arvalid, awvalid, wvalid, bready, rready} === 1'bx) fail("an unknown value at a port");
+        if (ar_waits && (!arvalid || {araddr, arlen} != ar_offer)) fail("AR changes before it is taken");
+        if (aw_waits && (!awvalid || {awaddr, awlen} != aw_offer)) fail("AW changes before it is taken");
+        if (w_waits && (!wvalid || {wdata, wstrb, wlast} != w_offer)) fail("W changes before it is taken");
+        ar_waits <= arvalid && !arready;
+        aw_waits <= awvalid && !awready;
+        w_waits <= wvalid && !wready;
+        ar_offer <= {araddr, arlen};
+        aw_offer <= {awaddr, awlen};
+        w_offer <= {wdata, wstrb, wlast};
+        if (arvalid) burst(araddr, arlen, arsize, arburst);
+        if (awvalid) burst(awaddr, awlen, awsize, awburst);
+        if (!rready) fail("RREADY falls");
+        if (w_inside && !wvalid) fail("a write burst pauses");
+        if (wvalid && wready) w_inside <= !wlast;
+    end
+
+    task burst(input [31:0] at, input [7:0] len, input [2:0] size, input [1:0] kind);
+        begin
+            if ((1 << size) != BUS || kind != 2'b01 || at % BUS != 0) fail("not an INCR burst of whole words");
+            if (at % (LONGEST * BUS) + (len + 1) * BUS > LONGEST * BUS) fail("a burst passes a multiple of its longest");
+        end
+    endtask
+
+    integer deadline = MAX_CYCLES + 10000;
+    always @(posedge clk) if (cycle > deadline) fail("the registers do not answer");
 
     // A command of the program is fetched, its end mark, or the interrupt comes.
     task mark;
@@ -136,7 +178,6 @@ module tb;
             at = read_addr[reads_done % QUEUE];
             if (at >= MAPS_AT) map_words = map_words + 1;
             else if (at >= WEIGHTS_AT) weight_words = weight_words + 1;
-            if (at + BUS > WRITE_LIMIT) fail("a read beyond the end of memory");
             for (w = 0; w < WORDS; w = w + 1) rdata[64*w +: 64] <= memory[at / 8 + w];
             rvalid <= 1;
             rlast <= read_beats[reads_done % QUEUE] == 1;
@@ -159,7 +200,7 @@ module tb;
             written_words = written_words + 1;
             if (wlast != (write_beats[writes_done % QUEUE] == 0)) fail("WLAST is not at the end of the burst");
             if (write_beats[writes_done % QUEUE] == 0) begin
-                answer_ready[writes_done % QUEUE] = cycle + LATENCY;
+                answer_ready[writes_done % QUEUE] = cycle + latency;
                 writes_done = writes_done + 1;
             end
         end
@@ -177,9 +218,8 @@ module tb;
         write_register(REG_READ_LIMIT, WRITE_LIMIT);
         write_register(REG_WRITE_BASE, WRITE_BASE);
         write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
-        write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
-        while (irq !== 1 && cycle < MAX_CYCLES) @(posedge clk);
-        if (irq !== 1) fail("no interrupt: the design hangs");
+        if (irq !== 0) fail("an interrupt before the start");
+        start(MAX_CYCLES);
         mark;
         for (i = 0; i < 16; i = i + 1) begin
             read_register(4 * i);
@@ -193,23 +233,199 @@ module tb;
         end
     end
 
+    // A run, to its interrupt, within some cycles.
+    task start(input integer cycles);
+        begin
+            deadline = cycle + cycles + 10000;
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            repeat (8) @(posedge clk);  // until the interrupt of the run before has gone
+            for (i = 0; irq !== 1 && i < cycles; i = i + 1) @(posedge clk);
+            if (irq !== 1) fail("no interrupt: the design hangs");
+        end
+    endtask
+
     task judge;
+        reg [31:0] cycles;
         begin
             read_register(REG_STATUS);
             if (value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS] !== 0) begin
                 $display("error code %0d", value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS]);
                 fail("the accelerator reports an error");
             end
-            read_register(REG_CYCLES_LO);
             compare;
-            $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, value);
+            // Marks are the fetches of all layers and of the end mark, and the interrupt.
+            check(REG_STATUS, 1 << STATUS_DONE_LOW | (commands - 2) << STATUS_COMPLETED_LOW);
+            traffic("weights", REG_WEIGHT_BEATS, weight_words, WEIGHT_BEATS);
+            traffic("activations", REG_ACT_BEATS, map_words, ACT_BEATS);
+            traffic("results", REG_WRITE_BEATS, written_words, WRITE_BEATS);
+            check(REG_CYCLES_HI, 0);
+            read_register(REG_CYCLES_LO);
+            cycles = value;
+            for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) command[64*i +: 64] = memory[i];
+            slow;
+            refusals;
+            $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, cycles);
             $finish;
         end
+    endtask
+
+    task check(input [7:0] at, input [31:0] wanted);
+        begin
+            read_register(at);
+            if (value !== wanted) begin
+                $display("register %h: expected %0d, got %0d", at, wanted, value);
+                fail("a register is wrong");
+            end
+        end
+    endtask
+
+    // Words that the register, the memory and the schedule have counted.
+    task traffic(input [8*16-1:0] what, input [7:0] at, input integer seen, input integer wanted);
+        begin
+            check(at, seen);
+            if (seen != wanted) begin
+                $display("words of %0s: %0d, by the schedule %0d", what, seen, wanted);
+                fail("the traffic is not the schedule's");
+            end
+        end
+    endtask
+
+    // The first layer alone: what it writes is as before, and nothing else changes.
+    task slow;
+        integer b, right;
+        reg [63:0] wanted;
+        begin
+            for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
+                memory[WRITE_BASE / 8 + i] = ~memory[WRITE_BASE / 8 + i];
+            memory[COMMAND_BYTES / 8] = 64'hff;  // the end mark
+            latency = SLOW * LATENCY;
+            stall_percent = SLOW_STALLS;
+            start(SLOW * MAX_CYCLES);
+            latency = LATENCY;
+            stall_percent = STALL_PERCENT;
+            check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_COMPLETED_LOW);
+            right = 0;
+            for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1) begin
+                wanted = swapped(expected[i]);
+                for (b = 0; b < 64; b = b + 8)
+                    if (memory[WRITE_BASE / 8 + i][b +: 8] === wanted[b +: 8]) right = right + 1;
+                    else if (memory[WRITE_BASE / 8 + i][b +: 8] !== ~wanted[b +: 8])
+                        fail("with a slow memory the output differs");
+            end
+            if (right == 0) fail("with a slow memory nothing is written");
+            put(command);
+        end
+    endtask
+
+    // The first command of the program as it is, and as it is tried.
+    reg [8*COMMAND_BYTES-1:0] command, tried;
+
+    // Whatever cannot be run ends with its error code, and with an interrupt, soon.
+    task refusals;
+        integer kind;
+        begin
+            tried = command;
+            tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'h7e;
+            refused(ERROR_UNKNOWN_OPCODE);
+            tried[FIELD_KERNEL_AT +: FIELD_KERNEL_BITS] = 8'h03;
+            refused(ERROR_BAD_FIELD);
+            tried[FIELD_KERNEL_AT +: FIELD_KERNEL_BITS] = 8'h01;
+            tried[FIELD_IN_W_AT +: FIELD_IN_W_BITS] = 16'hffff;
+            refused(ERROR_BAD_FIELD);
+            zero(FIELD_IN_H_AT, FIELD_IN_H_BITS);
+            zero(FIELD_IN_W_AT, FIELD_IN_W_BITS);
+            zero(FIELD_UNITS_AT, FIELD_UNITS_BITS);
+            zero(FIELD_OUTER_AT, FIELD_OUTER_BITS);
+            zero(FIELD_CI_TILES_AT, FIELD_CI_TILES_BITS);
+            zero(FIELD_CO_TILES_AT, FIELD_CO_TILES_BITS);
+            zero(FIELD_CO_BLOCKS_AT, FIELD_CO_BLOCKS_BITS);
+            zero(FIELD_OUT_W_AT, FIELD_OUT_W_BITS);
+            zero(FIELD_STRIPE_AT, FIELD_STRIPE_BITS);
+            zero(FIELD_PATCH_AT, FIELD_PATCH_BITS);
+            zero(FIELD_SLOTS_AT, FIELD_SLOTS_BITS);
+            zero(FIELD_KERNEL_H_AT, FIELD_KERNEL_H_BITS);
+            zero(FIELD_KERNEL_W_AT, FIELD_KERNEL_W_BITS);
+            zero(FIELD_UNIT_POSITIONS_AT, FIELD_UNIT_POSITIONS_BITS);
+            zero(FIELD_X_ROW_BEATS_AT, FIELD_X_ROW_BEATS_BITS);
+            zero(FIELD_Y_ROW_BEATS_AT, FIELD_Y_ROW_BEATS_BITS);
+            zero(FIELD_WEIGHT_ROWS_AT, FIELD_WEIGHT_ROWS_BITS);
+            pooled(1, 2, 2);
+            pooled(0, 1, 2);
+            pooled(0, 2, 1);
+            // Reads and writes outside their regions, in the program and by the registers.
+            tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = WRITE_LIMIT;
+            refused(ERROR_READ_ADDRESS);
+            tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = 32'hffff_f000;
+            refused(ERROR_READ_ADDRESS);
+            tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_BASE - BUS;
+            refused(ERROR_WRITE_ADDRESS);
+            tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_LIMIT;
+            refused(ERROR_WRITE_ADDRESS);
+            for (kind = 0; kind < 3; kind = kind + 1) begin  // in the middle of a burst of each kind
+                write_register(REG_READ_LIMIT, (kind == 0 ? 0 : kind == 1 ? WEIGHTS_AT : MAPS_AT) + BUS);
+                refused(ERROR_READ_ADDRESS);
+            end
+            write_register(REG_READ_LIMIT, WRITE_LIMIT);
+            // Memory that answers with errors.
+            rresp = SLVERR;
+            refused(ERROR_READ_RESPONSE);
+            rresp = OKAY;
+            bresp = SLVERR;
+            refused(ERROR_WRITE_RESPONSE);
+            bresp = OKAY;
+            // A start in a run, and an interrupt that is not wanted.
+            write_register(REG_IRQ_ENABLE, 0);
+            tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'hff;
+            put(tried);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            repeat (16 * LATENCY + 1000) @(posedge clk);
+            if (irq !== 0) fail("an interrupt although disabled");
+            check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_REFUSED_LOW);
+            write_register(REG_IRQ_ENABLE, 1 << IRQ_ENABLE_IRQ_LOW);
+            write_register(REG_CONTROL, 1 << CONTROL_CLEAR_LOW);
+            check(REG_STATUS, 0);
+            if (irq !== 0) fail("the interrupt is not cleared");
+            put(command);
+        end
+    endtask
+
+    task zero(input integer at, input integer bits);
+        begin
+            for (i = 0; i < bits; i = i + 1) tried[at + i] = 0;
+            refused(ERROR_BAD_FIELD);
+        end
+    endtask
+
+    task pooled(input raw, input [15:0] units, input [15:0] stripe);
+        begin
+            tried[FIELD_POOL_AT] = 1;
+            tried[FIELD_RAW_AT] = raw;
+            tried[FIELD_UNITS_AT +: FIELD_UNITS_BITS] = units;
+            tried[FIELD_STRIPE_AT +: FIELD_STRIPE_BITS] = stripe;
+            refused(ERROR_BAD_FIELD);
+        end
+    endtask
+
+    // A run of the program whose first command is `tried` must end with this error in command 0; the next starts clean.
+    task refused(input integer code);
+        begin
+            put(tried);
+            tried = command;
+            start(MAX_CYCLES);
+            check(REG_STATUS, 1 << STATUS_DONE_LOW | code << STATUS_ERROR_LOW);
+            check(REG_ERROR_COMMAND, 0);
+        end
+    endtask
+
+    task put(input [8*COMMAND_BYTES-1:0] words);
+        for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) memory[i] = words[64*i +: 64];
     endtask
 
     task write_register(input [7:0] at, input [31:0] data);
         reg aw, w;
         begin
+            if (at == REG_READ_LIMIT) read_limit = data;
             axil_awaddr <= at;
             axil_wdata <= data;
             axil_awvalid <= 1;

@@ -302,7 +302,8 @@ fn a_pipe_or_device_is_no_model() {
     let to = folder.path().join("out");
     for model in [pipe.to_str().unwrap(), "/dev/zero"] {
         let to = to.to_str().unwrap();
-        let verbs: [&[&str]; 6] = [
+        let verbs: [&[&str]; 7] = [
+            &["import", model, "-o", to],
             &["inspect", model],
             &["cosim", model, "--preset", "tiny"],
             &["generate", model, "--preset", "tiny", "-o", to],
@@ -318,4 +319,18 @@ fn a_pipe_or_device_is_no_model() {
         }
     }
     assert!(!to.exists());
+    // Data sets, and what lies beside them, by the names that say what they are.
+    let model = "models/vgg16-small-fashion.safetensors";
+    for name in ["test_batch.bin", "t10k-images-idx3-ubyte", "x.npz", "x.npy", "x.tar.gz", "labels.csv"] {
+        let pipe = folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let pipe = pipe.to_str().unwrap();
+        let options =
+            if name == "labels.csv" { ["models", "--labels", pipe] } else { [pipe, "--engine", "float"] };
+        let verb = [&["eval", model, "--data"][..], &options].concat();
+        let limit = Duration::from_secs(60);
+        let output = tools::call_within(env!("CARGO_BIN_EXE_vgg2rtl"), &verb, None, limit).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{verb:?}: {}", said(&output));
+        assert!(said(&output).contains(name), "{verb:?}: {}", said(&output));
+    }
 }

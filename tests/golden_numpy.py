@@ -3,6 +3,8 @@
     golden_numpy.py compare FOLDER    X.trace.safetensors of each X.model.safetensors: every tensor against an own
                                       execution of the trace's input codes
     golden_numpy.py fixtures FOLDER   writes small random models and their traces
+    golden_numpy.py model FILE        writes a random W8A8 model that takes all of the tiny accelerator: stripes and tiles
+                                      that stay and that do not
 
 Needs numpy only. Exit code 4 and the first difference on a mismatch.
 """
@@ -117,12 +119,15 @@ def compare_all(folder):
     print(f"{len(models)} models, {equal} tensors equal")
 
 
-def random_model(rng, w, a, pow2):
-    """A small network: shapes that are multiples of nothing, sums spread over the output codes."""
-    c, h, cols = 3, 7, 6
+SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
+MANY_TILES = (3, 6, 5), [("conv", 9, False), ("conv", 6, True), ("dense", 9, None), ("dense", 5, None)]
+
+
+def random_model(rng, w, a, pow2, network=SMALL):
+    """A network: shapes that are multiples of nothing, sums spread over the output codes."""
+    (c, h, cols), plan = network
     layers, tensors = [], {}
     greatest = 2 ** (a - 1)  # magnitude of an input code
-    plan = [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
     for i, (op, co, pool) in enumerate(plan):
         name, last = f"{op}{i}", i + 1 == len(plan)
         shape = (co, c, 3, 3) if op == "conv" else (co, c * h * cols)
@@ -137,6 +142,8 @@ def random_model(rng, w, a, pow2):
         if not last:
             m = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
             s = shift if pow2 else shift + 16
+            if network is not SMALL:
+                m[1::2] = 2**15  # halves between two codes are not rare
             tensors |= {f"{name}.m": m, f"{name}.s": np.full(co, s)}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
@@ -159,7 +166,7 @@ def random_model(rng, w, a, pow2):
         "format": "vgg2rtl-int",
         "version": 1,
         "name": f"numpy w{w} a{a} {'pow2' if pow2 else 'scale'}",
-        "input": {"c": 3, "h": 7, "w": 6},
+        "input": dict(zip("chw", network[0])),
         "preprocessing": {"fit": "pad", "colour": "rgb", "scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3},
         "classes": [],
         "input_quantizer": {"step": 0.0625, "a": -(2 ** (a - 1)), "b": 2 ** (a - 1) - 1},
@@ -186,5 +193,8 @@ if __name__ == "__main__":
             compare_all(Path(folder))
         case ["fixtures", folder]:
             fixtures(Path(folder))
+        case ["model", file]:
+            description, tensors = random_model(np.random.default_rng(20), 8, 8, False, MANY_TILES)
+            write(Path(file), tensors, {"vgg2rtl": json.dumps(description)})
         case _:
             sys.exit(__doc__)

@@ -4,13 +4,14 @@ use super::Bundle;
 
 impl Bundle<'_> {
     pub(super) fn core_file(&self) -> String {
-        let number = |name: &str| self.numbers().iter().find(|n| n.0 == name).map_or(0, |n| n.1);
+        let numbers = self.numbers();
+        let number = |name: &str| numbers.iter().find(|n| n.0 == name).map_or(0, |n| n.1);
         let files: String = self.modules.iter().map(|m| format!("      - {}\n", self.rtl(m))).collect();
-        let benched = ["BUS_BITS", "WRITE_BASE", "WRITE_LIMIT", "WEIGHTS_AT", "MAPS_AT", "MAX_CYCLES"];
-        let parameters = benched.map(|name| {
-            let value = number(name);
+        let names: Vec<&str> = numbers.iter().map(|n| n.0).collect();
+        let parameter = |(name, value): &(&str, u64)| {
             format!("  {name}: {{datatype: int, paramtype: vlogparam, default: {value}}}\n")
-        });
+        };
+        let parameters: String = numbers.iter().map(parameter).collect();
         let arguments = [
             ("image", "data/image.bin".to_string()),
             ("expected", "data/expected.bin".to_string()),
@@ -82,8 +83,7 @@ targets:
             name = vlnv(&self.model.header.name),
             version = env!("CARGO_PKG_VERSION"),
             model = vlnv(&self.model.header.name),
-            parameters = parameters.concat(),
-            names = benched.join(", "),
+            names = names.join(", "),
             bus = number("BUS_BITS"),
         )
     }

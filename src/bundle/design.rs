@@ -3,7 +3,7 @@
 use super::Bundle;
 use crate::config::ArrayConfig;
 use crate::hw;
-use crate::schedule::cycles::{self, MemoryTiming};
+use crate::schedule::cycles::{self, Cycles, MemoryTiming};
 use serde::Serialize;
 use std::path::Path;
 
@@ -102,7 +102,15 @@ impl Bundle<'_> {
 
     /// What the benches need, name and value.
     pub(super) fn numbers(&self) -> Vec<(&'static str, u64)> {
-        self.schedule.bench_numbers().into_iter().chain([("MAX_CYCLES", self.max_cycles)]).collect()
+        let layers = cycles::estimate(self.schedule, MemoryTiming { latency: 0, stall_percent: 0 });
+        let sum = |beats: fn(&Cycles) -> u64| layers.iter().map(beats).sum();
+        let run = [
+            ("WEIGHT_BEATS", sum(|c| c.weight_beats)),
+            ("ACT_BEATS", sum(|c| c.act_beats)),
+            ("WRITE_BEATS", sum(|c| c.write_beats)),
+            ("MAX_CYCLES", self.max_cycles),
+        ];
+        self.schedule.bench_numbers().into_iter().chain(run).collect()
     }
 
     pub(super) fn make_variables(&self) -> String {

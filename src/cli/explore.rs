@@ -17,7 +17,7 @@ use vgg2rtl::explore::{
     Part, Task, Tuning,
 };
 use vgg2rtl::output::{self, Output};
-use vgg2rtl::quantize::DEFAULT_ENDS;
+use vgg2rtl::quantize::{DEFAULT_ENDS, Rounding};
 use vgg2rtl::{Error, Result, explore, interrupt, store};
 
 /// Compare many design points: area, clock, cycles, traffic and accuracy, and the points that nothing beats.
@@ -73,6 +73,9 @@ pub struct Args {
     /// Requantization: scale, pow2.
     #[arg(long, value_name = "MODES", default_value = "scale", value_delimiter = ',', value_parser = design::requantize)]
     requantize: Vec<Requantize>,
+    /// Which codes weights get: gptq rounds those of a sum together, nearest each by itself (a tenth of the time).
+    #[arg(long, value_enum, default_value_t, value_name = "ROUNDING")]
+    rounding: Rounding,
     /// What the array's products are made of: dsp, lut.
     #[arg(long, value_name = "CELLS", default_value = "dsp", value_delimiter = ',', value_parser = design::multipliers)]
     multipliers: Vec<Multipliers>,
@@ -343,6 +346,7 @@ impl Args {
                 ends: self.ends,
                 assignments: self.assign.iter().map(|a| Assignment::parse(a)).collect::<Result<_>>()?,
                 requantize: distinct(&self.requantize),
+                rounding: self.rounding,
                 multipliers: distinct(&self.multipliers),
                 arrays: distinct(&self.array),
                 buses: match &self.bus {

@@ -49,7 +49,7 @@ impl Icarus {
             ["-g2005", "-o", "tb.vvp", "-s", "tb", "tb.v"].map(String::from).into();
         arguments.extend(parameters.map(|(name, value)| format!("-Ptb.{name}={value}")));
         arguments.extend(self.modules.iter().map(|m| format!("{}.v", m.name)));
-        let said = tools::call("iverilog", &arguments, Some(folder))?;
+        let said = tools::call_within("iverilog", &arguments, Some(folder), tools::BUILD_LIMIT)?;
         if said.status.success() {
             return tools::product("iverilog", &folder.join("tb.vvp")).map(drop);
         }

@@ -11,6 +11,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+/// Time for a build, a synthesis or a placement, of which the longest take an hour.
+pub const BUILD_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// Time for a tool to say its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(60);
 /// Time for what a tool has said to arrive once it has ended.
@@ -108,7 +110,7 @@ pub fn survey() -> Vec<Presence> {
     TOOLS.iter().map(Tool::presence).collect()
 }
 
-/// Runs `program` to its end, in `folder` or where we are. Fails where it cannot be started or is killed.
+/// Runs `program` to its end, however far that is, in `folder` or where we are. Fails where it cannot be started or is killed.
 pub fn call<S: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: &[S],

@@ -94,7 +94,7 @@ fn make(modules: &[Module], arguments: Vec<String>, cache: &Cache) -> Result<Ver
 
 /// Runs Verilator in `folder`; what it says stays in `log` if it fails.
 fn compile(arguments: &[String], folder: &Path, log: &Path) -> Result<()> {
-    let output = tools::call("verilator", arguments, Some(folder))?;
+    let output = tools::call_within("verilator", arguments, Some(folder), tools::BUILD_LIMIT)?;
     if output.status.success() {
         return Ok(());
     }

@@ -50,6 +50,9 @@ pub struct Coding {
     pub assignment: Option<Assignment>,
     /// Requantization: powers of two only, or any steps.
     pub requantize: Requantize,
+    /// Which codes weights get.
+    #[serde(default)]
+    pub rounding: Rounding,
 }
 
 /// Bits of the codes of a network.
@@ -74,7 +77,7 @@ impl Coding {
         Widths { ends: self.ends, layers, ..Widths::bits(self.weights.clamp(1, 31), self.acts.clamp(1, 31)) }
     }
 
-    /// The recipe of post-training quantization: the defaults of `vgg2rtl quantize`, but for rounding to nearest.
+    /// The recipe of post-training quantization: what else it holds are the defaults of `vgg2rtl quantize`.
     pub fn recipe(&self) -> Recipe {
         Recipe {
             mode: match self.requantize {
@@ -85,7 +88,7 @@ impl Coding {
             method: Method::Mse,
             widths: self.widths(),
             equalise: true,
-            rounding: Rounding::Nearest,
+            rounding: self.rounding,
             correct_biases: true,
         }
     }

@@ -150,7 +150,7 @@ struct Clock {
 }
 
 fn run(program: &str, arguments: &[String], folder: &Path) -> Result<()> {
-    let output = tools::call(program, arguments, Some(folder))?;
+    let output = tools::call_within(program, arguments, Some(folder), tools::BUILD_LIMIT)?;
     if output.status.success() {
         return Ok(());
     }

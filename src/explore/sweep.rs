@@ -6,6 +6,7 @@ use super::coding::{Assignment, Bits, Coding};
 use crate::arith::WIDTHS;
 use crate::config::{ArrayConfig, COLS, Multipliers, ROWS, Requantize};
 use crate::float::FloatModel;
+use crate::quantize::Rounding;
 use crate::schedule::{Geometry, LayerGeometry};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Axes {
     pub assignments: Vec<Assignment>,
     /// Requantization modes.
     pub requantize: Vec<Requantize>,
+    /// Which codes weights get.
+    #[serde(default)]
+    pub rounding: Rounding,
     /// What the array's products are made of.
     pub multipliers: Vec<Multipliers>,
     /// Rows and columns.
@@ -146,7 +150,15 @@ impl Axes {
         let mut all = vec![];
         for &requantize in &self.requantize {
             for &acts in &self.acts {
-                let of = |weights, ends, assignment| Coding { weights, acts, ends, assignment, requantize };
+                let rounding = self.rounding;
+                let of = |weights, ends, assignment| Coding {
+                    weights,
+                    acts,
+                    ends,
+                    assignment,
+                    requantize,
+                    rounding,
+                };
                 all.extend(self.weights.iter().map(|&w| of(w, self.ends, None)));
                 for a in &self.assignments {
                     // A found assignment names every layer, once for A and mode.

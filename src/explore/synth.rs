@@ -127,7 +127,8 @@ fn run(sources: &[Source], batch: &[usize], script: &str, cache: &Cache) -> Resu
     let path = folder.path().join(FILE);
     fs::write(&path, design(sources, batch)).map_err(Error::io(&path))?;
     let script = format!("read_verilog {FILE}; {script} -top all_of_them; tee -q -o stat.txt stat");
-    let output = tools::call("yosys", &["-q", "-p", &script], Some(folder.path()))?;
+    let output =
+        tools::call_within("yosys", &["-q", "-p", &script], Some(folder.path()), tools::BUILD_LIMIT)?;
     let failed = |reason| Error::ToolFailed { tool: "yosys".into(), reason };
     if !output.status.success() {
         let log = [output.stderr, output.stdout].concat();

@@ -188,8 +188,8 @@ impl Task {
         for &requantize in &self.axes.requantize {
             for &acts in &self.axes.acts {
                 for &as_small_as in self.axes.weights.iter().filter(|w| (least + 1..most).contains(w)) {
-                    let ends = self.axes.ends;
-                    let search = Search { acts, requantize, ends, least, most, as_small_as };
+                    let Axes { ends, rounding, .. } = self.axes;
+                    let search = Search { acts, requantize, rounding, ends, least, most, as_small_as };
                     let found = search.run(&network, &evaluator, &cache, hear, stop)?;
                     self.axes.assignments.push(found);
                 }
@@ -215,6 +215,10 @@ impl Task {
         let measured = self.measure(&points, &network, evaluator.as_ref(), hear, stop)?;
         let mut rows: Vec<Row> = points.par_iter().map(|p| self.row(p, &network, &measured)).collect();
         let mut notes = self.wider_builds(&network)?;
+        if self.images.is_some() && self.qat.is_none() {
+            let rounding = self.axes.rounding.name();
+            notes.push(format!("accuracy: weights are rounded by --rounding {rounding}"));
+        }
         if self.images.is_none() {
             notes.push("accuracy: needs --data, labelled images".into());
             notes.push("accumulator bits: what the widths can need; with --data they are proven".into());

@@ -2,10 +2,18 @@
 
 use super::*;
 use crate::config::{Multipliers, Requantize};
+use crate::quantize::Rounding;
 
 /// A row in which nothing is known.
 pub fn row(point: usize) -> Row {
-    let coding = Coding { weights: 8, acts: 8, ends: 2, assignment: None, requantize: Requantize::Scale };
+    let coding = Coding {
+        weights: 8,
+        acts: 8,
+        ends: 2,
+        assignment: None,
+        requantize: Requantize::Scale,
+        rounding: Rounding::Nearest,
+    };
     let (multipliers, family) = (Multipliers::Dsp, Family::Ecp5);
     let point = Point { index: point, coding, multipliers, array: (8, 8), bus: Some(128), family };
     Row { layer_bits: vec![8, 8], weight_bits_total: 80, ..Row::unknown(&point, 100.0) }
@@ -23,6 +31,7 @@ fn task(cache: &std::path::Path) -> Task {
             ends: 2,
             assignments: vec![Assignment::parse("conv1_1=8").unwrap()],
             requantize: vec![Requantize::Scale],
+            rounding: Rounding::Nearest,
             multipliers: vec![Multipliers::Dsp],
             arrays: vec![(4, 4), (16, 16)],
             buses: vec![None],

@@ -105,6 +105,15 @@ fn constants(register: impl Fn(&str, usize) -> String, part: impl Fn(&str, u32, 
     addresses.chain(parts.map(|(r, b)| part(&format!("{}_{}", r.name, b.name), b.low, b.count))).collect()
 }
 
+/// `ReadAddress` as `READ_ADDRESS`.
+fn screaming(camel: &str) -> String {
+    let letter = |(i, c): (usize, char)| {
+        let gap = if i > 0 && c.is_uppercase() { "_" } else { "" };
+        format!("{gap}{}", c.to_ascii_uppercase())
+    };
+    camel.chars().enumerate().map(letter).collect()
+}
+
 fn cpp() -> String {
     format!(
         "// Registers and sizes of the accelerator. {SOURCE}\n#pragma once\n#include <cstdint>\n\n\
@@ -121,11 +130,23 @@ fn cpp() -> String {
 
 fn verilog() -> String {
     format!(
-        "// Registers and sizes of the accelerator. {SOURCE}\nlocalparam COMMAND_BYTES = {COMMAND_BYTES};\n{}",
+        "// Registers, errors and commands of the accelerator. {SOURCE}\n\
+         localparam COMMAND_BYTES = {COMMAND_BYTES};\n{}{}{}",
         constants(
             |name, address| format!("localparam REG_{name} = 8'h{address:02x};\n"),
             |name, low, count| format!("localparam {name}_LOW = {low}, {name}_BITS = {count};\n"),
-        )
+        ),
+        ERRORS
+            .iter()
+            .map(|e| format!("localparam ERROR_{} = {};\n", screaming(&format!("{:?}", e.0)), e.0 as u32))
+            .collect::<String>(),
+        FIELDS
+            .iter()
+            .map(|f| {
+                let (name, at) = (f.name.to_uppercase(), 32 * f.word as u32 + f.low);
+                format!("localparam FIELD_{name}_AT = {at}, FIELD_{name}_BITS = {};\n", f.bits)
+            })
+            .collect::<String>(),
     )
 }
 
@@ -163,6 +184,8 @@ mod tests {
             (cpp(), "constexpr uint32_t REG_WRITE_LIMIT = 0x10;\n"),
             (cpp(), "constexpr Bits STATUS_ERROR = {8, 8};\n"),
             (verilog(), "localparam STATUS_ERROR_LOW = 8, STATUS_ERROR_BITS = 8;\n"),
+            (verilog(), "localparam ERROR_READ_ADDRESS = 5;\n"),
+            (verilog(), "localparam FIELD_KERNEL_AT = 8, FIELD_KERNEL_BITS = 8;\n"),
             (python(), "STATUS_ERROR = (8, 8)\n"),
         ];
         for (text, line) in lines {

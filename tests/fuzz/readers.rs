@@ -11,6 +11,7 @@ use vgg2rtl::float::import::{Options as Import, from_bytes};
 use vgg2rtl::float::{DataSet, FloatLayer, FloatModel, Split};
 use vgg2rtl::int::{Golden, IntModel, Trace, random};
 use vgg2rtl::net::{Fit, Header, Op, Preprocessing, Shape};
+use vgg2rtl::quantize::Rounding;
 use vgg2rtl::quantize::qat::Net;
 use vgg2rtl::quantize::train::{Data, Options, Trainer};
 use vgg2rtl::schedule::{Schedule, fit, schedule};
@@ -273,7 +274,14 @@ fn cosim_cache(folder: &Path, bytes: &[u8]) {
 }
 
 fn coding() -> Coding {
-    Coding { weights: 4, acts: 4, ends: 4, assignment: None, requantize: Requantize::Scale }
+    Coding {
+        weights: 4,
+        acts: 4,
+        ends: 4,
+        assignment: None,
+        requantize: Requantize::Scale,
+        rounding: Rounding::Nearest,
+    }
 }
 
 /// Does `with` an evaluator of the small network whose cache is new.

@@ -140,6 +140,22 @@ fn processes_start_in_one_file_only() {
     assert_eq!(starting.map(|f| place(&f.path)).collect::<Vec<_>>(), STARTS_PROCESSES);
 }
 
+/// Opens files without `store`, which refuses a FIFO or a device.
+fn opens_a_file(file: &File) -> Vec<(String, usize)> {
+    let ways = [["fs", "read"], ["fs", "read_to_string"], ["File", "open"]];
+    let opens = |names: &[String]| names.windows(2).any(|w| ways.iter().any(|way| w == way));
+    file.foreign.iter().filter(|(names, _)| opens(names)).map(|(n, line)| (n.join("::"), *line)).collect()
+}
+
+#[test]
+fn what_users_hold_is_opened_in_one_place() {
+    let bad = violations(&GRAPH, |file| match module(file) {
+        "float" | "int" | "quantize" => opens_a_file(file),
+        _ => vec![],
+    });
+    assert!(bad.is_empty(), "{bad}");
+}
+
 /// Files that need each other, through however many others: the sets of more than one.
 fn circles(edges: &BTreeMap<&Path, BTreeSet<&Path>>) -> Vec<BTreeSet<PathBuf>> {
     let reach = |from: &Path| {
@@ -190,7 +206,8 @@ fn the_rules_can_fail() {
          pub fn g() { let w = hw::Wire; process::Command::new(\"ls\"); }\n\
          fn h() { println!(\"{}\", crate::hw::Wire.x.round() as f32); }\n\
          #[cfg(test)]\nmod tests { use crate::hw::Wire; }\nfn i() -> f64 { 0.0 }\n\
-         fn j() { assert!(k(), \"{}\", { eprint!(\"\"); 1 }); }",
+         fn j() { assert!(k(), \"{}\", { eprint!(\"\"); 1 }); }\n\
+         fn k() { std::fs::read(\"x\"); std::fs::File::open(\"y\"); }",
     );
     let graph = Graph::read(&folder.path().join("lib.rs"));
     let int = graph.files.iter().find(|f| f.module == ["int"]).unwrap();
@@ -200,6 +217,7 @@ fn the_rules_can_fail() {
     assert_eq!(lines(holds(int, &["round"])), [4]);
     assert_eq!(lines(prints(int)), [8, 4]); // eprint, println
     assert_eq!(lines(starts_a_process(int)), [3]);
+    assert_eq!(lines(opens_a_file(int)), [9, 9]);
     let circle = circles(&graph.edges());
     assert_eq!(circle.len(), 1);
     assert_eq!(circle[0].len(), 2);

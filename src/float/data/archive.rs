@@ -2,8 +2,7 @@
 
 use super::source::{Found, KNOWN, Reader, find};
 use crate::output::Workspace;
-use crate::{Error, Result};
-use std::fs::File;
+use crate::{Error, Result, store};
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
@@ -48,7 +47,7 @@ fn inside(error: &Error, folder: &Workspace) -> String {
 fn unpacked(path: &Path) -> Result<Workspace> {
     let bad = |reason: String| Error::bad_file(path, reason);
     let folder = Workspace::new(&std::env::temp_dir())?;
-    let open = || File::open(path).map(BufReader::new).map_err(Error::io(path));
+    let open = || store::open_file(path).map(BufReader::new);
     let mut magic = [0; 2];
     let gzip = open()?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
     let stream: Box<dyn Read> =
@@ -69,8 +68,8 @@ fn unpacked(path: &Path) -> Result<Workspace> {
             break;
         }
         let to = folder.path().join(&name);
-        let mut file =
-            File::create_new(&to).map_err(|_| bad(format!("holds {} twice", name.to_string_lossy())))?;
+        let mut file = std::fs::File::create_new(&to)
+            .map_err(|_| bad(format!("holds {} twice", name.to_string_lossy())))?;
         std::io::copy(&mut entry, &mut file).map_err(damaged)?;
     }
     if pictures {

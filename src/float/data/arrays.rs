@@ -4,8 +4,7 @@
 use super::source::{Found, Reader};
 use super::{DataSet, Layout, Pictures};
 use crate::float::import::npy::{Array, read_npy};
-use crate::{Error, Result};
-use std::fs::File;
+use crate::{Error, Result, store};
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -35,19 +34,19 @@ pub fn find(folder: &Path) -> Result<Option<Found>> {
         }
     }
     names.sort();
-    parts(folder, names, |path| read(path, File::open(path).map_err(Error::io(path))?))
+    parts(folder, names, |path| read(path, store::open_file(path)?))
 }
 
 /// One file: an `.npz` in parts or not, or pictures in an `.npy` without labels.
 pub fn open(path: &Path) -> Result<Found> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         let path = path.to_path_buf();
-        let reader = move || set(&path, read(&path, File::open(&path).map_err(Error::io(&path))?)?, None);
+        let reader = move || set(&path, read(&path, store::open_file(&path)?)?, None);
         return Ok(Found::Whole(Box::new(reader)));
     }
     let bad = |e: zip::result::ZipError| Error::bad_file(path, format!("is no readable .npz: {e}"));
     let archive = || {
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = store::open_file(path)?;
         zip::ZipArchive::new(BufReader::new(file)).map_err(bad)
     };
     let names = archive()?.file_names().map(|name| name.map(|n| n.into_owned())).collect::<Vec<_>>();
@@ -56,7 +55,7 @@ pub fn open(path: &Path) -> Result<Found> {
     let file = path.to_path_buf();
     let member = move |name: &String| {
         let bad = |e: zip::result::ZipError| Error::bad_file(&file, format!("is no readable .npz: {e}"));
-        let open = File::open(&file).map_err(Error::io(&file))?;
+        let open = store::open_file(&file)?;
         let mut archive = zip::ZipArchive::new(BufReader::new(open)).map_err(bad)?;
         read(&file, archive.by_name(name).map_err(bad)?)
     };

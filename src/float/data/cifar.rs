@@ -5,7 +5,7 @@
 
 use super::source::{Found, Reader};
 use super::{DataSet, Layout, Pictures};
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 
 pub(super) const LAYOUT: Layout = Layout { height: 32, width: 32, channels: 3, planar: true };
@@ -50,7 +50,7 @@ fn open_10(files: &[PathBuf]) -> Result<DataSet> {
 /// CIFAR-100, whose class names lie beside it.
 fn open_100(files: &[PathBuf]) -> Result<DataSet> {
     let names = files.first().map(|f| f.with_file_name("fine_label_names.txt")).filter(|p| p.is_file());
-    let names = names.map(|path| std::fs::read_to_string(&path).map_err(Error::io(&path))).transpose()?;
+    let names = names.map(|path| store::read_text(&path)).transpose()?;
     let names = names.unwrap_or_default().split_whitespace().map(String::from).collect();
     open(files, 2, names)
 }
@@ -61,7 +61,7 @@ fn open(files: &[PathBuf], labels: usize, classes: Vec<String>) -> Result<DataSe
     let most = if labels == 1 { 10 } else { 100 };
     let (mut bytes, mut found) = (vec![], vec![]);
     for path in files {
-        let file = std::fs::read(path).map_err(Error::io(path))?;
+        let file = store::read_file(path)?;
         if file.is_empty() || file.len() % record != 0 {
             let reason =
                 format!("{} bytes are no whole number of CIFAR-{most} records of {record}", file.len());

@@ -4,8 +4,7 @@
 
 use super::source::{Found, Reader};
 use super::{DataSet, Layout, Pictures};
-use crate::{Error, Result};
-use std::fs::File;
+use crate::{Error, Result, store};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -105,7 +104,7 @@ fn read(path: &Path, rank: u8) -> Result<(Vec<usize>, Vec<u8>)> {
 }
 
 fn open_maybe_gzip(path: &Path) -> Result<Box<dyn Read>> {
-    let open = || File::open(path).map(BufReader::new).map_err(Error::io(path));
+    let open = || store::open_file(path).map(BufReader::new);
     let mut magic = [0; 2];
     let gzip = open()?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
     Ok(if gzip { Box::new(flate2::bufread::GzDecoder::new(open()?)) } else { Box::new(open()?) })

@@ -1,6 +1,6 @@
 //! Files of labels: `labels.csv` beside pictures, annotations of Tiny ImageNet, and what `--labels` names.
 
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,7 @@ pub fn read(path: &Path) -> Result<Vec<(String, String)>> {
     if size > LARGEST {
         return Err(Error::bad_file(path, format!("{size} bytes are too many for labels")));
     }
-    let text = std::fs::read(path).map_err(Error::io(path))?;
-    let text = String::from_utf8(text).map_err(|_| Error::bad_file(path, "is no text in UTF-8"))?;
+    let text = store::read_text(path)?;
     let lines = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#'));
     let pair = |(i, line): (usize, &str)| {
         let separator = ['\t', ',', ';'].into_iter().find(|&s| line.contains(s));

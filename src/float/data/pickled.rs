@@ -5,7 +5,7 @@ use super::cifar::{LAYOUT, classes};
 use super::source::{Found, Reader};
 use super::{DataSet, Pictures};
 use crate::float::import::pickle::{Machine, Value};
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 
 /// The batches in a folder; `None` where it has none.
@@ -45,7 +45,7 @@ fn open(files: &[PathBuf], labels: &str) -> Result<DataSet> {
 /// Bytes and labels of one file.
 fn batch(path: &Path, labels: &str) -> Result<(Vec<u8>, Vec<usize>)> {
     let bad = |reason: String| Error::bad_file(path, reason);
-    let file = std::fs::read(path).map_err(Error::io(path))?;
+    let file = store::read_file(path)?;
     let machine = Machine::run(&file).map_err(bad)?;
     let data = match machine.get(machine.top(), "data") {
         Some(Value::Array(array)) if array.dtype == "u1" && !array.fortran => {
@@ -70,7 +70,7 @@ fn batch(path: &Path, labels: &str) -> Result<(Vec<u8>, Vec<usize>)> {
 }
 
 fn fine_names(meta: &Path) -> Result<Vec<String>> {
-    let file = std::fs::read(meta).map_err(Error::io(meta))?;
+    let file = store::read_file(meta)?;
     let machine = Machine::run(&file).map_err(|reason| Error::bad_file(meta, reason))?;
     let names =
         machine.get(machine.top(), "fine_label_names").map(|list| machine.elements(list)).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! A picture in memory.
 
 use crate::net::{Filter, LONGEST};
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
 use image::{ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
 use std::io::Cursor;
@@ -32,7 +32,7 @@ impl Picture {
     /// A file that cannot be decoded, a JPEG that ends before its image does, or sides above [`LONGEST`].
     pub fn read(path: &Path, turned: bool) -> Result<Self> {
         let bad = |reason: String| Error::bad_file(path, reason);
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let bytes = store::read_file(path)?;
         let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(Error::io(path))?;
         let format = reader.format();
         if format == Some(ImageFormat::Jpeg) && !is_whole_jpeg(&bytes) {

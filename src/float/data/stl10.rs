@@ -4,7 +4,7 @@
 
 use super::source::{Found, Reader};
 use super::{DataSet, Layout, Pictures};
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 96;
@@ -21,8 +21,8 @@ pub fn find(folder: &Path) -> Result<Option<Found>> {
 }
 
 fn open(pictures: &PathBuf, labels: &Path) -> Result<DataSet> {
-    let mut bytes = std::fs::read(pictures).map_err(Error::io(pictures))?;
-    let found = std::fs::read(labels).map_err(Error::io(labels))?;
+    let mut bytes = store::read_file(pictures)?;
+    let found = store::read_file(labels)?;
     if bytes.len() != found.len() * LAYOUT.len() {
         let reason = format!("{} bytes for {} labels of 96×96 pictures", bytes.len(), found.len());
         return Err(Error::bad_file(pictures, reason));
@@ -36,7 +36,7 @@ fn open(pictures: &PathBuf, labels: &Path) -> Result<DataSet> {
         }
     }
     let names = pictures.with_file_name("class_names.txt");
-    let names = std::fs::read_to_string(names).unwrap_or_default();
+    let names = store::read_text(&names).unwrap_or_default();
     let names: Vec<String> = names.split_whitespace().map(String::from).collect();
     let names = if names.len() == 10 { names } else { vec![] };
     let found = found.into_iter().map(|l| usize::from(l) - 1).collect();

@@ -6,7 +6,7 @@ use super::npy;
 use super::taps::Taps;
 use super::tensors::read_safetensors;
 use crate::float::{Point, Seen};
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use ndarray::{Array2, Array4};
 use serde::Serialize;
 use std::path::Path;
@@ -64,8 +64,7 @@ impl Row {
 impl Case {
     /// Reads `x`, `y` and whatever else is in a `.npz` or `.safetensors` file.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(Error::io(path))?;
-        let blob = Blob::of_file(file).map_err(Error::io(path))?;
+        let blob = Blob::of_file(store::open_file(path)?).map_err(Error::io(path))?;
         Self::of_blob(blob).map_err(|reason| Error::bad_file(path, reason))
     }
 

@@ -1,6 +1,6 @@
 //! The files of one network: a single file, the shards that an index names, or a model hub's folder.
 
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     if std::fs::metadata(index).map_err(Error::io(index))?.len() > LARGEST_INDEX {
         return Err(bad("too large for an index of shards"));
     }
-    let text = std::fs::read(index).map_err(Error::io(index))?;
+    let text = store::read_file(index)?;
     let json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| bad(&e.to_string()))?;
     let map = json["weight_map"].as_object().ok_or_else(|| bad("has no weight_map of tensors to files"))?;
     let names: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();

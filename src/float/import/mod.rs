@@ -34,7 +34,7 @@ pub use folder::files;
 pub use imported::Imported;
 pub use options::Options;
 
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use blob::Blob;
 use facts::Facts;
 use foreign::Kind;
@@ -51,10 +51,7 @@ pub fn import(path: &Path, options: &Options) -> Result<Imported> {
     let bad = |reason: String| Error::bad_file(path, reason);
     let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let files = folder::files(path)?;
-    let blobs = files.iter().map(|file| {
-        let opened = std::fs::File::open(file).map_err(Error::io(file))?;
-        Blob::of_file(opened).map_err(Error::io(file))
-    });
+    let blobs = files.iter().map(|file| Blob::of_file(store::open_file(file)?).map_err(Error::io(file)));
     let blobs = blobs.collect::<Result<Vec<_>>>()?;
     let imported = from_blobs(blobs, &name, &files[0], options).map_err(bad)?;
     let header = &imported.model.header;

@@ -333,7 +333,7 @@ mod tests {
         }
 
         fn idle(&self) -> bool {
-            self.port.block.idle_o.val() && self.clients.iter().all(|c| c.stream.block.idle_o.val())
+            self.port.block.idle_o.val() && self.clients.iter().all(|c| c.stream.block.is_idle())
         }
 
         /// One cycle; the beats that are taken must be the memory's.

@@ -43,6 +43,16 @@ pub enum Rounding {
     Gptq,
 }
 
+impl Rounding {
+    /// The word of `--rounding`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Gptq => "gptq",
+        }
+    }
+}
+
 /// Share of the mean second moment of a layer's inputs that is added to each: the paper's.
 const DAMPING: f64 = 0.01;
 /// Values of the feature maps that are kept, codes and floats each; those of larger layers are computed again.

@@ -3,6 +3,7 @@
 use super::label;
 use super::proto::{GraphProto, NodeProto, TensorProto, data_type};
 use crate::float::import::tensors::Float;
+use crate::store;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -225,7 +226,7 @@ impl<'a> Constants<'a> {
         let offset = entry("offset").unwrap_or("0").parse().map_err(|_| "has a bad external offset")?;
         let path = self.folder.join(location);
         let read = || {
-            let mut file = std::fs::File::open(&path)?;
+            let mut file = store::open_file(&path).map_err(std::io::Error::other)?;
             file.seek(SeekFrom::Start(offset))?;
             let mut data = vec![];
             file.take(bytes as u64).read_to_end(&mut data).map(|_| data)
