@@ -4,7 +4,7 @@
 //
 // dut: fifo(_\d+)?
 // method: induction 2
-// data: 2
+// data: data_i 2
 // refute: 8
 // tap: d_read = dut.read
 // tap: d_write = dut.write

@@ -9,7 +9,7 @@ Each NAME.sv here is one proof: assumptions and assertions around one module, an
             bounded N [LONG]    N cycles from reset (LONG with --long)
     refute: N                   cycles from reset in which a wrong design must show (default: those of the method)
     tap: WIRE = DUT.SIGNAL      lets an assertion see a register; `words:` does so for a whole memory
-    data: BITS                  `data_i` is made that narrow in the copy: no logic of the module looks at it
+    data: PORT BITS             what has its width is made that narrow in the copy: data that no logic looks at
     cut: MODULE                 this module may do anything: its outputs are free
     mutant: MODULE: OLD -> NEW  text that is replaced in a copy of MODULE.v; a counterexample must be found
 
@@ -50,7 +50,7 @@ class Proof:
         self.refute = int(of.get("refute", cycles)[0])
         self.taps = [tuple(re.split(r"\s*=\s*", tap)) for tap in of.get("tap", [])]
         self.words = [tuple(re.split(r"\s*=\s*", tap)) for tap in of.get("words", [])]
-        self.data = int(of.get("data", ["0"])[0])
+        self.data = of["data"][0].split() if "data" in of else None
         self.cuts = of.get("cut", [])
         self.mutants = [re.fullmatch(r"(\w+): (.*) -> (.*)", m).groups() for m in of.get("mutant", [])]
 
@@ -97,7 +97,7 @@ def run(command, folder):
 def model(proof, dut, rtl, folder):
     """Writes proof.smt2; an error of yosys as text, or None."""
     if proof.data:
-        rtl = narrowed(rtl, closure(rtl, dut, proof.cuts), macros(rtl[dut])["W_data_i"], proof.data)
+        rtl = narrowed(rtl, closure(rtl, dut, proof.cuts), macros(rtl[dut])["W_" + proof.data[0]], int(proof.data[1]))
     defines = macros(rtl[dut])
     modules = closure(rtl, dut, proof.cuts)
     for name in modules:
@@ -105,13 +105,13 @@ def model(proof, dut, rtl, folder):
     flags = " ".join([f"-D{k}={v}" for k, v in defines.items()] + [f"-DDUT={dut}"])
     script = [f"read_verilog -formal -sv -I{HERE} {flags} {proof.path}"]
     script += [f"read_verilog {name}.v" for name in modules]
-    script += [f"hierarchy -check -top proof", "proc"]
+    script += ["hierarchy -check -top proof", "proc"]
     script += [f"cutpoint t:{name}" for name in proof.cuts]
     script += ["flatten"]
     for wire, source in proof.taps:
         if source.split(".")[-1] in "".join(rtl[m] for m in modules):
             script += [f"connect -nounset -set {wire} {source}"]
-    script += ["memory_collect"] + (["memory_map"] if proof.words else [])
+    script += ["memory_collect"] + (["memory_map"] if proof.method != "unroll" else [])
     for wire, source in proof.words:
         memory = macros(rtl[owner(source, dut, rtl)])
         bits, depth = memory["P_BITS"], memory["P_DEPTH"]
