@@ -51,7 +51,7 @@ module proof (
     );
     localparam SIZE = `W_low_unused; // log2 of the bytes of a beat
 
-    reg begun = 0, running = 0; // running: at least one cycle since the reset
+    reg begun = 0, running = 0, warm = 0; // running: at least one cycle since the reset
     reg [31:0] base1, limit1;
     reg awvalid1, awready1, wvalid1, wready1, wlast1, stop1, bad1, rst1;
     reg [31:0] awaddr1;
@@ -61,6 +61,7 @@ module proof (
     always @(posedge clk) begin
         begun <= 1;
         running <= begun;
+        warm <= running;
         {base1, limit1} <= {base, limit};
         {awvalid1, awready1, awaddr1, awlen1} <= {awvalid, awready, awaddr, awlen};
         {wvalid1, wready1, wlast1, wdata1} <= {wvalid, wready, wlast, wdata};
@@ -72,7 +73,8 @@ module proof (
     reg [3:0] shown, taken, ended, answered, in;
     reg [3:0] length [0:15];
     reg [4:0] beats; // beats of the burst under way that are taken
-    reg [6:0] pushed, popped;
+    reg [6:0] pushed, popped, promised; // promised: beats of the bursts shown
+    reg [3:0] answered1, answered2;
     wire show = awvalid && !(awvalid1 && !awready1);
     integer i;
     always @(posedge clk) begin
@@ -82,6 +84,7 @@ module proof (
         if (show) begin
             shown <= shown + 1;
             length[shown] <= awlen[3:0];
+            promised <= promised + awlen[3:0] + 1;
         end
         if (wvalid && wready) begin
             popped <= popped + 1;
@@ -89,8 +92,9 @@ module proof (
             ended <= ended + wlast;
         end
         pushed <= pushed + beat_valid;
+        {answered1, answered2} <= {answered, answered1};
         if (bvalid) answered <= answered + 1;
-        if (!begun) {shown, taken, ended, answered, beats, pushed, popped} <= 0;
+        if (!begun) {shown, taken, ended, answered, beats, pushed, popped, promised} <= 0;
     end
     wire [3:0] this_length = ended == shown ? awlen[3:0] : length[ended];
     always @* begin
@@ -114,6 +118,8 @@ module proof (
             assert (ended != shown || show); // no data without its burst
             assert (wlast == (beats == this_length));
         end
+        if (show) assert (promised + awlen[3:0] < pushed); // all its beats have come
+        if (!awvalid && shown == answered2 && answered2 == answered) assert (quiet || !warm);
         if (quiet) assert (!awvalid && !wvalid && shown == taken && shown == ended && shown == answered);
         assert (bready);
     end
