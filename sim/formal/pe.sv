@@ -1,16 +1,17 @@
-// A processing element: two cycles after an activation its product with the weight in use is in the partial sum, exact; the
-// weight in use is the shadow register's from the activation on that comes with a swap; activation, swap and shadow go on.
+// A processing element: psum_o is the partial sum from above of the cycle before plus weight times activation, exact in two's
+// complement; the weight in use becomes the shadow register's with a swap; activation, swap and shadow register go on.
 //
-// Assumed: the partial sum has room (the array's are wide enough for its rows: `array`).
+// Assumed: the sum fits the partial sum's bits, which are chosen for the array's rows.
 //
 // dut: pe
 // method: unroll 4
-// mutant: DUT: act * weight -> act * shadow
-// mutant: DUT: if (swap_i) -> if (swap)
-// mutant: DUT: if (shift_i) -> if (!shift_i)
-// mutant: DUT: psum_i + {product[16], product} -> psum_i - {product[16], product}
-// mutant: DUT: {product[16], product} -> {1'd0, product}
-// mutant: DUT: act <= act_i -> act <= ~act_i
+// tap: d_weight = dut.weight
+// mutant: pe: act * weight -> act * shadow
+// mutant: pe: if (swap_i) -> if (swap)
+// mutant: pe: if (shift_i) -> if (!shift_i)
+// mutant: pe: psum_i + { -> psum_i - {
+// mutant: pe: {product[16], product} -> {1'd0, product}
+// mutant: pe: act <= act_i -> act <= -act_i
 module proof (
     input wire clk,
     input wire shift,
@@ -19,36 +20,28 @@ module proof (
     input wire signed [`W_act_i-1:0] act,
     input wire signed [`W_psum_i-1:0] psum
 );
-    wire signed [`W_weight_o-1:0] down;
-    wire signed [`W_act_o-1:0] right;
-    wire signed [`W_psum_o-1:0] sum;
+    wire signed [`W_weight_i-1:0] down, d_weight;
+    wire signed [`W_act_i-1:0] right;
+    wire signed [`W_psum_i-1:0] sum;
     wire swap_right;
     `DUT dut (
-        .clk_i(clk), .shift_i(shift), .weight_i(weight), .weight_o(down), .swap_i(swap), .swap_o(swap_right),
-        .act_i(act), .act_o(right), .psum_i(psum), .psum_o(sum)
+        .clk_i(clk), .shift_i(shift), .weight_i(weight), .weight_o(down), .swap_i(swap), .swap_o(swap_right), .act_i(act),
+        .act_o(right), .psum_i(psum), .psum_o(sum)
     );
-
-    // The weight that an activation meets, from the ports alone: the shadow register at the last swap before it, or with it.
-    wire signed [`W_weight_i-1:0] used;
-    reg signed [`W_weight_i-1:0] in_use;
-    assign used = in_use;
-    always @(posedge clk) if (swap) in_use <= down;
-
-    wire signed [`W_psum_o:0] wide;
-    reg signed [`W_act_i-1:0] x;
-    reg signed [`W_psum_o+1:0] product;
-    reg swapped, shifted;
-    reg signed [`W_weight_i-1:0] loaded, kept;
-    // tapless: in_use equals the element's own register only after a swap, so the last one must have been seen
-    reg known;
-    initial known = 0;
+    reg signed [`W_weight_i-1:0] down1, weight1, used;
+    reg signed [`W_act_i-1:0] act1;
+    reg signed [`W_psum_i-1:0] product, sum1;
+    reg shift1, swap1;
     always @(posedge clk) begin
-        known <= known || swap;
-        x <= act;
-        swapped <= swap;
-        shifted <= shift;
-        loaded <= weight;
-        kept <= down;
-        product <= x * used;
+        {down1, weight1, shift1, swap1, act1} <= {down, weight, shift, swap, act};
+        used <= swap ? down : d_weight;
+        product <= right * d_weight;
+        sum1 <= psum + product;
+    end
+    always @* begin
+        assert (down == (shift1 ? weight1 : down1));
+        assert (d_weight == used);
+        assert (right == act1 && swap_right == swap1);
+        assert (sum == sum1);
     end
 endmodule

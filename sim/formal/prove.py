@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Proofs of the emitted Verilog, with yosys and z3: `prove.py [NAME...] [--rtl FOLDER] [--mutants | --flips N] [--long]`.
+"""Proofs of the emitted Verilog, with yosys and z3: `prove.py [NAME...] [--rtl FOLDER] [--mutants [--most N] | --flips N] [--long]`.
 
 Each NAME.sv here is one proof: assumptions and assertions around one module, and in its head
 
@@ -194,17 +194,20 @@ def refuted(proof, dut, rtl):
 
 
 def changed(proof, rtl):
-    """The mutants of the proof's head: what is changed, and the changed design."""
+    """The wrong designs of the proof's head: the module that is proven, what is changed, the changed design (or None)."""
+    duts = proof.duts(rtl)
     for module, old, new in proof.mutants:
-        names = proof.duts(rtl)[:1] if module == "DUT" else [module] if module in rtl else []
-        for name in names:
-            lines = rtl[name].splitlines()
-            at = next((i for i, text in enumerate(lines) if old in text.split("//")[0]), None)
-            if at is None:
-                yield f"{name}: {old}", None
-                continue
-            lines[at] = lines[at].replace(old, new, 1)
-            yield f"{name}:{at + 1}: {old} -> {new}", {**rtl, name: "\n".join(lines) + "\n"}
+        name = duts[0] if module == "DUT" and duts else module
+        dut = next((d for d in duts if name in closure(rtl, d, proof.cuts)), None)
+        if dut is None:
+            continue  # another design has that module
+        lines = rtl[name].splitlines()
+        at = next((i for i, text in enumerate(lines) if old in text.split("//")[0]), None)
+        if at is None:
+            yield dut, f"{name}: {old}", None
+            continue
+        lines[at] = lines[at].replace(old, new, 1)
+        yield dut, f"{name}:{at + 1}: {old} -> {new}", {**rtl, name: "\n".join(lines) + "\n"}
 
 
 def flipped(proof, dut, rtl, count, seed):
@@ -222,6 +225,7 @@ def main():
     arguments.add_argument("names", nargs="*", metavar="NAME", help="proofs; all where none is named")
     arguments.add_argument("--rtl", type=Path, default=HERE.parent.parent / "rtl", help="folder of the modules")
     arguments.add_argument("--mutants", action="store_true", help="wrong designs, each of which must be refuted")
+    arguments.add_argument("--most", type=int, default=0, help="the first so many wrong designs of a proof only")
     arguments.add_argument("--flips", type=int, default=0, help="the same with that many operators flipped a module")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--long", action="store_true", help="the long bounds")
@@ -248,7 +252,9 @@ def main():
         tasks = []
         for proof in chosen:
             if options.mutants:
-                tasks += [(proof, proof.duts(rtl)[0], *m) for m in changed(proof, rtl) if proof.duts(rtl)]
+                tasks += [(proof, *mutant) for mutant in changed(proof, rtl)]
+        if options.most:
+            tasks = [t for proof in chosen for t in [t for t in tasks if t[0] is proof][: options.most]]
         for proof, dut in work:
             if options.flips:
                 tasks += [(proof, dut, *m) for m in flipped(proof, dut, rtl, options.flips, options.seed)]
