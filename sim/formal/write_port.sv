@@ -12,13 +12,13 @@
 // dut: write_port
 // method: bounded 8 14
 // data: beat_i 2
-// refute: 10
+// refute: 9
 // mutant: DUT: addr >= base_i -> addr != base_i
 // mutant: DUT: < limit) -> <= limit)
 // mutant: DUT: spare <= spare - {2'd0, beats} -> spare <= spare
 // mutant: DUT: (!awvalid || m_axi_awready_i)) && bursts_room_o -> 1'd1) && bursts_room_o
 // mutant: DUT: left == 4'd0 -> left == 4'd1
-// mutant: DUT: unanswered <= unanswered + -> unanswered <= unanswered -
+// mutant: DUT: (unanswered == 6'd0) -> 1'd1
 // mutant: DUT: && !stop_i) && !halted -> ) && !halted
 // mutant: DUT: ends <= (splitter_burst_addr_o[6:3] + -> ends <= (splitter_burst_addr_o[6:3] -
 module proof (
