@@ -10,7 +10,7 @@
 // says, in order, RLAST on the last.
 //
 // dut: read_port
-// method: bounded 8 14
+// method: bounded 8 10
 // data: beat_o 2
 // refute: 9
 // mutant: DUT: < limit; -> <= limit;

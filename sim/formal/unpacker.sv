@@ -6,7 +6,7 @@
 // Assumed: an item is taken only when it is there. Resets may come at any time.
 //
 // dut: unpacker(_\d+)?
-// method: bounded 6 14
+// method: bounded 6 8
 // refute: 7
 // mutant: unpacker_2: items == 1)) -> items == 2))
 // mutant: unpacker_2: wraps ? at - 2'd1 : at + 2'd2 -> wraps ? at - 2'd1 : at + 2'd1

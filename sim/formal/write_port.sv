@@ -10,7 +10,7 @@
 // last W have been taken, once. The bursts of a run are the proof `splitter`, the order of the beats `fifo`.
 //
 // dut: write_port
-// method: bounded 8 14
+// method: bounded 8 10
 // data: beat_i 2
 // refute: 9
 // mutant: DUT: addr >= base_i -> addr != base_i
