@@ -31,3 +31,7 @@ trap 'rm -rf "$folder"' EXIT
 cargo run --release --quiet -- generate "$folder/many.model.safetensors" --preset tiny --act-depth 48 --acc-depth 16 \
     --images 2 -o "$folder/bundle"
 sim/flip_operators.py "$folder/bundle" --count 100
+# Proofs with their long bounds, each with operators flipped at random in its module: what is not seen is printed, to be read.
+sim/formal/prove.py --long
+sim/formal/prove.py --mutants
+sim/formal/prove.py --flips 20 || echo "some flipped operators change nothing that is asserted: see above"
