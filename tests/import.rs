@@ -21,6 +21,12 @@ mod checked;
 mod mutate;
 #[path = "import/qdq.rs"]
 mod qdq;
+#[path = "import/quantized.rs"]
+mod quantized;
+#[path = "import/quantized_bad.rs"]
+mod quantized_bad;
+#[path = "import/steps.rs"]
+mod steps;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import")

@@ -46,6 +46,7 @@ fn float_model(input: Shape, ops: &[Op]) -> FloatModel {
         weight: vec![0.25; op.weight_shape(*x).iter().product()],
         bias: vec![0.0; op.co()],
         batch_norm: None,
+        quantizer: None,
     };
     let preprocessing = Preprocessing::unit(input.c);
     let header = Header { name: "even".into(), input, preprocessing, classes: vec![] };

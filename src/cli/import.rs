@@ -1,15 +1,18 @@
 //! `vgg2rtl import`: a trained VGG from PyTorch or ONNX as a model file.
 
+use super::levels::levels;
 use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, files, import};
 use vgg2rtl::net::{Colour, Filter, Fit, LONGEST, Shape};
 use vgg2rtl::output::Output;
+use vgg2rtl::quantize::given;
 use vgg2rtl::{Error, Result};
 
 const LONG: &str = r#"Read a trained VGG (.safetensors, .pth of any age, .onnx, a model hub's folder) into a model file, batch norm folded.
@@ -80,6 +83,12 @@ struct Network {
     /// Number of outputs, for a last layer as wide as a hidden one.
     #[arg(long, value_name = "N")]
     outputs: Option<usize>,
+    /// Codes of weights that a state dict has steps for (step_size): bits or A..B.
+    #[arg(long, value_name = "LEVELS", allow_hyphen_values = true)]
+    weight_levels: Option<String>,
+    /// Quantized graphs: give a last layer with a scale a channel 16-bit weights of one step, which logits need.
+    #[arg(long)]
+    common_step: bool,
     /// Class names in the order of the outputs, separated by commas.
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
@@ -117,13 +126,17 @@ pub fn run(args: &Args) -> Result<()> {
     let read = parts.iter().chain(&args.check).chain(Some(&args.file).filter(|file| file.is_file()));
     outputs::check(written.as_slice(), read.map(|path| path.as_path()))?;
     let imported = import(&args.file, &options)?;
-    let model = &imported.model;
+    let int = imported.quantized.as_ref().map(|codes| given(&imported.model, codes)).transpose();
+    let int = int.map_err(|e| Error::bad_file(&args.file, e.to_string()))?;
     if !args.json {
         print_facts(&imported)?;
     }
     let rows = args.check.as_ref().map(|path| compared(&imported, path, args.json)).transpose()?;
     if let Some(output) = &args.output {
-        model.save(output)?;
+        match &int {
+            Some(int) => int.save(output)?,
+            None => imported.model.save(output)?,
+        }
     }
     report(args, &imported, rows)
 }
@@ -147,11 +160,17 @@ impl Args {
             head: network.head.as_deref().map(head).transpose()?,
             flatten: network.flatten.as_deref().map(flatten).transpose()?,
             outputs: network.outputs,
+            weight_levels: network.weight_levels()?,
+            common_step: network.common_step,
         })
     }
 }
 
 impl Network {
+    fn weight_levels(&self) -> Result<Option<Levels>> {
+        self.weight_levels.as_deref().map(|text| levels("--weight-levels", text, Levels::signed)).transpose()
+    }
+
     fn pools(&self) -> Result<Option<Pools>> {
         let part = |text: &String| match text.as_str() {
             "M" | "m" => Ok(None),

@@ -103,6 +103,7 @@ impl Evaluator {
         let calibration = calibration.batch(0..calibration.len(), &model.header)?;
         let mut float = model.clone();
         float.fold_batch_norm();
+        float.layers.iter_mut().for_each(|l| l.quantizer = None); // codings are what is explored
         equalise(&mut float, Between::Dense);
         let observed = observe(&float, [Ok(calibration.clone())])?;
         let mut new = Self {

@@ -1,6 +1,6 @@
 //! The integer network: plain data, with its file format.
 
-use crate::arith::{self, Levels, Multiplier, Step};
+use crate::arith::{self, Levels, Multiplier, Quantizer, Step};
 use crate::net::{Header, Op, Shape, check_chain, shapes};
 use crate::store::{self, Tensor};
 use crate::{Error, Result};
@@ -10,16 +10,6 @@ use std::path::Path;
 const FORMAT: &str = "vgg2rtl-int";
 /// Most bits of an accumulator.
 const ACCUMULATOR_BITS: u32 = 48;
-
-/// How a real tensor becomes codes: `q = clip(rne(x / step), a, b)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Quantizer {
-    /// Step.
-    pub step: Step,
-    /// Range of the codes.
-    #[serde(flatten)]
-    pub levels: Levels,
-}
 
 /// What becomes of a layer's accumulators.
 #[derive(Clone, Debug, PartialEq)]

@@ -73,10 +73,16 @@ impl Net {
                 return Err(Error::bad_layer(&layer.name, reason));
             }
         }
-        let starts = match net.mode {
+        let mut starts = match net.mode {
             Mode::Pow2 => calibrated(model, spec, images)?,
             Mode::Free => net.searched(spec, &levels, images)?,
         };
+        for (start, layer) in starts.layers.iter_mut().zip(&model.layers) {
+            // Steps that the weights were trained for; batch norm would have scaled them.
+            if let Some(given) = layer.quantizer.as_ref().filter(|_| layer.batch_norm.is_none()) {
+                (start.weight_levels, start.weight_steps) = (given.levels, given.steps.clone());
+            }
+        }
         net.input = Some(starts.input);
         for (i, start) in starts.layers.iter().enumerate() {
             let site = net.site(i, "weight_step", start.weight_levels, spec.learn, &start.weight_steps);
