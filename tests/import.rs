@@ -9,6 +9,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::import;
 use vgg2rtl::float::import::options::{Head, Options, Pools};
 use vgg2rtl::net::Shape;
@@ -73,6 +74,10 @@ fn options(json: &Value) -> Options {
         key: json["key"].as_str().map(String::from),
         bn_eps: json["bn_eps"].as_f64().map(|eps| eps as f32),
         pools: stages.or(sizes("cfg").map(Pools::Configuration)),
+        weight_levels: json["weight_levels"].as_array().map(|ab| {
+            let [a, b] = [0, 1].map(|i| ab[i].as_i64().unwrap() as i32);
+            Levels { a, b }
+        }),
         head: (json["head"] == "max").then_some(Head::Max),
         ..Options::default()
     }

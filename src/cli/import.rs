@@ -10,9 +10,10 @@ use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, files, import};
+use vgg2rtl::int::IntModel;
 use vgg2rtl::net::{Colour, Filter, Fit, LONGEST, Shape};
 use vgg2rtl::output::Output;
-use vgg2rtl::quantize::given;
+use vgg2rtl::quantize::{Agreement, given};
 use vgg2rtl::{Error, Result};
 
 const LONG: &str = r#"Read a trained VGG (.safetensors, .pth of any age, .onnx, a model hub's folder) into a model file, batch norm folded.
@@ -131,14 +132,18 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.json {
         print_facts(&imported)?;
     }
-    let rows = args.check.as_ref().map(|path| compared(&imported, path, args.json)).transpose()?;
+    let check = match (&args.check, &int) {
+        (None, _) => None,
+        (Some(path), None) => Some(Check::Layers(compared(&imported, path, args.json)?)),
+        (Some(path), Some(int)) => Some(Check::Answers(agreement(&imported, int, path, args.json)?)),
+    };
     if let Some(output) = &args.output {
         match &int {
             Some(int) => int.save(output)?,
             None => imported.model.save(output)?,
         }
     }
-    report(args, &imported, rows)
+    report(args, &imported, check)
 }
 
 impl Args {
@@ -293,6 +298,31 @@ fn compared(imported: &Imported, path: &Path, json: bool) -> Result<Vec<Row>> {
     }
 }
 
+/// How the integer model's answers compare with the source's, printed; more than 2 in a thousand others are an error.
+fn agreement(imported: &Imported, int: &IntModel, path: &Path, json: bool) -> Result<Agreement> {
+    let case = Case::read(path)?;
+    let (x, y) = check::images_and_logits(imported, &case).map_err(|reason| Error::bad_file(path, reason))?;
+    let found = Agreement::of(int, &x, &y)?;
+    let Agreement { images, agreeing, difference, largest } = found;
+    let text = format!(
+        "{agreeing} of {images} answers agree, logits differ by up to {difference:.2e}, the largest is {largest:.2e}"
+    );
+    if !json {
+        out!("{text}")?;
+    }
+    if found.holds() { Ok(found) } else { Err(Error::Mismatch(format!("{}: {text}", path.display()))) }
+}
+
+/// What `--check` found.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Check {
+    /// Of a float network, layer by layer.
+    Layers(Vec<Row>),
+    /// Of an integer model.
+    Answers(Agreement),
+}
+
 /// The report of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -302,10 +332,10 @@ struct Report<'a> {
     macs: u64,
     facts: &'a vgg2rtl::float::import::facts::Facts,
     #[serde(skip_serializing_if = "Option::is_none")]
-    check: Option<Vec<Row>>,
+    check: Option<Check>,
 }
 
-fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<()> {
+fn report(args: &Args, imported: &Imported, check: Option<Check>) -> Result<()> {
     let model = &imported.model;
     let (input, layers, macs) = (model.header.input, model.layers.len(), model.macs());
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
@@ -318,7 +348,8 @@ fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<(
         out!("{assumed} of these are assumed: options set them, --check FILE compares with the source")?;
     }
     if let Some(output) = &args.output {
-        out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
+        let kind = if imported.quantized.is_some() { "integer model, " } else { "" };
+        out!("{}: {kind}{input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
     }
     Ok(())
 }

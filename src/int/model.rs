@@ -115,6 +115,11 @@ impl IntModel {
         if let Some((_, wrong)) = layers.find(|(i, l)| (*i == last) != (l.output == Output::Logits)) {
             return Err(Error::bad_layer(&wrong.name, "the last layer, and no other, yields logits"));
         }
+        let logits = &self.layers[last];
+        if logits.weight_steps.iter().any(|s| *s != logits.weight_steps[0]) {
+            let reason = "its sums are the logits, which are compared with one another: they need a common weight step";
+            return Err(Error::bad_layer(&logits.name, reason));
+        }
         for ((layer, shape), x) in self.layers.iter().zip(self.shapes()).zip(self.input_quantizers()) {
             layer.validate(shape, x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;
         }

@@ -27,7 +27,7 @@ mod tests;
 pub use calibrate::{Quantized, Recipe, Trained, calibrate, quantize};
 pub use correct::correct_biases;
 pub use equalise::{Between, equalise};
-pub use given::given;
+pub use given::{Agreement, given};
 pub use histogram::{Distribution, Histogram, Point};
 pub use lower::lower;
 pub use method::{Loss, Method};

@@ -73,6 +73,9 @@ impl Net {
                 return Err(Error::bad_layer(&layer.name, reason));
             }
         }
+        if net.mode == Mode::Pow2 {
+            demand_powers_of_two(model)?;
+        }
         let mut starts = match net.mode {
             Mode::Pow2 => calibrated(model, spec, images)?,
             Mode::Free => net.searched(spec, &levels, images)?,
@@ -194,6 +197,19 @@ impl Net {
             }
         }
         left
+    }
+}
+
+/// Steps that weights were trained for would otherwise become others.
+fn demand_powers_of_two(model: &FloatModel) -> Result<()> {
+    let given = model.layers.iter().filter_map(|l| Some((l, l.quantizer.as_ref()?)));
+    let mut steps = given.flat_map(|(l, q)| q.steps.iter().map(move |s| (l, s)));
+    match steps.find(|(_, s)| !s.is_power_of_two()) {
+        Some((layer, step)) => Err(Error::bad_layer(
+            &layer.name,
+            format!("its weights were trained for step {step}, which is no power of two: --qat lsq keeps it"),
+        )),
+        None => Ok(()),
     }
 }
 

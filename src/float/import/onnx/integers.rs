@@ -94,7 +94,6 @@ fn common(
     let steps = layer.weight_steps.clone();
     let least = steps.iter().copied().fold(steps[0], |m, s| if s < m { s } else { m });
     if steps.iter().all(|&s| s == least) {
-        layer.weight_steps = vec![least];
         return Ok(None);
     }
     let row = layer.weight.len() / steps.len();

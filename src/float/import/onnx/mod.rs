@@ -22,6 +22,7 @@ mod quantizers;
 mod rewrite;
 mod shape_ops;
 
+use super::affine::Affine;
 use super::facts::{Facts, Origin};
 use super::imported::{Imported, Outcome};
 use super::options::Options;
@@ -78,20 +79,29 @@ pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outc
         None => None,
     };
     let own = own.filter(|own| quantized.is_some() && own.header.input == input).map(|own| own.header);
-    let mut classes = options.classes.clone();
-    let preprocessing = match (&scaling, layout, &own) {
-        (None, _, Some(own)) => options.stored_preprocessing(&own.preprocessing, &mut facts),
-        (Some(scaling), ..) => options.scaled_preprocessing(input, scaling, &mut facts),
-        (None, Layout::ChannelsFirst, _) => options.torch_preprocessing(input, &mut facts),
-        (None, Layout::ChannelsLast, _) => options.keras_preprocessing(input, &mut facts),
-    };
-    let mut name = name.to_string();
-    if let Some(own) = own {
-        name = own.name;
-        classes = if classes.is_empty() { own.classes } else { classes };
-    }
-    let header = Header { name, input, preprocessing, classes };
+    let header = header(name, input, layout, own, scaling.as_ref(), options, &mut facts);
     Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling, quantized })
+}
+
+/// Names, classes and preprocessing, of this program's own description where there is one.
+fn header(
+    name: &str,
+    input: Shape,
+    layout: Layout,
+    own: Option<Header>,
+    scaling: Option<&Affine>,
+    options: &Options,
+    facts: &mut Facts,
+) -> Header {
+    let preprocessing = match (scaling, layout, &own) {
+        (None, _, Some(own)) => options.stored_preprocessing(&own.preprocessing, facts),
+        (Some(scaling), ..) => options.scaled_preprocessing(input, scaling, facts),
+        (None, Layout::ChannelsFirst, _) => options.torch_preprocessing(input, facts),
+        (None, Layout::ChannelsLast, _) => options.keras_preprocessing(input, facts),
+    };
+    let (name, known) = own.map_or((name.into(), vec![]), |own| (own.name, own.classes));
+    let classes = if options.classes.is_empty() { known } else { options.classes.clone() };
+    Header { name, input, preprocessing, classes }
 }
 
 /// Whether somebody has quantized the graph.
