@@ -187,6 +187,7 @@ mod tests {
             path: path.into(),
             kind: Kind::Conv { co, ci: 3, side: 3 },
             biased: true,
+            passed: 0,
         };
         let link = |n| Link { layer: kind(n), norm: None, behind: false, whole_map: false };
         names.iter().map(link).collect()
