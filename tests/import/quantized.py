@@ -48,15 +48,20 @@ def small(rng, input=(3, 8, 8)):
     return layers
 
 
-def float_onnx(layers, input):
+def float_onnx(layers, input, mat_mul=False):
+    """With `mat_mul`, dense layers are MatMul without bias."""
     g = Graph()
     value = "x"
     for i, l in enumerate(layers):
         last = i + 1 == len(layers)
         if l["w"].ndim == 2 and (i == 0 or layers[i - 1]["w"].ndim == 4):
             value = g.node("Flatten", [value], "flat", axis=1)
-        w, b = g.const(f"w{i}", l["w"]), g.const(f"b{i}", l["b"])
-        value = g.sums(l, [value, w, b], "y" if last else f"sums{i}")
+        output = "y" if last else f"sums{i}"
+        if mat_mul and l["w"].ndim == 2:
+            value = g.node("MatMul", [value, g.const(f"w{i}", np.ascontiguousarray(l["w"].T))], output)
+        else:
+            w, b = g.const(f"w{i}", l["w"]), g.const(f"b{i}", l["b"])
+            value = g.sums(l, [value, w, b], output)
         if not last:
             value = g.node("Relu", [value], f"relu{i}")
         if l["pool"]:
@@ -166,6 +171,21 @@ def ort_uint8_weights(layers, input, x):
 def ort_operators(layers, input, x):
     f, t = kinds()
     return static(float_onnx(layers, input), x, quant_format=f.QOperator, activation_type=t.QUInt8, weight_type=t.QInt8)
+
+
+@form
+def ort_operators_mat_mul(layers, input, x):
+    f, t = kinds()
+    return static(float_onnx(layers, input, True), x, quant_format=f.QOperator, activation_type=t.QUInt8, weight_type=t.QInt8)
+
+
+@form
+def ort_mat_mul(layers, input, x):
+    """A scale a channel, along the second axis of a MatMul's weights, but for the logits."""
+    _, t = kinds()
+    last = {f"w{len(layers) - 1}": [{"quant_type": t.QInt8, "symmetric": True}]}
+    options = {"TensorQuantOverrides": last}
+    return static(float_onnx(layers, input, True), x, activation_type=t.QUInt8, weight_type=t.QInt8, per_channel=True, extra_options=options)
 
 
 @form
@@ -329,11 +349,14 @@ def int4_weights(layers, input, x):
 # --- what ONNX Runtime computes
 
 
+LAYERS = ("Conv", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "QGemm")
+
+
 def taps(model, count):
     """For layers 1 …: the codes that the layer before makes, the node that makes them, and whether a pool follows."""
     graph = model.graph
     makers = {o: n for n in graph.node for o in n.output}
-    layers = [n for n in graph.node if n.op_type in ("Conv", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "QGemm")]
+    layers = [n for n in graph.node if n.op_type in LAYERS]
     assert len(layers) == count, [n.op_type for n in layers]
     reads = []
     for n in layers[1:]:
@@ -382,15 +405,15 @@ def integers(model):
         return values.astype(np.int32) - (zero.reshape(shape) if zero.ndim else zero)
 
     found = {}
-    layers = [n for n in graph.node if n.op_type in ("Conv", "Gemm", "QLinearConv", "QGemm")]
+    layers = [n for n in graph.node if n.op_type in LAYERS]
     for i, n in enumerate(layers):
-        if n.op_type.startswith("Q"):
-            found[f"weight.{i}"], bias = codes(n.input[3], n.input[5], 0), n.input[8 if n.op_type == "QLinearConv" else 6]
-        else:
-            dq = makers[n.input[1]]
-            found[f"weight.{i}"] = codes(dq.input[0], dq.input[2] if len(dq.input) > 2 else None, 0)
-            bias = makers[n.input[2]].input[0]
-        found[f"bias.{i}"] = inits[bias].astype(np.int32)
+        plain, axis = not n.op_type.startswith("Q"), int(n.op_type.endswith("MatMul"))
+        dq = makers[n.input[1]].input if plain else n.input[3:6]
+        weight = codes(dq[0], dq[2] if len(dq) > 2 else None, axis)
+        found[f"weight.{i}"] = weight.T if axis else weight
+        at = {"QLinearConv": 8, "QGemm": 6}.get(n.op_type, 2)
+        bias = None if axis else makers[n.input[at]].input[0] if plain else n.input[at]
+        found[f"bias.{i}"] = inits[bias].astype(np.int32) if bias else np.zeros(len(found[f"weight.{i}"]), np.int32)
     return found
 
 
