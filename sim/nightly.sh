@@ -14,6 +14,8 @@ VGG2RTL_KILLS=200 cargo test --test interrupts after_a_kill -- --nocapture
 cargo test --release --lib -- --ignored --nocapture hierarchical_and_flat the_tiny_preset_reaches
 # Every form in which people keep a VGG, against PyTorch (`apt-get install python3-torch`, `pip install safetensors`).
 VGG2RTL_ZOO=1 cargo test --test import every_form -- --nocapture
+# A trained network in every form in which others quantize, against ONNX Runtime (`pip install onnx onnxruntime safetensors`).
+VGG2RTL_ZOO=1 cargo test --release --test import fresh_files_from_onnx_runtime -- --nocapture
 # Injected faults that must be seen, models that must run once they are accepted.
 VGG2RTL_MODELS=1000 cargo test --release --test alarms -- --nocapture an_injected_fault
 VGG2RTL_MODELS=20000 cargo test --release --test preconditions -- --nocapture whatever_validate_accepts

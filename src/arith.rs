@@ -118,6 +118,16 @@ impl Step {
     }
 }
 
+/// How a real tensor becomes codes: `q = clip(rne(x / step), a, b)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantizer {
+    /// Step.
+    pub step: Step,
+    /// Range of the codes.
+    #[serde(flatten)]
+    pub levels: Levels,
+}
+
 /// `step_w · step_x / step_y`, what a requantization multiplies by; the product of two f32 is exact in f64.
 pub fn ratio(w: Step, x: Step, y: Step) -> f64 {
     f64::from(w.0) * f64::from(x.0) / f64::from(y.0)

@@ -5,10 +5,11 @@
 //! other steps its requantization uses the steps where ours uses `m / 2^s`, which differ by at most 2^-16.
 
 use crate::arith::{Levels, Step};
+use crate::float::import::onnx::own::{self, Own, OwnLayer};
 use crate::float::import::onnx::proto::{self, *};
 use crate::int::{IntLayer, IntModel, Output, Quantizer};
 use crate::net::Op;
-use crate::{Result, output};
+use crate::{Error, Result, output};
 use prost::Message;
 use std::path::Path;
 
@@ -23,7 +24,8 @@ const IR_16_BITS: i64 = 10;
 ///
 /// The output of every layer but the last also exists as codes, in the value `NAME_codes`. All other values of a layer
 /// are called `NAME/…`, which no layer can be. A bias whose integer does not
-/// fit ONNX's 32 bits is written as real numbers.
+/// fit ONNX's 32 bits is written as real numbers. What ONNX cannot say stands in the metadata, so that an import gives
+/// `model` again.
 ///
 /// # Errors
 /// Where [`IntModel::validate`] fails, or the file cannot be written.
@@ -63,7 +65,28 @@ fn onnx_file(model: &IntModel) -> Result<ModelProto> {
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
+        metadata_props: vec![StringStringEntryProto { key: own::KEY.into(), value: own(model)? }],
     })
+}
+
+/// What ONNX cannot say of `model`, for a later import.
+fn own(model: &IntModel) -> Result<String> {
+    let layer = |l: &IntLayer| OwnLayer {
+        name: l.name.clone(),
+        weight_levels: l.weight_levels,
+        multipliers: match &l.output {
+            Output::Requantized { by, .. } => by.clone(),
+            Output::Logits => vec![],
+        },
+        bias: narrow(&l.bias).is_none().then(|| l.bias.clone()),
+    };
+    let own = Own { header: model.header.clone(), layers: model.layers.iter().map(layer).collect() };
+    serde_json::to_string(&own).map_err(|e| Error::bad_layer("-", e.to_string()))
+}
+
+/// The biases in ONNX's 32 bits, if they fit.
+fn narrow(bias: &[i64]) -> Option<Vec<i32>> {
+    bias.iter().map(|&b| i32::try_from(b).ok()).collect()
 }
 
 #[derive(Default)]
@@ -196,8 +219,7 @@ impl Graph {
     fn bias(&mut self, layer: &IntLayer, input: Step) -> String {
         let (name, co) = (&layer.name, layer.op.co());
         let step = |c: usize| layer.weight_steps[if layer.weight_steps.len() == 1 { 0 } else { c }].get();
-        let narrow: Option<Vec<i32>> = layer.bias.iter().map(|&b| i32::try_from(b).ok()).collect();
-        let Some(codes) = narrow else {
+        let Some(codes) = narrow(&layer.bias) else {
             let real =
                 |(c, &b): (usize, &i64)| (b as f64 * f64::from(step(c)) * f64::from(input.get())) as f32;
             return self.float(format!("{name}/bias"), &[co], layer.bias.iter().enumerate().map(real));

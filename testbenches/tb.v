@@ -2,7 +2,7 @@
 //
 // External memory answers in order, after LATENCY cycles, and stalls at random; the rules of AXI4 and what
 // docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose traffic must be the schedule's,
-// come its first layer with a memory that hardly answers, and programs and answers that must be refused. Verilog-2005; the parameters come from design.mk or the FuseSoC core. Ends with $fatal unless all passes.
+// come its first layer with a memory that hardly gives or takes words, and programs and answers that must be refused. Verilog-2005; the parameters come from design.mk or the FuseSoC core. Ends with $fatal unless all passes.
 // With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
 `timescale 1ns / 1ps
@@ -26,8 +26,7 @@ module tb;
     localparam QUEUE = 64;
     localparam LONGEST = 16;  // words of a burst
     localparam OKAY = 2'b00, SLVERR = 2'b10;
-    localparam SLOW = 4;  // times the latency, and the share of stalls in percent, of the memory that hardly answers
-    localparam SLOW_STALLS = 85;
+    localparam SLOW_STALLS = 88;  // of a hundred cycles, in which a memory that hardly answers stalls
 
     `include "isa.vh"
 
@@ -38,7 +37,7 @@ module tb;
     // the accelerator
     reg [7:0] axil_awaddr, axil_araddr;
     reg [31:0] axil_wdata;
-    reg axil_awvalid = 0, axil_wvalid = 0, axil_arvalid = 0;
+    reg axil_awvalid = 0, axil_wvalid = 0, axil_arvalid = 0, axil_bready = 0, axil_rready = 0;
     wire axil_awready, axil_wready, axil_bvalid, axil_arready, axil_rvalid;
     wire [31:0] axil_rdata;
     wire [1:0] axil_bresp, axil_rresp;
@@ -61,10 +60,10 @@ module tb;
         .s_axil_awaddr(axil_awaddr), .s_axil_awvalid(axil_awvalid),
         .s_axil_awready(axil_awready), .s_axil_wdata(axil_wdata), .s_axil_wstrb(4'hf),
         .s_axil_wvalid(axil_wvalid), .s_axil_wready(axil_wready), .s_axil_bresp(axil_bresp),
-        .s_axil_bvalid(axil_bvalid), .s_axil_bready(1'b1), .s_axil_araddr(axil_araddr),
+        .s_axil_bvalid(axil_bvalid), .s_axil_bready(axil_bready), .s_axil_araddr(axil_araddr),
         .s_axil_arvalid(axil_arvalid), .s_axil_arready(axil_arready),
         .s_axil_rdata(axil_rdata), .s_axil_rresp(axil_rresp), .s_axil_rvalid(axil_rvalid),
-        .s_axil_rready(1'b1),
+        .s_axil_rready(axil_rready),
         .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize), .m_axi_awburst(awburst),
         .m_axi_awcache(awcache), .m_axi_awprot(awprot), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
         .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid),
@@ -88,12 +87,12 @@ module tb;
     integer reads = 0, reads_done = 0, writes = 0, writes_done = 0, answers_done = 0;
     integer owed = 0;  // words whose address has come
     integer commands = 0, weight_words = 0, map_words = 0, written_words = 0;
-    integer latency = LATENCY, stall_percent = STALL_PERCENT;
+    integer read_stalls = STALL_PERCENT, write_stalls = STALL_PERCENT;
     reg [31:0] read_limit = 0;  // as the register has it
     integer w;
 
-    function stall(input [5:0] six);
-        stall = six * 100 < stall_percent * 64;
+    function stall(input [5:0] six, input integer percent);
+        stall = six * 100 < percent * 64;
     endfunction
 
     always @(posedge clk) if (rst_n) begin
@@ -102,15 +101,15 @@ module tb;
         if (arvalid && arready) begin
             read_addr[reads % QUEUE] = araddr;
             read_beats[reads % QUEUE] = arlen + 1;
-            read_ready[reads % QUEUE] = cycle + latency;
+            read_ready[reads % QUEUE] = cycle + LATENCY;
             reads = reads + 1;
             if (araddr + (arlen + 1) * BUS > read_limit) fail("a read beyond READ_LIMIT");
             if (araddr == COMMAND_BYTES * commands && araddr < WEIGHTS_AT) mark;
         end
-        arready <= !stall(draw[5:0]) && reads - reads_done < QUEUE - 1;
+        arready <= !stall(draw[5:0], read_stalls) && reads - reads_done < QUEUE - 1;
         if (!rvalid || rready) begin
             rvalid <= 0;
-            if (reads_done < reads && read_ready[reads_done % QUEUE] <= cycle && !stall(draw[11:6])) read_word;
+            if (reads_done < reads && read_ready[reads_done % QUEUE] <= cycle && !stall(draw[11:6], read_stalls)) read_word;
         end
         if (awvalid && awready) begin
             if (awaddr < WRITE_BASE || awaddr + (awlen + 1) * BUS > WRITE_LIMIT) fail("a write outside its window");
@@ -119,12 +118,12 @@ module tb;
             owed = owed + awlen + 1;
             writes = writes + 1;
         end
-        awready <= !stall(draw[17:12]) && writes - answers_done < QUEUE - 1;
+        awready <= !stall(draw[17:12], write_stalls) && writes - answers_done < QUEUE - 1;
         if (wvalid && wready) write_word;
-        wready <= owed > 0 && !stall(draw[23:18]);
+        wready <= owed > 0 && !stall(draw[23:18], write_stalls);
         if (!bvalid || bready) begin
             bvalid <= 0;
-            if (answers_done < writes_done && answer_ready[answers_done % QUEUE] <= cycle && !stall(draw[29:24])) begin
+            if (answers_done < writes_done && answer_ready[answers_done % QUEUE] <= cycle && !stall(draw[29:24], write_stalls)) begin
                 bvalid <= 1;
                 answers_done = answers_done + 1;
             end
@@ -200,7 +199,7 @@ module tb;
             written_words = written_words + 1;
             if (wlast != (write_beats[writes_done % QUEUE] == 0)) fail("WLAST is not at the end of the burst");
             if (write_beats[writes_done % QUEUE] == 0) begin
-                answer_ready[writes_done % QUEUE] = cycle + latency;
+                answer_ready[writes_done % QUEUE] = cycle + LATENCY;
                 writes_done = writes_done + 1;
             end
         end
@@ -262,7 +261,12 @@ module tb;
             read_register(REG_CYCLES_LO);
             cycles = value;
             for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) command[64*i +: 64] = memory[i];
-            slow;
+            read_stalls = SLOW_STALLS;
+            first_layer;
+            read_stalls = STALL_PERCENT;
+            write_stalls = SLOW_STALLS;
+            first_layer;
+            write_stalls = STALL_PERCENT;
             refusals;
             $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, cycles);
             $finish;
@@ -291,18 +295,14 @@ module tb;
     endtask
 
     // The first layer alone: what it writes is as before, and nothing else changes.
-    task slow;
+    task first_layer;
         integer b, right;
         reg [63:0] wanted;
         begin
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
                 memory[WRITE_BASE / 8 + i] = ~memory[WRITE_BASE / 8 + i];
             memory[COMMAND_BYTES / 8] = 64'hff;  // the end mark
-            latency = SLOW * LATENCY;
-            stall_percent = SLOW_STALLS;
-            start(SLOW * MAX_CYCLES);
-            latency = LATENCY;
-            stall_percent = STALL_PERCENT;
+            start(8 * MAX_CYCLES);
             check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_COMPLETED_LOW);
             right = 0;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1) begin
@@ -362,7 +362,7 @@ module tb;
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_LIMIT;
             refused(ERROR_WRITE_ADDRESS);
             for (kind = 0; kind < 3; kind = kind + 1) begin  // in the middle of a burst of each kind
-                write_register(REG_READ_LIMIT, (kind == 0 ? 0 : kind == 1 ? WEIGHTS_AT : MAPS_AT) + BUS);
+                write_register(REG_READ_LIMIT, (kind == 0 ? 0 : kind == 1 ? WEIGHTS_AT : MAPS_AT) + 2 * BUS);
                 refused(ERROR_READ_ADDRESS);
             end
             write_register(REG_READ_LIMIT, WRITE_LIMIT);
@@ -438,6 +438,11 @@ module tb;
                 if (w) axil_wvalid <= 0;
                 @(posedge clk);
             end
+            while (!axil_bvalid) @(posedge clk);
+            axil_bready <= 1;
+            @(posedge clk);
+            axil_bready <= 0;
+            @(posedge clk);
         end
     endtask
 
@@ -449,7 +454,10 @@ module tb;
             while (!axil_arready) @(posedge clk);
             axil_arvalid <= 0;
             while (!axil_rvalid) @(posedge clk);
+            axil_rready <= 1;  // an answer must not wait for it
+            @(posedge clk);
             value = axil_rdata;
+            axil_rready <= 0;
             @(posedge clk);
         end
     endtask

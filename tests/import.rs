@@ -9,6 +9,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::import;
 use vgg2rtl::float::import::options::{Head, Options, Pools};
 use vgg2rtl::net::Shape;
@@ -21,6 +22,12 @@ mod checked;
 mod mutate;
 #[path = "import/qdq.rs"]
 mod qdq;
+#[path = "import/quantized.rs"]
+mod quantized;
+#[path = "import/quantized_bad.rs"]
+mod quantized_bad;
+#[path = "import/steps.rs"]
+mod steps;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import")
@@ -67,6 +74,10 @@ fn options(json: &Value) -> Options {
         key: json["key"].as_str().map(String::from),
         bn_eps: json["bn_eps"].as_f64().map(|eps| eps as f32),
         pools: stages.or(sizes("cfg").map(Pools::Configuration)),
+        weight_levels: json["weight_levels"].as_array().map(|ab| {
+            let [a, b] = [0, 1].map(|i| ab[i].as_i64().unwrap() as i32);
+            Levels { a, b }
+        }),
         head: (json["head"] == "max").then_some(Head::Max),
         ..Options::default()
     }
@@ -122,7 +133,7 @@ fn python() -> Option<String> {
 #[test]
 fn committed_files_give_their_logits() {
     assert_eq!(check(&data()), 4);
-    assert_eq!(check(&data().join("zoo")), 29);
+    assert_eq!(check(&data().join("zoo")), 31);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn float_model(input: Shape, ops: &[Op]) -> FloatModel {
         weight: vec![0.25; op.weight_shape(*x).iter().product()],
         bias: vec![0.0; op.co()],
         batch_norm: None,
+        quantizer: None,
     };
     let preprocessing = Preprocessing::unit(input.c);
     let header = Header { name: "even".into(), input, preprocessing, classes: vec![] };
@@ -98,7 +99,11 @@ fn first_output(model: &mut IntModel) -> (&mut vgg2rtl::int::Quantizer, &mut Vec
 fn integer_models_that_could_not_run_are_refused() {
     let step = |s: f32| Step::new(s).unwrap();
     assert_eq!(step(0.5).get(), 0.5);
-    let cases: [Change; 17] = [
+    let cases: [Change; 18] = [
+        (
+            |m| m.layers[1].weight_steps = [0.5, 0.25, 0.5, 0.5].map(|s| Step::new(s).unwrap()).into(),
+            "layer fc2: its sums are the logits, which are compared with one another",
+        ),
         (|m| m.layers[0].name.clear(), "layer -: a layer has the name \"\""),
         (|m| m.layers[0].name = "a\nb".into(), "layer -: a layer has the name \"a\\nb\": only letters"),
         (|m| m.layers[0].name = "a\"b".into(), "layer -: a layer has the name"),

@@ -111,7 +111,10 @@ fn reports_keep_their_keys() {
     let base = ["quantize", path(&float), "--calib", path(&images), "--images", "16", "-o", path(&to)];
     let report = json(&base);
     let want = ["accumulator_bits", "biases_corrected", "calibration_images", "equalised", "method", "mode"];
-    assert_eq!(keys(&report), [&want[..], &["output", "per_channel", "rounding", "tensors"]].concat());
+    assert_eq!(
+        keys(&report),
+        [&want[..], &["output", "per_channel", "rounding", "tensors", "trained_codes"]].concat()
+    );
     let want = ["bits", "clipped", "layer", "levels", "range", "sqnr_db", "steps", "tensor"];
     assert_eq!(keys(&report["tensors"][0]), want);
     let found = eval(&to, "golden");

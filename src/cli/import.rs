@@ -1,15 +1,19 @@
 //! `vgg2rtl import`: a trained VGG from PyTorch or ONNX as a model file.
 
+use super::levels::levels;
 use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::check::{self, Case, Row};
 use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, files, import};
+use vgg2rtl::int::IntModel;
 use vgg2rtl::net::{Colour, Filter, Fit, LONGEST, Shape};
 use vgg2rtl::output::Output;
+use vgg2rtl::quantize::{Agreement, given};
 use vgg2rtl::{Error, Result};
 
 const LONG: &str = r#"Read a trained VGG (.safetensors, .pth of any age, .onnx, a model hub's folder) into a model file, batch norm folded.
@@ -80,6 +84,12 @@ struct Network {
     /// Number of outputs, for a last layer as wide as a hidden one.
     #[arg(long, value_name = "N")]
     outputs: Option<usize>,
+    /// Codes of weights that a state dict has steps for (step_size): bits or A..B.
+    #[arg(long, value_name = "LEVELS", allow_hyphen_values = true)]
+    weight_levels: Option<String>,
+    /// Quantized graphs: give a last layer with a scale a channel 16-bit weights of one step, which logits need.
+    #[arg(long)]
+    common_step: bool,
     /// Class names in the order of the outputs, separated by commas.
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
@@ -117,15 +127,23 @@ pub fn run(args: &Args) -> Result<()> {
     let read = parts.iter().chain(&args.check).chain(Some(&args.file).filter(|file| file.is_file()));
     outputs::check(written.as_slice(), read.map(|path| path.as_path()))?;
     let imported = import(&args.file, &options)?;
-    let model = &imported.model;
+    let int = imported.quantized.as_ref().map(|codes| given(&imported.model, codes)).transpose();
+    let int = int.map_err(|e| Error::bad_file(&args.file, e.to_string()))?;
     if !args.json {
         print_facts(&imported)?;
     }
-    let rows = args.check.as_ref().map(|path| compared(&imported, path, args.json)).transpose()?;
+    let check = match (&args.check, &int) {
+        (None, _) => None,
+        (Some(path), None) => Some(Check::Layers(compared(&imported, path, args.json)?)),
+        (Some(path), Some(int)) => Some(Check::Answers(agreement(&imported, int, path, args.json)?)),
+    };
     if let Some(output) = &args.output {
-        model.save(output)?;
+        match &int {
+            Some(int) => int.save(output)?,
+            None => imported.model.save(output)?,
+        }
     }
-    report(args, &imported, rows)
+    report(args, &imported, check)
 }
 
 impl Args {
@@ -147,11 +165,17 @@ impl Args {
             head: network.head.as_deref().map(head).transpose()?,
             flatten: network.flatten.as_deref().map(flatten).transpose()?,
             outputs: network.outputs,
+            weight_levels: network.weight_levels()?,
+            common_step: network.common_step,
         })
     }
 }
 
 impl Network {
+    fn weight_levels(&self) -> Result<Option<Levels>> {
+        self.weight_levels.as_deref().map(|text| levels("--weight-levels", text, Levels::signed)).transpose()
+    }
+
     fn pools(&self) -> Result<Option<Pools>> {
         let part = |text: &String| match text.as_str() {
             "M" | "m" => Ok(None),
@@ -274,6 +298,31 @@ fn compared(imported: &Imported, path: &Path, json: bool) -> Result<Vec<Row>> {
     }
 }
 
+/// How the integer model's answers compare with the source's, printed; more than 2 in a thousand others are an error.
+fn agreement(imported: &Imported, int: &IntModel, path: &Path, json: bool) -> Result<Agreement> {
+    let case = Case::read(path)?;
+    let (x, y) = check::images_and_logits(imported, &case).map_err(|reason| Error::bad_file(path, reason))?;
+    let found = Agreement::of(int, &x, &y)?;
+    let Agreement { images, agreeing, difference, largest } = found;
+    let text = format!(
+        "{agreeing} of {images} answers agree, logits differ by up to {difference:.2e}, the largest is {largest:.2e}"
+    );
+    if !json {
+        out!("{text}")?;
+    }
+    if found.holds() { Ok(found) } else { Err(Error::Mismatch(format!("{}: {text}", path.display()))) }
+}
+
+/// What `--check` found.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Check {
+    /// Of a float network, layer by layer.
+    Layers(Vec<Row>),
+    /// Of an integer model.
+    Answers(Agreement),
+}
+
 /// The report of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -283,10 +332,10 @@ struct Report<'a> {
     macs: u64,
     facts: &'a vgg2rtl::float::import::facts::Facts,
     #[serde(skip_serializing_if = "Option::is_none")]
-    check: Option<Vec<Row>>,
+    check: Option<Check>,
 }
 
-fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<()> {
+fn report(args: &Args, imported: &Imported, check: Option<Check>) -> Result<()> {
     let model = &imported.model;
     let (input, layers, macs) = (model.header.input, model.layers.len(), model.macs());
     let outputs = model.layers.last().map_or(0, |l| l.op.co());
@@ -299,7 +348,8 @@ fn report(args: &Args, imported: &Imported, check: Option<Vec<Row>>) -> Result<(
         out!("{assumed} of these are assumed: options set them, --check FILE compares with the source")?;
     }
     if let Some(output) = &args.output {
-        out!("{}: {input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
+        let kind = if imported.quantized.is_some() { "integer model, " } else { "" };
+        out!("{}: {kind}{input} → {outputs}, {layers} layers, {macs} MACs an image", output.display())?;
     }
     Ok(())
 }

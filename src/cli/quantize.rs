@@ -10,7 +10,7 @@ use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{
-    DEFAULT_ENDS, Method, Mode, Quantized, Recipe, Rounding, TensorReport, Widths, quantize,
+    DEFAULT_ENDS, Method, Mode, Quantized, Recipe, Rounding, TensorReport, Trained, Widths, quantize,
 };
 use vgg2rtl::{Error, Result};
 
@@ -118,8 +118,19 @@ pub fn run(args: &Args) -> Result<()> {
     quantized.int.save(&args.output)?;
     match args.json {
         true => out!("{}", describe(args, &recipe, &quantized, data.len())),
-        false => print(&quantized.report),
+        false => {
+            print(&quantized.report)?;
+            quantized.trained.map_or(Ok(()), say_trained)
+        }
     }
+}
+
+/// That the codes which weights were trained for are those of the integer model.
+fn say_trained(Trained { layers, weights, kept }: Trained) -> Result<()> {
+    let share = 100.0 * kept as f64 / weights.max(1) as f64;
+    out!(
+        "trained codes kept: {kept} of {weights} ({share:.2} %) in {layers} layers; no equalisation, rounding to nearest"
+    )
 }
 
 fn recipe(args: &Args) -> Result<Recipe> {
@@ -168,6 +179,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
         "biases_corrected": recipe.correct_biases,
         "calibration_images": images,
         "accumulator_bits": quantized.int.accumulator_bits(),
+        "trained_codes": quantized.trained,
         "tensors": quantized.report,
     })
 }

@@ -99,10 +99,16 @@ impl Evaluator {
         };
         let calibration = turn(calibration).sample(CALIBRATION, SEED);
         let data = measured.sample(images.most.unwrap_or(usize::MAX), SEED);
-        let notes = said(&calibration, &data, outputs);
+        let mut notes = said(&calibration, &data, outputs);
+        if model.layers.iter().any(|l| l.quantizer.is_some()) {
+            notes.push(
+                "accuracy: weight steps that came with the model are not used; each width has its own".into(),
+            );
+        }
         let calibration = calibration.batch(0..calibration.len(), &model.header)?;
         let mut float = model.clone();
         float.fold_batch_norm();
+        float.layers.iter_mut().for_each(|l| l.quantizer = None); // codings are what is explored
         equalise(&mut float, Between::Dense);
         let observed = observe(&float, [Ok(calibration.clone())])?;
         let mut new = Self {

@@ -48,8 +48,14 @@ fn vgg(name: &Path, convs: Vec<(usize, bool)>) -> FloatModel {
     };
     let dense = [("fc6", 4096), ("fc7", 4096), ("fc8", 1000)].map(|(n, co)| (n.into(), Op::Dense { co }));
     let layers: Vec<_> = convs.into_iter().map(conv).chain(dense).collect();
-    let empty =
-        |(name, op): (String, Op)| FloatLayer { name, op, weight: vec![], bias: vec![], batch_norm: None };
+    let empty = |(name, op): (String, Op)| FloatLayer {
+        name,
+        op,
+        weight: vec![],
+        bias: vec![],
+        batch_norm: None,
+        quantizer: None,
+    };
     let header = Header {
         name: name.display().to_string(),
         input: Shape { c: 3, h: 224, w: 224 },

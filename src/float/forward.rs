@@ -43,7 +43,8 @@ impl FloatModel {
     }
 
     /// As [`FloatModel::forward`], and shows every layer's input, pre-activation and activation to `visit`,
-    /// in the order of execution. Batch norm that is still present is folded first.
+    /// in the order of execution. Batch norm that is still present is folded first; weights that were trained for codes
+    /// are rounded to these.
     pub fn forward_with(&self, x: &Array4<f32>, mut visit: impl FnMut(Seen)) -> Result<Array2<f32>> {
         if self.layers.iter().any(|l| l.batch_norm.is_some()) {
             let mut folded = self.clone();
@@ -58,6 +59,7 @@ impl FloatModel {
         }
         let mut x = x.to_owned();
         for (i, layer) in self.layers.iter().enumerate() {
+            let layer = layer.rounded();
             visit(Seen { layer: i, point: Point::Input, values: x.view() });
             x = layer.accumulate(x.view());
             visit(Seen { layer: i, point: Point::PreActivation, values: x.view() });
@@ -183,7 +185,7 @@ mod tests {
     use crate::net::{Header, Preprocessing};
 
     fn layer(name: &str, op: Op, weight: Vec<f32>, bias: Vec<f32>) -> FloatLayer {
-        FloatLayer { name: name.into(), op, weight, bias, batch_norm: None }
+        FloatLayer { name: name.into(), op, weight, bias, batch_norm: None, quantizer: None }
     }
 
     fn model(input: Shape, layers: Vec<FloatLayer>) -> FloatModel {

@@ -8,4 +8,4 @@ mod model;
 pub use data::{DataSet, Split};
 pub use forward::{Point, Seen};
 pub use import::import;
-pub use model::{BatchNorm, FloatLayer, FloatModel};
+pub use model::{BatchNorm, FloatLayer, FloatModel, WeightQuantizer};

@@ -1,9 +1,11 @@
 //! The float network, with its file format.
 
+use crate::arith::{self, Levels, Step};
 use crate::net::{Header, Op, Shape, check_chain, shapes};
 use crate::store::{self, Tensor};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::Path;
 
 const FORMAT: &str = "vgg2rtl-float";
@@ -36,6 +38,18 @@ pub struct FloatLayer {
     pub bias: Vec<f32>,
     /// Only while training; importers and [`FloatModel::fold_batch_norm`] remove it.
     pub batch_norm: Option<BatchNorm>,
+    /// Codes that the weights were trained for, where somebody did that.
+    pub quantizer: Option<WeightQuantizer>,
+}
+
+/// Codes that a layer's weights were trained for: `clip(rne(w / step), a, b)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WeightQuantizer {
+    /// One, or one an output channel.
+    pub steps: Vec<Step>,
+    /// Range of the codes.
+    #[serde(flatten)]
+    pub levels: Levels,
 }
 
 /// A float network: a chain of layers. Every layer but the last is followed by a ReLU.
@@ -63,6 +77,71 @@ struct LayerDescription {
     op: Op,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     batch_norm_eps: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight_quantizer: Option<WeightQuantizer>,
+}
+
+impl WeightQuantizer {
+    /// The step of output channel `c`.
+    pub fn step(&self, c: usize) -> Step {
+        self.steps[if self.steps.len() == 1 { 0 } else { c }]
+    }
+
+    /// The code of a weight of output channel `c`.
+    pub fn code(&self, weight: f32, c: usize) -> i32 {
+        arith::quantize(weight, self.step(c), self.levels)
+    }
+
+    /// The quantizer of weights divided by `by`; `None` where a step becomes too small.
+    pub fn divided(&self, by: f32) -> Option<Self> {
+        let steps = self.steps.iter().map(|s| Step::new(s.get() / by)).collect::<Option<_>>()?;
+        Some(Self { steps, levels: self.levels })
+    }
+
+    /// Quantizes weights of channels that a factor scaled: steps scale with them, negative factors turn codes.
+    fn scale(&mut self, factors: &[f64]) -> Option<()> {
+        let steps = factors
+            .iter()
+            .enumerate()
+            .map(|(c, k)| Step::new((f64::from(self.step(c).get()) * k.abs()) as f32));
+        self.steps = steps.collect::<Option<_>>()?;
+        if factors.iter().any(|k| *k < 0.0) {
+            let Levels { a, b } = self.levels;
+            self.levels = Levels { a: a.min(-b), b: b.max(-a) };
+        }
+        Some(())
+    }
+
+    fn validate(&self, co: usize) -> std::result::Result<(), String> {
+        if ![1, co].contains(&self.steps.len()) {
+            return Err(format!("{} steps of its weights where 1 or {co} are needed", self.steps.len()));
+        }
+        let Levels { a, b } = self.levels;
+        match self.levels.is_valid() && self.levels.bits() <= *arith::WIDTHS.end() {
+            true => Ok(()),
+            false => Err(format!("levels {a} … {b} of its weights make no sense")),
+        }
+    }
+}
+
+impl FloatLayer {
+    /// The layer that computes what its codes say.
+    pub fn rounded(&self) -> Cow<'_, Self> {
+        let mut layer = Cow::Borrowed(self);
+        if self.quantizer.is_some() {
+            layer.to_mut().round_weights();
+        }
+        layer
+    }
+
+    /// Replaces weights by what their codes stand for, where the layer has codes.
+    pub fn round_weights(&mut self) {
+        let Some(quantizer) = &self.quantizer else { return };
+        let row = self.weight.len() / self.op.co();
+        for (c, weights) in self.weight.chunks_exact_mut(row).enumerate() {
+            weights.iter_mut().for_each(|w| *w = arith::dequantize(quantizer.code(*w, c), quantizer.step(c)));
+        }
+    }
 }
 
 impl FloatModel {
@@ -76,13 +155,20 @@ impl FloatModel {
         self.layers.iter().zip(self.shapes()).map(|(l, x)| l.op.macs(x)).sum()
     }
 
-    /// Folds batch norm into weights and biases: `w' = w·γ/√(var+ε)`, `b' = (b−mean)·γ/√(var+ε) + β`.
+    /// Folds batch norm into weights and biases: `w' = w·γ/√(var+ε)`, `b' = (b−mean)·γ/√(var+ε) + β`. Weights that have codes
+    /// are rounded to them first, and their steps take the factors; where a factor leaves no step, the codes are lost.
     pub fn fold_batch_norm(&mut self) {
         for layer in &mut self.layers {
             let Some(bn) = layer.batch_norm.take() else { continue };
+            layer.round_weights();
+            let factor = |c: usize| bn.gamma[c] as f64 / (bn.var[c] as f64 + bn.eps as f64).sqrt();
+            let factors: Vec<f64> = (0..layer.op.co()).map(factor).collect();
+            if layer.quantizer.as_mut().is_some_and(|q| q.scale(&factors).is_none()) {
+                layer.quantizer = None;
+            }
             let per_channel = layer.weight.len() / layer.op.co();
             for (c, w) in layer.weight.chunks_exact_mut(per_channel).enumerate() {
-                let k = bn.gamma[c] as f64 / (bn.var[c] as f64 + bn.eps as f64).sqrt();
+                let k = factors[c];
                 w.iter_mut().for_each(|w| *w = (*w as f64 * k) as f32);
                 layer.bias[c] = ((layer.bias[c] as f64 - bn.mean[c] as f64) * k + bn.beta[c] as f64) as f32;
             }
@@ -108,6 +194,7 @@ impl FloatModel {
             name: l.name.clone(),
             op: l.op,
             batch_norm_eps: l.batch_norm.as_ref().map(|bn| bn.eps),
+            weight_quantizer: l.quantizer.clone(),
         };
         let description = Description {
             format: FORMAT.into(),
@@ -155,7 +242,7 @@ impl FloatModel {
                 }),
             };
             let (weight, bias) = (get("weight", &l.op.weight_shape(x))?, get("bias", &co)?);
-            Ok(FloatLayer { name: l.name, op: l.op, weight, bias, batch_norm })
+            Ok(FloatLayer { name: l.name, op: l.op, weight, bias, batch_norm, quantizer: l.weight_quantizer })
         };
         let layers = description.layers.into_iter().zip(input).map(|(l, x)| read(l, x));
         let model = Self { header: description.header, layers: layers.collect::<Result<_>>()? };
@@ -176,6 +263,7 @@ impl FloatLayer {
         if let Some(v) = self.weight.iter().chain(&self.bias).find(|v| !v.is_finite()) {
             return Err(format!("holds {v}"));
         }
+        self.quantizer.as_ref().map_or(Ok(()), |q| q.validate(co))?;
         self.batch_norm.as_ref().map_or(Ok(()), |bn| bn.validate(co))
     }
 }

@@ -4,5 +4,6 @@ pub mod golden;
 mod model;
 pub mod random;
 
+pub use crate::arith::Quantizer;
 pub use golden::{Golden, Isa, Trace, reference};
-pub use model::{IntLayer, IntModel, Output, Quantizer};
+pub use model::{IntLayer, IntModel, Output};

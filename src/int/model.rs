@@ -1,6 +1,6 @@
 //! The integer network: plain data, with its file format.
 
-use crate::arith::{self, Levels, Multiplier, Step};
+use crate::arith::{self, Levels, Multiplier, Quantizer, Step};
 use crate::net::{Header, Op, Shape, check_chain, shapes};
 use crate::store::{self, Tensor};
 use crate::{Error, Result};
@@ -10,16 +10,6 @@ use std::path::Path;
 const FORMAT: &str = "vgg2rtl-int";
 /// Most bits of an accumulator.
 const ACCUMULATOR_BITS: u32 = 48;
-
-/// How a real tensor becomes codes: `q = clip(rne(x / step), a, b)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Quantizer {
-    /// Step.
-    pub step: Step,
-    /// Range of the codes.
-    #[serde(flatten)]
-    pub levels: Levels,
-}
 
 /// What becomes of a layer's accumulators.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +114,11 @@ impl IntModel {
         let mut layers = self.layers.iter().enumerate();
         if let Some((_, wrong)) = layers.find(|(i, l)| (*i == last) != (l.output == Output::Logits)) {
             return Err(Error::bad_layer(&wrong.name, "the last layer, and no other, yields logits"));
+        }
+        let logits = &self.layers[last];
+        if logits.weight_steps.iter().any(|s| *s != logits.weight_steps[0]) {
+            let reason = "its sums are the logits, which are compared with one another: they need a common weight step";
+            return Err(Error::bad_layer(&logits.name, reason));
         }
         for ((layer, shape), x) in self.layers.iter().zip(self.shapes()).zip(self.input_quantizers()) {
             layer.validate(shape, x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;

@@ -8,10 +8,11 @@ use super::{
     report,
 };
 use crate::arith::{Levels, Step};
-use crate::float::FloatModel;
+use crate::float::{FloatLayer, FloatModel};
 use crate::int::{IntModel, Quantizer};
 use crate::{Error, Result};
 use ndarray::Array4;
+use serde::Serialize;
 
 /// What a user chooses about post-training quantization.
 #[derive(Clone, Debug)]
@@ -43,9 +44,39 @@ pub struct Quantized {
     pub int: IntModel,
     /// What each quantizer does to its tensor.
     pub report: Vec<TensorReport>,
+    /// Trained codes, where the model's weights have such.
+    pub trained: Option<Trained>,
 }
 
-/// Folds, equalises, observes, calibrates, corrects and lowers `model`.
+/// Weights that came with their codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Trained {
+    /// Layers of such weights.
+    pub layers: usize,
+    /// The weights.
+    pub weights: usize,
+    /// Those whose code is the trained one.
+    pub kept: usize,
+}
+
+impl Trained {
+    /// Counts the codes of `int` that are those of `model`'s quantizers.
+    fn of(model: &FloatModel, int: &IntModel) -> Option<Self> {
+        let mut all = Self::default();
+        for (layer, codes) in model.layers.iter().zip(&int.layers) {
+            let Some(quantizer) = &layer.quantizer else { continue };
+            let row = layer.weight.len() / layer.op.co();
+            let pairs = layer.weight.iter().zip(&codes.weight).enumerate();
+            all.kept +=
+                pairs.filter(|(i, (w, code))| quantizer.code(**w, i / row) == i32::from(**code)).count();
+            (all.layers, all.weights) = (all.layers + 1, all.weights + layer.weight.len());
+        }
+        (all.layers > 0).then_some(all)
+    }
+}
+
+/// Folds, equalises, observes, calibrates, corrects and lowers `model`. Weights that have codes keep them: with such, nothing
+/// is equalised, and all weights are rounded to nearest.
 ///
 /// # Errors
 /// Those of [`Widths::resolve`], [`observe`] and [`lower`].
@@ -58,22 +89,28 @@ pub fn quantize(
     float.validate()?;
     recipe.widths.resolve(&float)?; // before the long work
     float.fold_batch_norm();
-    if recipe.equalise {
+    // Weights that have codes are what these stand for: no choice is left, and none of the others may disturb it.
+    let before = float.clone();
+    let given = float.layers.iter().any(|l| l.quantizer.is_some());
+    float.layers.iter_mut().for_each(FloatLayer::round_weights);
+    if recipe.equalise && !given {
         equalise(&mut float, if recipe.per_channel { Between::Dense } else { Between::All });
     }
     let mut kept = vec![];
-    let keep = recipe.rounding == Rounding::Gptq;
+    let rounding = if given { Rounding::Nearest } else { recipe.rounding };
+    let keep = rounding == Rounding::Gptq;
     let seen = batches.into_iter().inspect(|batch| kept.extend(batch.iter().filter(|_| keep).cloned()));
     let observed = observe(&float, seen)?;
     let plan = calibrate(&float, recipe, &observed)?;
     let report = report(&float, &plan, &observed);
-    match recipe.rounding {
+    match rounding {
         Rounding::Gptq => float = gptq(&float, &plan, recipe.correct_biases, &kept)?,
         Rounding::Nearest if recipe.correct_biases => correct_biases(&mut float, &plan, &observed),
         Rounding::Nearest => {}
     }
     let int = lower(&float, &plan)?;
-    Ok(Quantized { float, plan, int, report })
+    let trained = Trained::of(&before, &int);
+    Ok(Quantized { float, plan, int, report, trained })
 }
 
 /// Chooses the steps of every layer of a folded `model` from what its layers read.
@@ -85,11 +122,16 @@ pub fn calibrate(model: &FloatModel, recipe: &Recipe, observed: &[Observed]) -> 
     for (i, (layer, levels)) in model.layers.iter().zip(levels).enumerate() {
         let Recipe { method, mode, .. } = *recipe;
         let per_channel = recipe.per_channel && i + 1 < model.layers.len();
-        let choice = Choice { method, mode, per_channel, levels: levels.weights, input: x };
-        let weight_steps = choice.steps(layer);
+        let (weight_levels, weight_steps) = match &layer.quantizer {
+            Some(given) => (given.levels, given.steps.clone()),
+            None => {
+                let choice = Choice { method, mode, per_channel, levels: levels.weights, input: x };
+                (levels.weights, choice.steps(layer))
+            }
+        };
         let output =
             observed.get(i + 1).map(|read| output(recipe, read, levels.output, x.step, &weight_steps));
-        layers.push(LayerPlan { weight_levels: levels.weights, weight_steps, output });
+        layers.push(LayerPlan { weight_levels, weight_steps, output });
         x = output.unwrap_or(x);
     }
     Ok(Plan { mode: recipe.mode, input, layers })

@@ -99,6 +99,7 @@ mod tests {
             weight: weight.into(),
             bias: bias.into(),
             batch_norm: None,
+            quantizer: None,
         };
         FloatModel {
             header: Header { name: "two".into(), input, preprocessing, classes: vec![] },

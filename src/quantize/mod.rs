@@ -7,6 +7,7 @@
 mod calibrate;
 mod correct;
 mod equalise;
+mod given;
 mod histogram;
 mod lower;
 mod method;
@@ -23,9 +24,10 @@ mod widths;
 #[cfg(test)]
 mod tests;
 
-pub use calibrate::{Quantized, Recipe, calibrate, quantize};
+pub use calibrate::{Quantized, Recipe, Trained, calibrate, quantize};
 pub use correct::correct_biases;
 pub use equalise::{Between, equalise};
+pub use given::{Agreement, given};
 pub use histogram::{Distribution, Histogram, Point};
 pub use lower::lower;
 pub use method::{Loss, Method};

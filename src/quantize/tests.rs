@@ -25,6 +25,7 @@ pub fn network(input: Shape, ops: &[Op]) -> FloatModel {
         weight: numbers(op.reduction(x) * op.co(), 2.0 / (op.reduction(x) as f32).sqrt()),
         bias: numbers(op.co(), 0.25),
         batch_norm: None,
+        quantizer: None,
     });
     let preprocessing = Preprocessing::unit(input.c);
     let header = Header { name: "random".into(), input, preprocessing, classes: vec![] };

@@ -76,7 +76,14 @@ mod tests {
 
     fn layer(weight: &[f32], bias: [f32; 2]) -> FloatLayer {
         let op = Op::Dense { co: 2 };
-        FloatLayer { name: "fc".into(), op, weight: weight.into(), bias: bias.into(), batch_norm: None }
+        FloatLayer {
+            name: "fc".into(),
+            op,
+            weight: weight.into(),
+            bias: bias.into(),
+            batch_norm: None,
+            quantizer: None,
+        }
     }
 
     fn steps(mode: Mode, per_channel: bool, layer: &FloatLayer) -> Vec<f32> {

@@ -11,9 +11,9 @@ use vgg2rtl::float::import::{Options as Import, from_bytes};
 use vgg2rtl::float::{DataSet, FloatLayer, FloatModel, Split};
 use vgg2rtl::int::{Golden, IntModel, Trace, random};
 use vgg2rtl::net::{Fit, Header, Op, Preprocessing, Shape};
-use vgg2rtl::quantize::Rounding;
 use vgg2rtl::quantize::qat::Net;
 use vgg2rtl::quantize::train::{Data, Options, Trainer};
+use vgg2rtl::quantize::{Rounding, given};
 use vgg2rtl::schedule::{Schedule, fit, schedule};
 use vgg2rtl::{Error, Result, store};
 
@@ -26,11 +26,29 @@ pub struct Reader {
     pub read: fn(&Path, &[u8]),
 }
 
+/// Spellings of quantized graphs.
+const QUANTIZED: [&str; 5] = [
+    "quantized/ort_channels.onnx",
+    "quantized/ort_operators_channels.onnx",
+    "quantized/int4_weights.onnx",
+    "quantized/brevitas_qcdq.onnx",
+    "quantized/qonnx_quant.onnx",
+];
+
 /// All of them.
-pub const READERS: [Reader; 14] = [
+pub const READERS: [Reader; 15] = [
     Reader { name: "onnx", seeds: |_| corpus(&["vgg13.onnx", "keras.onnx"]), read: |_, bytes| import(bytes) },
     Reader { name: "pth", seeds: |_| corpus(&["vgg11_bn.pth"]), read: |_, bytes| import(bytes) },
-    Reader { name: "safetensors", seeds: |_| corpus(&["vgg16.safetensors"]), read: |_, bytes| import(bytes) },
+    Reader {
+        name: "quantized_onnx",
+        seeds: |folder| [corpus(&QUANTIZED), vec![exported(folder)]].concat(),
+        read: |_, bytes| quantized(bytes),
+    },
+    Reader {
+        name: "safetensors",
+        seeds: |_| corpus(&["vgg16.safetensors", "steps.safetensors"]),
+        read: |_, bytes| import(bytes),
+    },
     Reader { name: "int_model", seeds: |folder| vec![int_file(folder)], read: int_model },
     Reader { name: "float_model", seeds: |folder| vec![float_file(folder)], read: float_model },
     Reader { name: "checkpoint", seeds: |folder| vec![checkpoint_file(folder)], read: checkpoint },
@@ -85,6 +103,17 @@ fn import(bytes: &[u8]) {
     }
 }
 
+/// Graphs that say their input themselves, and what is accepted of them.
+fn quantized(bytes: &[u8]) {
+    let options = Import { common_step: true, ..Import::default() };
+    let Ok(imported) = from_bytes(bytes, "fuzz", Path::new("."), &options) else { return };
+    let Some(Ok(model)) = imported.quantized.map(|codes| given(&imported.model, &codes)) else { return };
+    if model.header.input.len() < 1 << 12 {
+        let codes = random::images(&model, 1, 1);
+        Golden::new(&model).and_then(|golden| golden.trace(codes.view())).expect("what is accepted runs");
+    }
+}
+
 /// Writes `bytes` to a file in `folder`.
 fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
@@ -114,6 +143,13 @@ pub fn int_file(folder: &Path) -> Vec<u8> {
     fs::read(path).expect("just written")
 }
 
+/// With metadata of its own.
+fn exported(folder: &Path) -> Vec<u8> {
+    let path = folder.join("seed.onnx");
+    vgg2rtl::export::onnx(&small_int(), &path).expect("a valid model");
+    fs::read(path).expect("just written")
+}
+
 fn int_model(folder: &Path, bytes: &[u8]) {
     let Ok(model) = IntModel::load(&file(folder, "int.safetensors", bytes)) else { return };
     if model.header.input.len() > 1 << 12 {
@@ -135,6 +171,7 @@ fn small_float() -> FloatModel {
             .collect(),
         bias: vec![0.1; op.co()],
         batch_norm: None,
+        quantizer: None,
     };
     let header =
         Header { name: "small".into(), input: INPUT, preprocessing: Preprocessing::unit(1), classes: vec![] };

@@ -15,11 +15,12 @@ const RUNS: u64 = 2_000;
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// A verb: its command line, in which files are named, and which of them are damaged.
-const VERBS: [(&str, &[&str]); 22] = [
+const VERBS: [(&str, &[&str]); 23] = [
     ("inspect int.st", &["int.st"]),
     ("inspect float.st", &["float.st"]),
     ("import vgg.pth -o out.st --input 3x32x32", &["vgg.pth"]),
     ("import vgg.onnx -o out.st", &["vgg.onnx"]),
+    ("import quantized.onnx -o out.st", &["quantized.onnx"]),
     ("import vgg.st -o out.st --input 3x32x32", &["vgg.st"]),
     (
         "quantize float.st --weights 4 --acts 4 --calib data -o out.st",
@@ -105,6 +106,7 @@ fn inputs() -> BTreeMap<PathBuf, Vec<u8>> {
         ("float.st", "float_model"),
         ("vgg.pth", "pth"),
         ("vgg.onnx", "onnx"),
+        ("quantized.onnx", "quantized_onnx"),
         ("vgg.st", "safetensors"),
         ("pictures/a.png", "png"),
         ("pictures/b.jpg", "jpeg"),

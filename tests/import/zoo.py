@@ -397,6 +397,52 @@ def channels_last_pth():
     return result(Vgg().to(memory_format=torch.channels_last))
 
 
+# --- weights that were trained for codes
+
+
+class LinearQuantization(nn.Module):
+    """The module that this project began with: a and b are not in the state dict."""
+
+    def __init__(self, weight, a=-8, b=7):
+        super().__init__()
+        self.step_size = nn.Parameter((weight.detach().abs().max() / 10).reshape(1))
+        self.a, self.b = a, b
+
+    def forward(self, w):
+        return torch.clip(torch.round(w / self.step_size), self.a, self.b) * self.step_size
+
+
+class QuantizedConv(nn.Conv2d):
+    def __init__(self, *args, **kind):
+        super().__init__(*args, **kind)
+        self.quant = LinearQuantization(self.weight)
+
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.quant(self.weight), self.bias, padding=1)
+
+
+class QuantizedLinear(nn.Linear):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.quant = LinearQuantization(self.weight)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.quant(self.weight), self.bias)
+
+
+@form
+def seed_pth():
+    classifier = [QuantizedLinear(32, 6), nn.ReLU(), nn.Dropout(), QuantizedLinear(6, 5)]
+    return result(Vgg(trunk(conv=QuantizedConv), nn.Sequential(*classifier)), weight_levels=[-8, 7])
+
+
+@form
+def seed_norm_pth():
+    """Batch norm behind the quantized convolution."""
+    classifier = [QuantizedLinear(32, 6), nn.ReLU(), nn.Dropout(), QuantizedLinear(6, 5)]
+    return result(Vgg(trunk(bn=True, conv=QuantizedConv), nn.Sequential(*classifier)), weight_levels=[-8, 7])
+
+
 # --- what a state dict does not show, and `--check` does
 
 

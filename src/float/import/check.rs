@@ -99,6 +99,28 @@ impl Case {
     }
 }
 
+/// The images as the network reads them, and the logits `(image, class)` of a case.
+///
+/// # Errors
+/// A reason where these do not have the network's shapes.
+pub fn images_and_logits(
+    imported: &Imported,
+    case: &Case,
+) -> std::result::Result<(Array4<f32>, Array2<f32>), String> {
+    let mut x = images(&case.x, imported.model.header.input)?;
+    if let Some(scaling) = &imported.scaling {
+        for ((_, c, _, _), v) in x.indexed_iter_mut() {
+            *v = (f64::from(*v) * scaling.k[c] + scaling.t[c]) as f32;
+        }
+    }
+    let want = (x.dim().0, imported.model.layers.last().map_or(0, |l| l.op.co()));
+    if case.y.shape != [want.0, want.1] {
+        return Err(format!("y has shape {:?}, the network makes {want:?}", case.y.shape));
+    }
+    let y = Array2::from_shape_vec(want, case.y.values.clone()).map_err(|e| e.to_string())?;
+    Ok((x, y))
+}
+
 /// Compares the logits and all outputs whose place in the network is known; rows in order of execution, the logits
 /// last.
 ///
@@ -106,12 +128,7 @@ impl Case {
 /// A reason where the case's images or logits do not have the network's shapes.
 pub fn compare(imported: &Imported, case: &Case) -> std::result::Result<Vec<Row>, String> {
     let model = &imported.model;
-    let mut x = images(&case.x, model.header.input)?;
-    if let Some(scaling) = &imported.scaling {
-        for ((_, c, _, _), v) in x.indexed_iter_mut() {
-            *v = (f64::from(*v) * scaling.k[c] + scaling.t[c]) as f32;
-        }
-    }
+    let (x, y) = images_and_logits(imported, case)?;
     let wanted = places(imported, case, x.dim().0);
     let mut rows = vec![];
     let logits = model.forward_with(&x, |seen: Seen| {
@@ -123,15 +140,10 @@ pub fn compare(imported: &Imported, case: &Case) -> std::result::Result<Vec<Row>
         }
     });
     let logits: Array2<f32> = logits.map_err(|e| e.to_string())?;
-    let [n, classes] = case.y.shape[..] else {
-        return Err(format!("y has shape {:?}, must be (images, classes)", case.y.shape));
-    };
-    if logits.dim() != (n, classes) {
-        return Err(format!("y has shape {:?}, the network makes {:?}", case.y.shape, logits.dim()));
-    }
     let last = model.layers.last().map(|l| l.name.clone()).unwrap_or_default();
-    let plain = row(last.clone(), "y", logits.iter(), &case.y.values, None);
-    let softmax = row(last, "y (softmax)", softmax(&logits).iter(), &case.y.values, None);
+    let want = y.as_slice().expect("made row-major");
+    let plain = row(last.clone(), "y", logits.iter(), want, None);
+    let softmax = row(last, "y (softmax)", softmax(&logits).iter(), want, None);
     rows.push(if plain.differs() && !softmax.differs() { softmax } else { plain });
     Ok(rows)
 }

@@ -2,6 +2,7 @@
 
 use super::affine::Affine;
 use super::facts::Facts;
+use super::quantized::Quantized;
 use super::taps::Taps;
 use crate::float::FloatModel;
 
@@ -19,4 +20,6 @@ pub struct Imported {
     pub taps: Taps,
     /// What the source does to its input before that is the network's; part of the preprocessing.
     pub(super) scaling: Option<Affine>,
+    /// The integers, where the file holds such; `model` then has what they stand for.
+    pub quantized: Option<Quantized>,
 }

@@ -5,6 +5,7 @@
 //! | `.safetensors`, their shards, a model hub's folder | `tensors`, `folder` | `state_dict` |
 //! | `.pth`, `.pt`, `.bin` of any age | `torch`, `pickle` (nothing is executed) | `state_dict` |
 //! | `.onnx` | [`onnx`] (protobuf through `prost`) | `onnx::build`, node by node |
+//! | a quantized `.onnx` | the same | [`quantized::Quantized`]: its integers |
 //! | anything else | `foreign` names it | - |
 //!
 //! Whatever cannot be mapped exactly onto the chain of [`crate::float::FloatModel`] is refused with its name and the reason. What
@@ -24,6 +25,7 @@ pub(super) mod npy;
 pub mod onnx;
 pub mod options;
 pub mod pickle;
+pub mod quantized;
 mod reparam;
 mod state_dict;
 pub mod taps;

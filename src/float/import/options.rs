@@ -2,6 +2,7 @@
 
 use super::affine::Affine;
 use super::facts::{Facts, Origin};
+use crate::arith::Levels;
 use crate::net::{Colour, Filter, Fit, Preprocessing, Shape};
 
 /// What the user says about the network beyond its file.
@@ -27,6 +28,10 @@ pub struct Options {
     pub flatten: Option<Flatten>,
     /// Number of outputs: confirms a last layer that looks like a hidden one.
     pub outputs: Option<usize>,
+    /// Codes of weights whose steps stand in a state dict.
+    pub weight_levels: Option<Levels>,
+    /// A quantized last layer with a step a channel gets 16-bit weights of one step, near its own.
+    pub common_step: bool,
 }
 
 /// What the user says about pictures.
@@ -117,6 +122,15 @@ impl Options {
             *std = d as f32;
         }
         facts.note("scaling", format!("in the graph: mean {:?}, std {:?}", p.mean, p.std), Origin::File);
+        p
+    }
+
+    /// What the file says, with what the user says.
+    pub(super) fn stored_preprocessing(&self, stored: &Preprocessing, facts: &mut Facts) -> Preprocessing {
+        let mut parts = Facts::default();
+        let p = self.pictures.over(stored.clone(), "", &mut parts);
+        facts.note("preprocessing", "as the file's metadata say", Origin::File);
+        facts.0.extend(parts.0.into_iter().filter(|f| matches!(f.from, Origin::Option(_))));
         p
     }
 

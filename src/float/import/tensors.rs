@@ -27,8 +27,8 @@ pub enum Data {
     Values(Vec<f32>),
     /// In the file.
     Stored(Stored),
-    /// Of a type that is no float type, whose name this is.
-    NoFloat(String),
+    /// Of a type that is no float type, whose name this is, and where its integers are, if they are such.
+    NoFloat(String, Option<Stored>),
 }
 
 /// A strided view of a file's bytes.
@@ -100,12 +100,24 @@ impl<'a> Tensors<'a> {
             Data::Stored(stored) => {
                 self.decode(&tensor.shape, &stored).map_err(|e| format!("tensor {name}: {e}"))?
             }
-            Data::NoFloat(kind) => return Err(format!("tensor {name} is {kind}, must be a float type")),
+            Data::NoFloat(kind, _) => return Err(format!("tensor {name} is {kind}, must be a float type")),
         };
         match values.iter().find(|v| !v.is_finite()) {
             Some(v) => Err(format!("tensor {name} holds {v}")),
             None => Ok((tensor.shape, values)),
         }
+    }
+
+    /// As [`Tensors::take`], of integers too.
+    pub fn take_numbers(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
+        let place = self.list.iter_mut().find(|(n, _)| n == name);
+        if let Some((_, Tensor { data, .. })) = place
+            && let Data::NoFloat(_, stored @ Some(_)) = data
+            && let Some(stored) = stored.take()
+        {
+            *data = Data::Stored(stored);
+        }
+        self.take(name)
     }
 
     fn decode(&mut self, shape: &[usize], stored: &Stored) -> Result<Vec<f32>, String> {
@@ -201,6 +213,10 @@ pub enum Float {
     F32,
     /// Double precision, rounded to single.
     F64,
+    /// 32-bit integers; no type of weights.
+    I32,
+    /// 64-bit integers; no type of weights.
+    I64,
 }
 
 impl Float {
@@ -208,8 +224,8 @@ impl Float {
     pub fn size(self) -> usize {
         match self {
             Float::F16 | Float::Bf16 => 2,
-            Float::F32 => 4,
-            Float::F64 => 8,
+            Float::F32 | Float::I32 => 4,
+            Float::F64 | Float::I64 => 8,
         }
     }
 
@@ -228,6 +244,8 @@ impl Float {
             Float::Bf16 => values.extend(pairs().map(|b| f32::from_bits(u32::from(b) << 16))),
             Float::F32 => values.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
             Float::F64 => values.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
+            Float::I32 => values.extend(bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b) as f32)),
+            Float::I64 => values.extend(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32)),
         }
     }
 }
@@ -273,23 +291,31 @@ fn safetensors_of(blob: &Blob, index: usize) -> Result<Vec<(String, Tensor)>, St
     let start = 8 + size;
     let read = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let float = match info.dtype {
-            Dtype::F16 => Ok(Float::F16),
-            Dtype::BF16 => Ok(Float::Bf16),
-            Dtype::F32 => Ok(Float::F32),
-            Dtype::F64 => Ok(Float::F64),
-            other => Err(format!("{other:?}")),
+            Dtype::F16 => Some(Float::F16),
+            Dtype::BF16 => Some(Float::Bf16),
+            Dtype::F32 => Some(Float::F32),
+            Dtype::F64 => Some(Float::F64),
+            Dtype::I32 => Some(Float::I32),
+            Dtype::I64 => Some(Float::I64),
+            _ => None,
         };
+        let whole = [Dtype::I32, Dtype::I64].contains(&info.dtype);
         let (from, to) = info.data_offsets;
         let count = info.shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
         let data = match float {
-            Err(kind) => Data::NoFloat(kind),
-            Ok(float) => {
+            None => Data::NoFloat(format!("{:?}", info.dtype), None),
+            Some(float) => {
                 let bytes = count.and_then(|n| n.checked_mul(float.size()));
                 if to.checked_sub(from) != bytes {
                     return Err(format!("tensor {name} of shape {:?} lies at {from} … {to}", info.shape));
                 }
                 let stride = row_major(&info.shape);
-                Data::Stored(Stored { blob: index, at: start + from as u64, float, offset: 0, stride })
+                let stored = Stored { blob: index, at: start + from as u64, float, offset: 0, stride };
+                if whole {
+                    Data::NoFloat(format!("{:?}", info.dtype), Some(stored))
+                } else {
+                    Data::Stored(stored)
+                }
             }
         };
         Ok((name, Tensor { shape: info.shape.clone(), data }))

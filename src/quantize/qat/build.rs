@@ -73,10 +73,19 @@ impl Net {
                 return Err(Error::bad_layer(&layer.name, reason));
             }
         }
-        let starts = match net.mode {
+        if net.mode == Mode::Pow2 {
+            demand_powers_of_two(model)?;
+        }
+        let mut starts = match net.mode {
             Mode::Pow2 => calibrated(model, spec, images)?,
             Mode::Free => net.searched(spec, &levels, images)?,
         };
+        for (start, layer) in starts.layers.iter_mut().zip(&model.layers) {
+            // Steps that the weights were trained for; batch norm would have scaled them.
+            if let Some(given) = layer.quantizer.as_ref().filter(|_| layer.batch_norm.is_none()) {
+                (start.weight_levels, start.weight_steps) = (given.levels, given.steps.clone());
+            }
+        }
         net.input = Some(starts.input);
         for (i, start) in starts.layers.iter().enumerate() {
             let site = net.site(i, "weight_step", start.weight_levels, spec.learn, &start.weight_steps);
@@ -188,6 +197,19 @@ impl Net {
             }
         }
         left
+    }
+}
+
+/// Steps that weights were trained for would otherwise become others.
+fn demand_powers_of_two(model: &FloatModel) -> Result<()> {
+    let given = model.layers.iter().filter_map(|l| Some((l, l.quantizer.as_ref()?)));
+    let mut steps = given.flat_map(|(l, q)| q.steps.iter().map(move |s| (l, s)));
+    match steps.find(|(_, s)| !s.is_power_of_two()) {
+        Some((layer, step)) => Err(Error::bad_layer(
+            &layer.name,
+            format!("its weights were trained for step {step}, which is no power of two: --qat lsq keeps it"),
+        )),
+        None => Ok(()),
     }
 }
 

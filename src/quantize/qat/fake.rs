@@ -85,6 +85,7 @@ impl Net {
                 weight: layer.weight.iter().enumerate().map(value).collect(),
                 bias: vec![0.0; layer.op.co()],
                 batch_norm: None,
+                quantizer: None,
             });
             let steps: Vec<f32> = layer.weight_steps.iter().map(|s| s.get()).collect();
             let site = |net: &mut Self, values: &[f32], levels| {
@@ -145,7 +146,7 @@ mod tests {
             };
             let batch_norm = (batch_norm && i + 1 < OPS.len()).then(|| norm(&mut numbers));
             let (weight, bias) = (numbers(count, reach), numbers(co, 0.3));
-            FloatLayer { name: format!("layer{i}"), op, weight, bias, batch_norm }
+            FloatLayer { name: format!("layer{i}"), op, weight, bias, batch_norm, quantizer: None }
         };
         let preprocessing = Preprocessing::unit(INPUT.c);
         FloatModel {

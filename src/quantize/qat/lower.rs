@@ -56,7 +56,7 @@ impl Net {
             eps: norm.eps as f32,
         });
         let bias = self.values(layer.bias).to_vec();
-        FloatLayer { name: layer.name.clone(), op: layer.op, weight, bias, batch_norm }
+        FloatLayer { name: layer.name.clone(), op: layer.op, weight, bias, batch_norm, quantizer: None }
     }
 }
 

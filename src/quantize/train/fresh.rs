@@ -82,7 +82,14 @@ fn layers(
         let count = op.weight_shape(x).iter().product();
         let weight = (0..count).map(|_| (deviation * normal(&mut rng)) as f32).collect();
         let norm = index < last;
-        FloatLayer { name, op, weight, bias: vec![0.0; op.co()], batch_norm: norm.then(|| unit(op.co())) }
+        FloatLayer {
+            name,
+            op,
+            weight,
+            bias: vec![0.0; op.co()],
+            batch_norm: norm.then(|| unit(op.co())),
+            quantizer: None,
+        }
     });
     Ok(layers.collect())
 }

@@ -55,6 +55,7 @@ fn network() -> FloatModel {
             weight: (0..count).map(|k| ((k * 29 + i) % 17) as f32 / 34.0 - 0.25).collect(),
             bias: vec![0.0; co],
             batch_norm: (i < 2).then(|| norm(co)),
+            quantizer: None,
         }
     };
     let header =

@@ -47,6 +47,8 @@ pub struct Builder<'a> {
     average: Option<(Average, Shape)>,
     /// What has ended the network behind its logits, such as a softmax.
     pub ended: Option<String>,
+    /// Whether weights are codes, which nothing may be folded into.
+    pub codes: bool,
     /// What the graph does to the image before the first layer.
     pub scaling: Option<Affine>,
     /// Dimensions of every value of the chain so far.
@@ -71,6 +73,7 @@ impl<'a> Builder<'a> {
             pending: Affine::identity(input.c),
             average: None,
             ended: None,
+            codes: false,
             scaling: None,
             dims: HashMap::new(),
             taps: Taps::default(),
@@ -146,7 +149,7 @@ impl<'a> Builder<'a> {
     pub fn finish(self) -> Result<(Vec<FloatLayer>, Taps), String> {
         match self.layers.last() {
             None => Err("the graph has no layers".into()),
-            Some(l) if matches!(l.op, Op::Conv { .. }) => {
+            Some(l) if matches!(l.op, Op::Conv { .. }) && !self.is_flat_pixel() => {
                 Err("the graph does not end in a dense layer".into())
             }
             Some(_) if self.activated => {
@@ -154,6 +157,11 @@ impl<'a> Builder<'a> {
             }
             Some(_) => Ok((self.layers, self.taps)),
         }
+    }
+
+    /// Whether the current value is a flattened map of 1×1.
+    fn is_flat_pixel(&self) -> bool {
+        matches!(self.form, Form::Flat(_)) && self.shape.h * self.shape.w == 1
     }
 
     /// Dimensions of the current value, batch first.
@@ -280,7 +288,7 @@ impl<'a> Builder<'a> {
         }
         self.pending = Affine::identity(self.shape.c);
         self.activated = false;
-        self.layers.push(FloatLayer { name, op, weight, bias, batch_norm: None });
+        self.layers.push(FloatLayer { name, op, weight, bias, batch_norm: None, quantizer: None });
         Ok(())
     }
 
@@ -410,6 +418,11 @@ impl<'a> Builder<'a> {
         let identity = Average::windows(from, [1, 1], [1, 1]);
         if average == identity {
             return Ok(());
+        }
+        if self.codes {
+            return Err("an average pool between quantized layers rounds sums of its own, which max pools do not: train with \
+                        a max pool or a flattened map in its place"
+                .into());
         }
         if self.average.is_some() || self.layers.is_empty() {
             return Err("an average pool may only stand between convolutions and dense layers; between \

@@ -10,11 +10,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
 /// Longest shape, and longest row of Identity nodes, that is followed.
-const LONGEST: usize = 32;
+pub(super) const LONGEST: usize = 32;
 /// Most steps of one shape computation; exporters need about ten.
 const STEPS: usize = 256;
 
-/// The constants of a graph, by name.
+/// The constants of a graph, by name. Quantized ones stand for their codes (`codes`).
 pub struct Constants<'a> {
     initializers: HashMap<&'a str, &'a TensorProto>,
     makers: HashMap<&'a str, &'a NodeProto>,
@@ -31,7 +31,7 @@ pub struct Weight {
 }
 
 /// Operators that a constant may be computed with.
-const COMPUTED: [&str; 11] = [
+const COMPUTED: [&str; 14] = [
     "Identity",
     "Cast",
     "Transpose",
@@ -43,6 +43,9 @@ const COMPUTED: [&str; 11] = [
     "Unsqueeze",
     "Reshape",
     "Flatten",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Clip",
 ];
 
 /// An integer of a shape; `None` is the number of images.
@@ -90,7 +93,13 @@ impl<'a> Constants<'a> {
         self.tensor(name).is_some_and(set)
     }
 
-    fn tensor(&self, name: &str) -> Option<&'a TensorProto> {
+    /// The node that makes `name`.
+    pub(super) fn maker(&self, name: &str) -> Option<&'a NodeProto> {
+        self.makers.get(name).copied()
+    }
+
+    /// The tensor `name` of the file, through Identity and Cast.
+    pub(super) fn tensor(&self, name: &str) -> Option<&'a TensorProto> {
         let mut name = name;
         for _ in 0..LONGEST {
             if let Some(t) = self.initializers.get(name) {
@@ -122,11 +131,16 @@ impl<'a> Constants<'a> {
         if let Some(tensor) = self.tensor(name) {
             return self.stored(tensor, name);
         }
-        let node = *self.makers.get(name).ok_or_else(refuse)?;
+        let node = self
+            .maker(name)
+            .ok_or_else(|| format!("no node makes {name:?}, no initializer has that name"))?;
         let operand = |i: usize| self.computed(node.operand(i).ok_or_else(refuse)?, steps);
         match node.op_type.as_str() {
             "Constant" => literal(node).ok_or_else(refuse),
             "Identity" | "Cast" => operand(0),
+            "DequantizeLinear" => {
+                self.codes_of(node).map_err(|e| format!("node {} ({}): {e}", label(node), node.op_type))
+            }
             "Transpose" => transposed(operand(0)?, node.ints("perm")).ok_or_else(refuse),
             "Add" | "Sub" | "Mul" | "Div" => {
                 combined(&node.op_type, operand(0)?, operand(1)?).ok_or_else(refuse)
@@ -212,7 +226,11 @@ impl<'a> Constants<'a> {
     }
 
     /// The bytes of a tensor, from the file itself or from the one beside it.
-    fn raw(&self, tensor: &'a TensorProto, bytes: usize) -> Result<std::borrow::Cow<'a, [u8]>, String> {
+    pub(super) fn raw(
+        &self,
+        tensor: &'a TensorProto,
+        bytes: usize,
+    ) -> Result<std::borrow::Cow<'a, [u8]>, String> {
         if tensor.data_location != 1 {
             return Ok((&tensor.raw_data[..]).into());
         }
@@ -349,7 +367,7 @@ fn position(i: i64, len: usize) -> Option<usize> {
     usize::try_from(if i < 0 { i.checked_add(len as i64)? } else { i }).ok()
 }
 
-fn sizes(tensor: &TensorProto) -> Option<Vec<usize>> {
+pub(super) fn sizes(tensor: &TensorProto) -> Option<Vec<usize>> {
     tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect()
 }
 

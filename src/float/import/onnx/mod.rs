@@ -6,14 +6,23 @@
 //! | `constants` | messages | initializers, external data, integer vectors that shape a Reshape |
 //! | `chain` | messages | the nodes between input and output, in order |
 //! | `build`, `dense` | nodes | [`FloatModel`] |
+//!
+//! Where the graph is quantized, `rewrite` brings it into one spelling, `codes` reads constants as codes and steps,
+//! `quantizers` follows what the chain quantizes, `integers` makes [`Quantized`](super::quantized::Quantized) of it; `own` is what ONNX cannot say.
 
 mod build;
 mod chain;
+mod codes;
 mod constants;
 mod dense;
+mod integers;
+pub mod own;
 pub mod proto;
+mod quantizers;
+mod rewrite;
 mod shape_ops;
 
+use super::affine::Affine;
 use super::facts::{Facts, Origin};
 use super::imported::{Imported, Outcome};
 use super::options::Options;
@@ -22,21 +31,38 @@ use crate::net::{Header, Shape};
 use build::Builder;
 use chain::Chain;
 use constants::Constants;
+use integers::integers;
+use own::Own;
 use prost::Message;
 use proto::{GraphProto, ModelProto, NodeProto};
+use quantizers::{QUANTIZERS, Track};
+use rewrite::SPELLINGS;
 use std::path::Path;
 
 /// The network of an ONNX file; `folder` is where external data lie.
 pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outcome<Imported> {
     let file = ModelProto::decode(bytes).map_err(|e| format!("not a whole ONNX file: {e}"))?;
-    let graph = file.graph.ok_or("an ONNX file without a graph")?;
+    let own = Own::of(&file)?;
+    let mut graph = file.graph.ok_or("an ONNX file without a graph")?;
     refuse_options(options)?;
+    let quantized = is_quantized(&graph);
+    if quantized {
+        graph = rewrite::rewritten(&graph, &Constants::new(&graph, folder))?;
+    } else if options.common_step {
+        return Err("--common-step is for quantized graphs; this one is not".into());
+    }
     let constants = Constants::new(&graph, folder);
     let chain = Chain::new(&graph, &constants)?;
+    let track = quantized.then(|| Track::new(&chain, &constants)).transpose()?;
     let mut facts = Facts::default();
     let (input, layout) = input_shape(&chain, options, &mut facts)?;
     let mut builder = Builder::new(&chain, &constants, input, layout);
-    for node in &chain.nodes {
+    builder.codes = quantized;
+    let nodes: Vec<&NodeProto> = match &track {
+        Some(track) => track.nodes.iter().collect(),
+        None => chain.nodes.clone(),
+    };
+    for node in nodes {
         builder.apply(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
     }
     facts.note("layers", "weights, activations, pools, flatten order, batch norm", Origin::File);
@@ -44,14 +70,44 @@ pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outc
         facts.note("end", format!("{end} behind the logits dropped"), Origin::File);
     }
     let scaling = builder.scaling.take();
-    let (layers, taps) = builder.finish()?;
-    let preprocessing = match (&scaling, layout) {
-        (Some(scaling), _) => options.scaled_preprocessing(input, scaling, &mut facts),
-        (None, Layout::ChannelsFirst) => options.torch_preprocessing(input, &mut facts),
-        (None, Layout::ChannelsLast) => options.keras_preprocessing(input, &mut facts),
+    let (mut layers, taps) = builder.finish()?;
+    let quantized = match &track {
+        Some(track) => {
+            let own = own.as_ref();
+            Some(integers(track, &constants, &mut layers, own, options.common_step, &mut facts)?)
+        }
+        None => None,
     };
-    let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
-    Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling })
+    let own = own.filter(|own| quantized.is_some() && own.header.input == input).map(|own| own.header);
+    let header = header(name, input, layout, own, scaling.as_ref(), options, &mut facts);
+    Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling, quantized })
+}
+
+/// Names, classes and preprocessing, of this program's own description where there is one.
+fn header(
+    name: &str,
+    input: Shape,
+    layout: Layout,
+    own: Option<Header>,
+    scaling: Option<&Affine>,
+    options: &Options,
+    facts: &mut Facts,
+) -> Header {
+    let preprocessing = match (scaling, layout, &own) {
+        (None, _, Some(own)) => options.stored_preprocessing(&own.preprocessing, facts),
+        (Some(scaling), ..) => options.scaled_preprocessing(input, scaling, facts),
+        (None, Layout::ChannelsFirst, _) => options.torch_preprocessing(input, facts),
+        (None, Layout::ChannelsLast, _) => options.keras_preprocessing(input, facts),
+    };
+    let (name, known) = own.map_or((name.into(), vec![]), |own| (own.name, own.classes));
+    let classes = if options.classes.is_empty() { known } else { options.classes.clone() };
+    Header { name, input, preprocessing, classes }
+}
+
+/// Whether somebody has quantized the graph.
+fn is_quantized(graph: &GraphProto) -> bool {
+    let ops = || graph.node.iter().map(|n| n.op_type.as_str());
+    ops().any(|op| QUANTIZERS.contains(&op) || SPELLINGS.contains(&op))
 }
 
 /// A graph says itself what these options say of a state dict.
@@ -64,6 +120,7 @@ fn refuse_options(options: &Options) -> Outcome<()> {
         ("--key", options.key.is_some()),
         ("--activation", options.relu),
         ("--outputs", options.outputs.is_some()),
+        ("--weight-levels", options.weight_levels.is_some()),
     ];
     match table.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(format!("{option} is for state dicts; an ONNX graph says it itself")),
@@ -85,8 +142,10 @@ fn label(node: &NodeProto) -> &str {
 
 /// Shape of one image, from the graph's input and the user; channels last where the first node transposes it so.
 fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(Shape, Layout), String> {
-    let moves =
-        |n: &&&NodeProto| !["Mul", "Add", "Sub", "Div", "Cast", "Identity"].contains(&n.op_type.as_str());
+    let moves = |n: &&&NodeProto| {
+        !["Mul", "Add", "Sub", "Div", "Cast", "Identity", "QuantizeLinear", "DequantizeLinear", "Clip"]
+            .contains(&n.op_type.as_str())
+    };
     let first = chain.nodes.iter().find(moves).ok_or("the graph has no nodes")?;
     let [_, d1, d2, d3] = chain.input_dims[..] else {
         return Err(format!("input {} has {} dimensions, must have 4", chain.input, chain.input_dims.len()));

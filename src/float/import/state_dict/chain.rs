@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn module(path: &str, kind: Kind) -> Module {
-        Module { path: path.into(), kind, biased: true }
+        Module { path: path.into(), kind, biased: true, passed: 0 }
     }
 
     #[test]

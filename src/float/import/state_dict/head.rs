@@ -1,10 +1,10 @@
 //! What stands between the last feature map and the first dense layer, and how large the input is.
 
 use super::pools::{self, Placed};
-use crate::float::FloatLayer;
 use crate::float::import::average::Average;
 use crate::float::import::facts::{Facts, Origin};
 use crate::float::import::options::{Head, Options};
+use crate::float::{FloatLayer, WeightQuantizer};
 use crate::net::{Op, Shape, shapes};
 
 /// Side of the map that torchvision's `AdaptiveAvgPool2d` hands to the classifier.
@@ -82,6 +82,14 @@ pub fn fit(
         }
     };
     if let Some(pool) = pool {
+        // Each weight of a global average pool is divided by the map's size, others become sums of weights.
+        let global = head == Head::Average(1);
+        let divided = |q: &WeightQuantizer| q.divided((found.h * found.w) as f32).filter(|_| global);
+        if let Some(quantizer) = &dense.quantizer {
+            dense.quantizer = Some(divided(quantizer).ok_or_else(|| {
+                format!("{} reads an average pool, which its weights' codes cannot absorb: --head says what else it is", dense.name)
+            })?);
+        }
         dense.weight =
             pool.unfold(&dense.weight, found).map_err(|reason| format!("{}: {reason}", dense.name))?;
     }

@@ -6,12 +6,14 @@
 //! | `modules` | tensors | convolutions, dense layers, batch norms |
 //! | `chain` | modules | layers in order, each with its batch norm |
 //! | `pools` | names, channels, options | where the max pools are |
+//! | `steps` | tensors of quantizers | the steps that layers' weights were trained for |
 //! | `head` | sizes, options | the input's size, what stands before the first dense layer |
 
 mod chain;
 mod head;
 mod modules;
 mod pools;
+mod steps;
 
 use super::affine::Affine;
 use super::facts::{Facts, Origin};
@@ -31,8 +33,13 @@ const EPS: f32 = 1e-5;
 
 /// The network of a state dict.
 pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Facts) -> Outcome<Imported> {
+    if options.common_step {
+        return Err("--common-step is for quantized ONNX graphs".into());
+    }
     reparam::resolve(&mut tensors)?;
-    let links = chain::chain(modules::modules(&tensors)?)?;
+    let quantizers = steps::take(&mut tensors, &mut facts)?;
+    let slots = steps::slots(&quantizers, &tensors);
+    let links = chain::chain(modules::modules(&tensors, &slots)?)?;
     check_biases(&links)?;
     let first = links
         .iter()
@@ -40,8 +47,15 @@ pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Fac
         .ok_or("holds no dense layer behind its convolutions: not a VGG")?;
     let placed = pools::place(&links[..first], options)?;
     check_activations(&links[first..], options, &mut facts)?;
-    let mut builder = Builder { tensors, eps: options.bn_eps.unwrap_or(EPS), pending: None };
+    let mut builder = Builder { tensors, eps: options.bn_eps.unwrap_or(EPS), pending: None, folded: vec![] };
     let mut layers = builder.layers(&links, &placed.after)?;
+    steps::give(&quantizers, &links, &mut layers, options, &mut facts)?;
+    if let Some(layer) = layers.iter().find(|l| l.quantizer.is_some() && builder.folded.contains(&l.name)) {
+        return Err(format!(
+            "a batch norm stands before {}, whose weights have codes: it cannot become part of them",
+            layer.name
+        ));
+    }
     note_norms(&links, options, &mut facts)?;
     let channels = layers[0].weight.len() / (layers[0].op.co() * KERNEL * KERNEL);
     let inputs = layers[first].weight.len() / layers[first].op.co();
@@ -54,7 +68,7 @@ pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Fac
     let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
     let mut model = FloatModel { header, layers };
     model.fold_batch_norm();
-    Ok(Imported { model, facts, taps: taps(&links), scaling: None })
+    Ok(Imported { model, facts, taps: taps(&links), scaling: None, quantized: None })
 }
 
 impl Link {
@@ -192,6 +206,8 @@ struct Builder<'a> {
     eps: f32,
     /// A batch norm behind the last ReLU, for the next layer to absorb.
     pending: Option<Affine>,
+    /// Layers that absorbed one.
+    folded: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -214,6 +230,7 @@ impl Builder<'_> {
             return Err(format!("tensor {path}.bias has shape [{}], must be [{co}]", bias.len()));
         }
         if let Some(pending) = self.pending.take() {
+            self.folded.push(path.clone());
             pending.fold_into_inputs(&mut weight, &mut bias, 1);
         }
         let mut batch_norm =
@@ -232,7 +249,7 @@ impl Builder<'_> {
         if !link.is_dense() && shape[2] == 1 {
             weight = in_the_centre(&weight);
         }
-        Ok(FloatLayer { name: path.clone(), op, weight, bias, batch_norm })
+        Ok(FloatLayer { name: path.clone(), op, weight, bias, batch_norm, quantizer: None })
     }
 
     fn norm(&mut self, path: &str, affine: bool, co: usize) -> Outcome<BatchNorm> {

@@ -35,6 +35,8 @@ pub struct Module {
     pub kind: Kind,
     /// Whether it has a bias (a batch norm: γ and β).
     pub biased: bool,
+    /// Quantizers before it in its `Sequential`, which number like modules.
+    pub passed: usize,
 }
 
 impl Module {
@@ -50,9 +52,9 @@ impl Module {
         self.path.rsplit_once('.').map_or("", |(parent, _)| parent)
     }
 
-    /// The number behind the last dot, as modules in a `Sequential` have it.
+    /// The number behind the last dot, as modules in a `Sequential` have it, quantizers not counted.
     pub fn index(&self) -> Option<usize> {
-        self.path.rsplit('.').next()?.parse().ok()
+        self.path.rsplit('.').next()?.parse::<usize>().ok()?.checked_sub(self.passed)
     }
 }
 
@@ -73,8 +75,9 @@ const QUANTIZER: [&str; 10] = [
     "value",
 ];
 
-/// The modules in the order of their first tensor; an error names the first tensor that is part of none.
-pub fn modules(tensors: &Tensors) -> Result<Vec<Module>, String> {
+/// The modules in the order of their first tensor; an error names the first tensor that is part of none. `slots` are places of
+/// quantizers in a `Sequential`: its path and their number.
+pub fn modules(tensors: &Tensors, slots: &[(String, usize)]) -> Result<Vec<Module>, String> {
     let mut order: Vec<&str> = vec![];
     let mut parts: BTreeMap<&str, BTreeMap<&str, &[usize]>> = BTreeMap::new();
     for (name, shape) in tensors.iter() {
@@ -84,8 +87,8 @@ pub fn modules(tensors: &Tensors) -> Result<Vec<Module>, String> {
         }
         if QUANTIZER.contains(&part) {
             return Err(format!(
-                "tensor {name} belongs to a quantizer, whose steps are not taken over: without such tensors the \
-                 float weights are imported, and `vgg2rtl quantize` or `train --qat` finds steps anew"
+                "tensor {name} belongs to a quantizer of a kind that is not taken over (docs/import.md has those that are): \
+                 without such tensors the float weights are imported, and `vgg2rtl quantize` or `train --qat` finds steps anew"
             ));
         }
         if !["weight", "bias", "running_mean", "running_var"].contains(&part) {
@@ -96,12 +99,17 @@ pub fn modules(tensors: &Tensors) -> Result<Vec<Module>, String> {
         }
         parts.entry(path).or_default().insert(part, shape);
     }
-    order.into_iter().map(|path| module(path, &parts[path])).collect()
+    let passed = |m: &Module| {
+        let own = m.path.rsplit('.').next().and_then(|last| last.parse::<usize>().ok());
+        own.map_or(0, |own| slots.iter().filter(|(parent, slot)| parent == m.parent() && *slot < own).count())
+    };
+    let made = order.into_iter().map(|path| module(path, &parts[path]));
+    made.map(|m| m.map(|m| Module { passed: passed(&m), ..m })).collect()
 }
 
 fn module(path: &str, parts: &BTreeMap<&str, &[usize]>) -> Result<Module, String> {
     let biased = parts.contains_key("bias");
-    let made = |kind| Ok(Module { path: path.into(), kind, biased });
+    let made = |kind| Ok(Module { path: path.into(), kind, biased, passed: 0 });
     let bad = |part: &str, reason: &str| {
         let shape = parts.get(part).copied().unwrap_or_default();
         Err(format!("tensor {path}.{part} has shape {shape:?}: {reason}"))

@@ -134,6 +134,7 @@ pub fn modules_between(a: &Link, b: &Link) -> Option<usize> {
     if at + 1 < from.len() {
         return y.checked_sub(x);
     }
+    let (x, y) = (x.checked_sub(a.layer.passed)?, y.checked_sub(b.layer.passed)?);
     let norm = a.norm.as_ref().filter(|n| n.parent() == a.layer.parent()).and_then(|n| n.index());
     // A ReLU before a batch norm stands between the two.
     let relu = usize::from(a.behind);
@@ -186,6 +187,7 @@ mod tests {
             path: path.into(),
             kind: Kind::Conv { co, ci: 3, side: 3 },
             biased: true,
+            passed: 0,
         };
         let link = |n| Link { layer: kind(n), norm: None, behind: false, whole_map: false };
         names.iter().map(link).collect()

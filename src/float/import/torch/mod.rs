@@ -12,7 +12,7 @@ pub use legacy::MAGIC;
 use super::blob::Blob;
 use super::facts::Facts;
 use super::pickle;
-use super::tensors::{Data, Stored, Tensor, Tensors};
+use super::tensors::{Data, Float, Stored, Tensor, Tensors};
 use opened::{Opened, element};
 
 /// The state dict in `.pth` zips: one, or the shards of one network.
@@ -47,13 +47,30 @@ fn read<'a>(
     Ok(Tensors::new(blobs, list))
 }
 
-/// The place of a tensor; its size, stride and offset are checked when it is taken.
+/// A tensor whose numbers are taken later.
 fn tensor(opened: &Opened, blob: usize, t: &pickle::Tensor) -> Result<Tensor, String> {
     let shape = t.size.clone();
     let (size, float) = element(&t.storage.kind);
-    let Some(float) = float else {
-        return Ok(Tensor { shape, data: Data::NoFloat(t.storage.kind.clone()) });
+    let kind = t.storage.kind.clone();
+    let data = match float {
+        None => Data::NoFloat(kind, None),
+        // Counters of all sorts, which nobody may need.
+        Some(float @ (Float::I32 | Float::I64)) => {
+            Data::NoFloat(kind, stored(opened, blob, t, size, float).ok())
+        }
+        Some(float) => Data::Stored(stored(opened, blob, t, size, float)?),
     };
+    Ok(Tensor { shape, data })
+}
+
+/// The place of a tensor; its size, stride and offset are checked when it is taken.
+fn stored(
+    opened: &Opened,
+    blob: usize,
+    t: &pickle::Tensor,
+    size: usize,
+    float: Float,
+) -> Result<Stored, String> {
     let storage = opened.storages.get(&t.storage.key);
     let (at, bytes) = storage.ok_or_else(|| format!("its storage {} is missing", t.storage.key))?.clone()?;
     let last = t
@@ -67,5 +84,5 @@ fn tensor(opened: &Opened, blob: usize, t: &pickle::Tensor) -> Result<Tensor, St
     if needed as u64 > bytes || t.offset >= t.storage.len.max(1) {
         return Err(format!("its storage has {bytes} bytes where {needed} are needed"));
     }
-    Ok(Tensor { shape, data: Data::Stored(Stored { blob, at, float, offset, stride: t.stride.clone() }) })
+    Ok(Stored { blob, at, float, offset, stride: t.stride.clone() })
 }

@@ -20,8 +20,10 @@ pub fn element(storage: &str) -> (usize, Option<Float>) {
         "FloatStorage" => (4, Some(Float::F32)),
         "DoubleStorage" => (8, Some(Float::F64)),
         "ShortStorage" => (2, None),
-        "IntStorage" | "QInt32Storage" => (4, None),
-        "LongStorage" | "ComplexFloatStorage" => (8, None),
+        "IntStorage" => (4, Some(Float::I32)),
+        "LongStorage" => (8, Some(Float::I64)),
+        "QInt32Storage" => (4, None),
+        "ComplexFloatStorage" => (8, None),
         "ComplexDoubleStorage" => (16, None),
         _ => (1, None),
     }
