@@ -1,13 +1,21 @@
 //! What the tests of this module share.
 
 use super::*;
-use crate::config::{Multipliers, Requantize};
+use crate::config::{Multipliers, Pack, Requantize};
 
 /// A row in which nothing is known.
 pub fn row(point: usize) -> Row {
     let coding = Coding { weights: 8, acts: 8, ends: 2, assignment: None, requantize: Requantize::Scale };
     let (multipliers, family) = (Multipliers::Dsp, Family::Ecp5);
-    let point = Point { index: point, coding, multipliers, array: (8, 8), bus: Some(128), family };
+    let point = Point {
+        index: point,
+        coding,
+        multipliers,
+        pack: Pack::default(),
+        array: (8, 8),
+        bus: Some(128),
+        family,
+    };
     Row { layer_bits: vec![8, 8], weight_bits_total: 80, ..Row::unknown(&point, 100.0) }
 }
 
@@ -24,6 +32,7 @@ fn task(cache: &std::path::Path) -> Task {
             assignments: vec![Assignment::parse("conv1_1=8").unwrap()],
             requantize: vec![Requantize::Scale],
             multipliers: vec![Multipliers::Dsp],
+            packs: vec![Pack::default()],
             arrays: vec![(4, 4), (16, 16)],
             buses: vec![None],
             families: vec![Family::Ecp5],
