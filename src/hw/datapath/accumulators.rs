@@ -5,8 +5,8 @@ use crate::hw::rt::{Lanes, Sig, Template, Ty, s, text, u};
 use rust_hdl::prelude::*;
 
 /// A column of accumulators under each column of the array. The control enters column 0 together with its partial sum, and
-/// reaches column c after c cycles, as the partial sums do, or group c after as many where columns are groups; see
-/// [`Accumulator`] for what it does there. The drain reads one accumulator of all columns at once.
+/// reaches column c after c cycles, as the partial sums do; see [`Accumulator`] for what it does there. The drain reads
+/// one accumulator of all columns at once.
 #[derive(LogicBlock)]
 pub struct Accumulators {
     /// Clock.
@@ -19,7 +19,7 @@ pub struct Accumulators {
     pub bank_i: Signal<In, Bit>,
     /// Its accumulator.
     pub addr_i: Sig<In>,
-    /// Partial sums, a lane a column; column c's, or those of group c, are c cycles after column 0's.
+    /// Partial sums, a lane a column, column c's c cycles after column 0's.
     pub psum_i: Lanes<In>,
     /// Bank to read; no column adds to it in the same cycle.
     pub drain_bank_i: Signal<In, Bit>,
@@ -41,7 +41,8 @@ impl Accumulators {
         groups - 1 + Accumulator::LATENCY
     }
 
-    /// `cols` columns, `together` of which have their partial sums in the same cycle; see [`Accumulator::new`].
+    /// `cols` columns, `together` of which have their partial sums in the same cycle and are one step of the control; see
+    /// [`Accumulator::new`].
     pub fn new(cols: usize, together: usize, depth: usize, acc_bits: u32, psum_bits: u32) -> Self {
         let (acc, address) = (s(acc_bits), u(address_bits(depth)));
         Self {

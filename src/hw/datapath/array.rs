@@ -5,11 +5,10 @@ use crate::config::Multipliers;
 use crate::hw::rt::{Lanes, Template, s, text, u};
 use rust_hdl::prelude::*;
 
-/// `rows` × `cols` processing elements: activations move right, weights and partial sums down. Neighbouring columns may be
-/// groups that share a multiplier; without, each column is a group.
+/// `rows` × `cols` processing elements: activations move right, weights and partial sums down.
 ///
-/// Row r expects its activations r cycles after row 0, group g its weights and shifts g cycles after group 0; partial
-/// sums leave group g [`Array::latency`] + g cycles after the activation of row 0 entered.
+/// Row r expects its activations r cycles after row 0, column c its weights and shifts c cycles after column 0; partial
+/// sums leave column c [`Array::latency`] + c cycles after the activation of row 0 entered.
 #[derive(LogicBlock)]
 pub struct Array {
     /// Clock.
@@ -18,7 +17,7 @@ pub struct Array {
     pub act_i: Lanes<In>,
     /// With an activation: the row's weights become those of the shadow registers, from this activation on.
     pub swap_i: Lanes<In>,
-    /// A lane a group: the shadow registers of its columns move down, row 0 takes `weight_i`.
+    /// A lane a column: the shadow registers of the whole column move down, row 0 takes `weight_i`.
     pub shift_i: Lanes<In>,
     /// Weights into row 0, a lane a column.
     pub weight_i: Lanes<In>,
@@ -51,7 +50,8 @@ impl Array {
         Self::of_groups(rows, cols, alone, multipliers)
     }
 
-    /// An array whose columns are groups of `packing`, the last one perhaps of fewer.
+    /// An array whose columns are groups of `packing`, the last one perhaps of fewer. What is said of a column's time holds for
+    /// a group: its weights, its shift (a lane a group) and its partial sums come so many cycles after those of group 0.
     pub fn packed(rows: usize, cols: usize, packing: Packing) -> Self {
         Self::of_groups(rows, cols, packing, Multipliers::Dsp)
     }

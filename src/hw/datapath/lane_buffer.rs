@@ -6,8 +6,7 @@ use crate::isa::timing;
 use rust_hdl::prelude::*;
 
 /// Lanes of memory in groups. All lanes of a group are written at once; the read address enters lane 0 and walks to
-/// lane r in r cycles, so that the words come out with the skew of a systolic array. Where several lanes are read together,
-/// they are one memory, and that many lanes are one step of the address.
+/// lane r in r cycles, so that the words come out with the skew of a systolic array.
 #[derive(LogicBlock)]
 pub struct LaneBuffer {
     /// Clock.
@@ -26,9 +25,9 @@ pub struct LaneBuffer {
     pub tag_i: Signal<In, Bit>,
     /// Tags come out of all lanes together with lane 0's; stable while tags are under way.
     pub aligned_i: Signal<In, Bit>,
-    /// Words: lane r gives the word of `addr_i` r + 1 cycles later, or r ÷ lanes read together, rounded down, + 1.
+    /// Words: lane r gives the word of `addr_i` r + 1 cycles later.
     pub word_o: Lanes<Out>,
-    /// Tags, each beside the words it came with (all beside lane 0's with `aligned_i`).
+    /// Tags, each beside the word it came with (all beside lane 0's with `aligned_i`).
     pub tag_o: Lanes<Out>,
     // Of lanes read together; the last may be fewer.
     lane: Vec<Template<Lane>>,
@@ -44,7 +43,8 @@ impl LaneBuffer {
         Self::of(groups, per_group, 1, depth, ty)
     }
 
-    /// A buffer of one group of `lanes` lanes, `together` of which are read in the same cycle.
+    /// A buffer of one group of `lanes` lanes, `together` of which are read in the same cycle: they are one memory and one step
+    /// of the address, with one tag.
     pub fn together(lanes: usize, together: usize, depth: usize, ty: Ty) -> Self {
         Self::of(1, lanes, together, depth, ty)
     }
