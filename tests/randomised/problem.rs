@@ -49,6 +49,9 @@ pub fn design_point(seed: u64) -> ArrayConfig {
     };
     // Of numbers of its own: the others stay what they were before.
     let apart = &mut self::rng(!seed);
+    if apart.random_bool(0.3) {
+        (config.weight_bits, config.act_bits) = (apart.random_range(2..=3), apart.random_range(2..=4));
+    }
     if apart.random_bool(0.6) {
         let bits = *MULTIPLIER_BITS.choose(apart).expect("not empty");
         let packs: Vec<ArrayConfig> = PACK
@@ -59,7 +62,8 @@ pub fn design_point(seed: u64) -> ArrayConfig {
                     .is_ok()
             })
             .collect();
-        config = packs.choose(apart).expect("one column fits").clone();
+        let most = packs.last().expect("one column fits");
+        config = if apart.random() { most } else { packs.choose(apart).unwrap_or(most) }.clone();
     }
     let depth = config.least_weight_depth();
     config.weight_depth = if rng.random_bool(0.3) { depth } else { rng.random_range(depth..=3 * depth) };

@@ -63,8 +63,8 @@ fn is_its_elements_and_its_verilog() {
 
 /// A group of columns, of one or several.
 enum Element {
-    One(Bench<Pe>),
-    Several(Bench<PackedPe>),
+    One(Box<Bench<Pe>>),
+    Several(Box<Bench<PackedPe>>),
 }
 
 /// The pins of an element: weights as digits and partial sums as a number where it has several columns.
@@ -74,8 +74,8 @@ impl Element {
     fn new(packing: Packing) -> Self {
         let Packing { weight_bits: w, act_bits: a, psum_bits: p, .. } = packing;
         match packing.lanes {
-            1 => Self::One(Bench::new(Pe::new(w, a, p, Multipliers::Dsp), |b| &mut b.clk_i)),
-            _ => Self::Several(Bench::new(PackedPe::new(packing), |b| &mut b.clk_i)),
+            1 => Self::One(Bench::new(Pe::new(w, a, p, Multipliers::Dsp), |b| &mut b.clk_i).into()),
+            _ => Self::Several(Bench::new(PackedPe::new(packing), |b| &mut b.clk_i).into()),
         }
     }
 
