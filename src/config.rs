@@ -27,6 +27,22 @@ pub enum Multipliers {
     Lut,
 }
 
+/// How many neighbouring columns share a multiplier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pack {
+    /// As many as the multiplier holds.
+    Auto,
+    /// So many.
+    Lanes(usize),
+}
+
+impl Default for Pack {
+    fn default() -> Self {
+        Self::Lanes(1)
+    }
+}
+
 /// Words of the bus that a read stream or the write port holds: four bursts.
 pub const STREAM_WORDS: usize = 64;
 
@@ -40,6 +56,10 @@ pub const MOST_ACC_BITS: u32 = 48;
 pub const DEPTHS: RangeInclusive<usize> = 16..=1 << 16;
 /// Channels of folded first layers.
 pub const FOLD_CHANNELS: RangeInclusive<usize> = 0..=4;
+/// Columns that share a multiplier.
+pub const PACK: RangeInclusive<usize> = 1..=4;
+/// Bits of the wider operand of a signed multiplier, by family: iCE40; ECP5 and Gowin; Xilinx 7 series; UltraScale+.
+pub const MULTIPLIER_BITS: [u32; 4] = [16, 18, 25, 27];
 /// Longest rows of folded first layers.
 pub const FOLD_WIDTHS: RangeInclusive<usize> = 4..=1 << 12;
 
@@ -69,6 +89,13 @@ pub struct ArrayConfig {
     pub requantize: Requantize,
     /// What the array's products are made of.
     pub multipliers: Multipliers,
+    /// Neighbouring columns that share a multiplier, 1 … 4. Left out of files where it is 1.
+    #[serde(skip_serializing_if = "is_default_pack")]
+    pub pack: usize,
+    /// Bits of the wider operand of the part's signed multiplier, one of [`MULTIPLIER_BITS`]: what holds the weights of
+    /// `pack` columns. Without a meaning where `pack` is 1. Left out of files where it is 18.
+    #[serde(skip_serializing_if = "is_default_multiplier")]
+    pub multiplier_bits: u32,
     /// Bits of the AXI data bus: 64, 128, 256 or 512.
     pub bus_bits: usize,
     /// First layers of at most this many channels are folded (nine kernel positions side by side in the
@@ -92,11 +119,21 @@ impl Default for ArrayConfig {
             requantizers: 2,
             requantize: Requantize::Scale,
             multipliers: Multipliers::Dsp,
+            pack: 1,
+            multiplier_bits: 18,
             bus_bits: 128,
             fold_channels: 3,
             fold_width: 256,
         }
     }
+}
+
+fn is_default_pack(pack: &usize) -> bool {
+    *pack == ArrayConfig::default().pack
+}
+
+fn is_default_multiplier(bits: &u32) -> bool {
+    *bits == ArrayConfig::default().multiplier_bits
 }
 
 /// Named design points: name, purpose, configuration.
@@ -178,10 +215,66 @@ impl ArrayConfig {
         self.weight_bits + self.act_bits + self.rows.next_power_of_two().ilog2()
     }
 
-    /// Least [`ArrayConfig::weight_depth`]: one tile beside the one that is shifted in; and the last column shifts
-    /// `cols` cycles after the first, while two rows on their way may come, and one more must have room.
+    /// Groups of columns that share a multiplier, the last one perhaps of fewer: each gets its operands a cycle after the
+    /// one before.
+    pub fn groups(&self) -> usize {
+        self.cols.div_ceil(self.pack.max(1))
+    }
+
+    /// Bits of the weights of `lanes` columns in one operand, W + A apart, with one more for a borrow.
+    pub fn packed_bits(&self, lanes: usize) -> u32 {
+        lanes.saturating_sub(1) as u32 * (self.weight_bits + self.act_bits) + self.weight_bits + 1
+    }
+
+    /// This configuration with as many columns a multiplier as `pack` says, on a part whose multipliers take
+    /// `multiplier_bits`.
+    pub fn with_pack(self, pack: Pack, multiplier_bits: u32) -> Self {
+        let config = Self { multiplier_bits, ..self };
+        let pack = match pack {
+            Pack::Lanes(lanes) => lanes,
+            Pack::Auto => PACK.rev().find(|&lanes| config.holds(lanes).is_ok()).unwrap_or(1),
+        };
+        let multiplier_bits = if pack == 1 { Self::default().multiplier_bits } else { multiplier_bits };
+        Self { pack, multiplier_bits, ..config }
+    }
+
+    /// Why `lanes` columns cannot share a multiplier, with need and have.
+    fn holds(&self, lanes: usize) -> std::result::Result<(), String> {
+        let (need, have) = (self.packed_bits(lanes), self.multiplier_bits);
+        let (w, a) = (self.weight_bits, self.act_bits);
+        if !PACK.contains(&lanes) {
+            return Err(format!("{lanes} is outside {} … {}", PACK.start(), PACK.end()));
+        }
+        if lanes == 1 {
+            return Ok(());
+        }
+        if lanes > self.cols {
+            return Err(format!("{lanes} columns a multiplier, the array has {}", self.cols));
+        }
+        if self.multipliers == Multipliers::Lut {
+            return Err(format!(
+                "{lanes} columns share a DSP, and products of look-up tables have none to share"
+            ));
+        }
+        if need > have {
+            return Err(format!(
+                "{lanes} weights of {w} bits for activations of {a} need {need} bits of a multiplier, which has {have}"
+            ));
+        }
+        if a + 1 > have.min(18) {
+            return Err(format!(
+                "activations of {a} bits need {} of a multiplier, which has {}",
+                a + 1,
+                have.min(18)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Least [`ArrayConfig::weight_depth`]: one tile beside the one that is shifted in; and the last group of columns
+    /// shifts so many cycles after the first, while two rows on their way may come, and one more must have room.
     pub fn least_weight_depth(&self) -> usize {
-        (2 * self.rows).max(self.cols + 4)
+        (2 * self.rows).max(self.groups() + 4)
     }
 
     /// Bytes of a word of the bus.
@@ -207,6 +300,7 @@ impl ArrayConfig {
                     "rows" | "cols" => format!("--array, {option}"),
                     "bus_bits" => "--bus".into(),
                     "fold_channels" => "--fold".into(),
+                    "multiplier_bits" => "--family".into(),
                     field => format!("--{}", field.replace('_', "-")),
                 };
                 Error::Usage { option: named, reason }
@@ -230,6 +324,11 @@ impl ArrayConfig {
         within("weight_bits", self.weight_bits as usize, widths.clone())?;
         within("act_bits", self.act_bits as usize, widths)?;
         within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=MOST_ACC_BITS as usize)?;
+        if !MULTIPLIER_BITS.contains(&self.multiplier_bits) {
+            let reason = format!("{} is not 16, 18, 25 or 27", self.multiplier_bits);
+            return Err(Error::usage("multiplier_bits", reason));
+        }
+        self.holds(self.pack).map_err(|reason| Error::usage("pack", reason))?;
         within("act_depth", self.act_depth, DEPTHS)?;
         within("weight_depth", self.weight_depth, self.least_weight_depth()..=*DEPTHS.end())?;
         within("acc_depth", self.acc_depth, DEPTHS)?;
@@ -296,6 +395,63 @@ mod tests {
         assert!(
             refused(|c| (c.requantizers, c.act_bits, c.bus_bits) = (8, 9, 64)).starts_with("requantizers")
         );
+    }
+
+    #[test]
+    fn as_many_columns_share_a_multiplier_as_it_holds() {
+        let chosen = |w, a, cols, bits| {
+            let base = ArrayConfig { acc_bits: 48, requantizers: 1, ..ArrayConfig::default() };
+            let config =
+                ArrayConfig { weight_bits: w, act_bits: a, cols, ..base }.with_pack(Pack::Auto, bits);
+            config.validate().unwrap();
+            config.pack
+        };
+        // Of a formula worked out by hand: (N − 1)(W + A) + W + 1.
+        for (w, a, cols, bits, lanes) in [
+            (4, 8, 8, 18, 2), // 17
+            (4, 8, 8, 16, 1),
+            (4, 4, 8, 18, 2), // 13; three 21
+            (4, 4, 8, 25, 3),
+            (3, 3, 8, 18, 3), // 16
+            (2, 2, 8, 18, 4), // 15
+            (2, 2, 3, 18, 3),
+            (8, 8, 8, 18, 1),
+            (8, 8, 8, 25, 2), // 25
+            (9, 8, 8, 27, 2), // 27
+            (9, 8, 8, 25, 1),
+            (16, 16, 8, 27, 1),
+        ] {
+            assert_eq!(chosen(w, a, cols, bits), lanes, "W{w}A{a} of {cols} columns in {bits} bits");
+        }
+        let alone = ArrayConfig::default().with_pack(Pack::Auto, 18);
+        assert_eq!(alone, ArrayConfig::default());
+        assert!(!serde_json::to_string(&alone).unwrap().contains("pack"));
+        let two = ArrayConfig { weight_bits: 4, ..alone }.with_pack(Pack::Lanes(2), 25);
+        let json = serde_json::to_string(&two).unwrap();
+        assert!(json.contains("\"pack\":2,\"multiplier_bits\":25"), "{json}");
+        assert_eq!(serde_json::from_str::<ArrayConfig>(&json).unwrap(), two);
+    }
+
+    #[test]
+    fn a_pack_that_does_not_fit_is_refused_with_need_and_have() {
+        let refused = |change: fn(&mut ArrayConfig)| {
+            let mut config = ArrayConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        let text = refused(|c| c.pack = 2);
+        assert!(
+            text.starts_with("pack: 2 weights of 8 bits for activations of 8 need 25 bits")
+                && text.contains("has 18"),
+            "{text}"
+        );
+        assert!(refused(|c| c.pack = 5).starts_with("pack: 5 is outside 1 … 4"));
+        assert!(refused(|c| c.pack = 0).starts_with("pack: 0 is outside 1 … 4"));
+        let text = refused(|c| (c.weight_bits, c.act_bits, c.cols, c.requantizers, c.pack) = (2, 2, 2, 1, 3));
+        assert!(text.starts_with("pack: 3 columns a multiplier, the array has 2"), "{text}");
+        let text = refused(|c| (c.weight_bits, c.pack, c.multipliers) = (4, 2, Multipliers::Lut));
+        assert!(text.starts_with("pack: 2 columns share a DSP"), "{text}");
+        assert!(refused(|c| c.multiplier_bits = 20).starts_with("multiplier_bits: 20 is not"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("cosim INT", "--weight-depth", &["0", "18446744073709551615"]),
     ("cosim INT", "--acc-depth", &["0", "18446744073709551615"]),
     ("cosim INT", "--requantizers", &["0", "18446744073709551615"]),
+    ("cosim INT", "--pack", &["", "0", "4", "5", "two", "18446744073709551615"]), // 4: more than a DSP holds
+    ("cosim INT --pack auto", "--family", &["", "none"]),
     ("cosim INT", "--fold", &["5", "18446744073709551615"]),
     ("cosim INT", "--fold-width", &["0", "18446744073709551615"]),
     ("cosim INT", "--layer", &["", "none"]),
@@ -41,6 +43,7 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("explore vgg16", "--ends", &["17", "4294967295", "-1"]),
     ("explore vgg16", "--array", &["", "8", "2x8", "8x65", "18446744073709551615x8"]),
     ("explore vgg16", "--bus", &["", "0", "65"]),
+    ("explore vgg16", "--pack", &["", "0", "5", "auto,none"]),
     ("explore vgg16", "--acc-bits", &["0", "49", "4294967295"]),
     ("explore vgg16", "--act-depth", &["0", "18446744073709551615"]),
     ("explore vgg16", "--requantizers", &["0", "18446744073709551615"]),

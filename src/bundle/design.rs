@@ -21,6 +21,8 @@ struct Design<'a> {
     tool: String,
     configuration_hash: String,
     configuration: &'a ArrayConfig,
+    /// Columns that share a multiplier.
+    pack: usize,
     on_chip_memory_bits: usize,
     model: &'a str,
     images: usize,
@@ -87,6 +89,7 @@ impl Bundle<'_> {
             tool: format!("vgg2rtl {}", env!("CARGO_PKG_VERSION")),
             configuration_hash: hw::hash(&schedule.config),
             configuration: &schedule.config,
+            pack: schedule.config.pack,
             on_chip_memory_bits: schedule.config.memory_bits(),
             model: &self.model.header.name,
             images: schedule.images,

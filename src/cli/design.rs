@@ -1,10 +1,13 @@
 //! Options that choose a design point, shared by the verbs that need one.
 
 use super::number;
+use super::print::note;
 use std::path::{Path, PathBuf};
 use vgg2rtl::config::{
-    ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, MOST_ACC_BITS, Multipliers, ROWS, Requantize,
+    ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, MOST_ACC_BITS, Multipliers, PACK, Pack, ROWS,
+    Requantize,
 };
+use vgg2rtl::explore::Family;
 use vgg2rtl::int::IntModel;
 use vgg2rtl::schedule::fit;
 use vgg2rtl::{Error, Result, store};
@@ -37,6 +40,12 @@ pub struct Design {
     /// What the array's products are made of: dsp or lut [default: dsp].
     #[arg(long, value_name = "CELLS", value_parser = multipliers)]
     multipliers: Option<Multipliers>,
+    /// Neighbouring columns that share a multiplier: 1, 2, 3, 4, or auto, as many as it holds [default: 1].
+    #[arg(long, value_name = "COLUMNS", value_parser = pack)]
+    pack: Option<Pack>,
+    /// FPGA family whose multipliers --pack fills: ecp5, gowin, ice40, xc7 or xcup [default: ecp5].
+    #[arg(long, value_name = "NAME", requires = "pack")]
+    family: Option<String>,
     /// Most channels of a folded first layer; 0 leaves the folding block out.
     #[arg(long, value_name = "CHANNELS", value_parser = number::count(FOLD_CHANNELS))]
     fold: Option<usize>,
@@ -92,6 +101,14 @@ pub fn multipliers(text: &str) -> std::result::Result<Multipliers, String> {
     }
 }
 
+pub fn pack(text: &str) -> std::result::Result<Pack, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Pack::Auto),
+        Ok(lanes) if PACK.contains(&lanes) => Ok(Pack::Lanes(lanes)),
+        _ => Err(format!("{} to {} columns, or auto", PACK.start(), PACK.end())),
+    }
+}
+
 impl Design {
     /// The design point for `model`, validated.
     pub fn config(&self, model: &IntModel) -> Result<ArrayConfig> {
@@ -107,11 +124,30 @@ impl Design {
         if self.sizes.acc_bits.is_none() && self.config.is_none() {
             config.acc_bits = config.acc_bits.max(needed);
         }
-        let checked = config.validate_options();
+        if let Some(pack) = self.pack {
+            config = self.packed(config, pack)?;
+        }
+        let checked = config.validate_options().map_err(|error| match error {
+            Error::Usage { option, reason } if option == "--pack" && self.family.is_none() => {
+                Error::usage(option, format!("{reason}; that is an ecp5's, --family names others"))
+            }
+            other => other,
+        });
         if let (Err(_), Some(path)) = (&checked, &self.config) {
             read(path)?.validate().map_err(|e| Error::bad_file(path, e.to_string()))?; // it may be the file's fault
         }
         checked.map(|()| config)
+    }
+
+    /// `config` with columns that share multipliers; says what `auto` has chosen.
+    fn packed(&self, config: ArrayConfig, pack: Pack) -> Result<ArrayConfig> {
+        let family = self.family.as_deref().map_or(Ok(Family::Ecp5), Family::named)?;
+        let config = config.with_pack(pack, family.multiplier_bits());
+        if pack == Pack::Auto {
+            let given = if self.family.is_some() { "" } else { ", as no --family is given" };
+            note!("--pack auto: {} ({}{given})", reason(&config, family), family.name());
+        }
+        Ok(config)
     }
 
     /// The file of --config.
@@ -149,6 +185,21 @@ impl Design {
         set(&mut config.fold_channels, self.fold);
         set(&mut config.fold_width, self.sizes.fold_width);
     }
+}
+
+/// What `auto` has chosen in `config`, and why.
+fn reason(config: &ArrayConfig, family: Family) -> String {
+    let lanes = config.pack;
+    if config.multipliers == Multipliers::Lut {
+        return "1 column a product, look-up tables have none to share".into();
+    }
+    let next = match lanes {
+        _ if lanes == *PACK.end() || lanes == config.cols => "no more are possible".into(),
+        _ => format!("{} would take {}", lanes + 1, config.packed_bits(lanes + 1)),
+    };
+    let columns = if lanes == 1 { "column" } else { "columns" };
+    let (takes, has) = (config.packed_bits(lanes), family.multiplier_bits());
+    format!("{lanes} {columns} a multiplier, whose {has} bits they take {takes} of, {next}")
 }
 
 fn read(path: &Path) -> Result<ArrayConfig> {

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use vgg2rtl::arith::WIDTHS;
-use vgg2rtl::config::{Multipliers, Requantize};
+use vgg2rtl::config::{Multipliers, Pack, Requantize};
 use vgg2rtl::explore::report::{self, Report};
 use vgg2rtl::explore::{
     Assignment, Axes, Axis, Budget, Distributed, Event, External, Family, Fixed, Images, Mixed, Network,
@@ -79,6 +79,9 @@ pub struct Args {
     /// What the array's products are made of: dsp, lut.
     #[arg(long, value_name = "CELLS", default_value = "dsp", value_delimiter = ',', value_parser = design::multipliers)]
     multipliers: Vec<Multipliers>,
+    /// Neighbouring columns that share a multiplier of the family: 1, 2, 3, 4, or auto, as many as it holds.
+    #[arg(long, value_name = "COLUMNS,…", default_value = "1", value_delimiter = ',', value_parser = design::pack)]
+    pack: Vec<Pack>,
     /// FPGA families [default: that of --fit, or ecp5].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     family: Vec<String>,
@@ -348,6 +351,7 @@ impl Args {
                 requantize: distinct(&self.requantize),
                 rounding: self.rounding,
                 multipliers: distinct(&self.multipliers),
+                packs: distinct(&self.pack),
                 arrays: distinct(&self.array),
                 buses: match &self.bus {
                     Some(list) => list.0.iter().map(|&b| Some(b)).collect(),

@@ -115,7 +115,7 @@ fn rows(rows: &[&Row]) -> Result<()> {
             r.bus_bits.to_string(),
             r.family.name().into(),
             format!("{:?}", r.requantize).to_lowercase(),
-            format!("{:?}", r.multipliers).to_lowercase(),
+            r.products(),
             area(|a| a.lut),
             area(|a| a.ff),
             area(|a| a.carry),

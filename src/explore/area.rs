@@ -45,13 +45,18 @@ pub struct ModelError {
 /// Resources of the accelerator `config` on `family` by the analytical model, in microseconds. [`model_error`] says how
 /// far it is from synthesis.
 ///
-/// A configuration that is not valid, or a family that the model is not fitted to ([`ModelError::points`] is 0), gives
-/// zeros: [`super::synthesize`] it.
+/// A configuration that is not valid, one that shares multipliers, which the model is not fitted to ([`is_modelled`]), or a
+/// family that it is not fitted to ([`ModelError::points`] is 0), gives zeros: [`super::synthesize`] it.
 pub fn estimate(config: &ArrayConfig, family: Family) -> Resources {
-    if config.validate().is_err() {
+    if config.validate().is_err() || !is_modelled(config, family) {
         return Resources::default();
     }
     Model::of(family).total(&parts(config))
+}
+
+/// Whether the model of `family` knows the elements of the array of `config`.
+pub fn is_modelled(config: &ArrayConfig, family: Family) -> bool {
+    config.pack == 1 || Model::of(family).knows("packed_pe")
 }
 
 /// The stated error of [`estimate`], computed from the held-out points.

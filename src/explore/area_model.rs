@@ -59,6 +59,11 @@ impl Model {
         models.iter().find(|m| m.family == family).expect("there is one for every family")
     }
 
+    /// Whether modules of `kind` are in the model.
+    pub fn knows(&self, kind: &str) -> bool {
+        self.kinds.contains_key(kind)
+    }
+
     /// What `parts` take.
     pub fn total(&self, parts: &[Part]) -> Resources {
         let mut total = [0.0; RESOURCES];

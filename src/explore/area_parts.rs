@@ -5,7 +5,7 @@
 use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
 use crate::config::{ArrayConfig, Multipliers, Requantize};
 use crate::hw::ComputeCore;
-use crate::hw::datapath::{Accumulators, Array, LaneBuffer, address_bits};
+use crate::hw::datapath::{Accumulators, Array, LaneBuffer, Packing, address_bits};
 use crate::hw::drain::{GroupSelect, RawBeat, Requantizers};
 
 /// All instances of a module at one place of the design.
@@ -68,7 +68,7 @@ fn host(list: &mut List, config: &ArrayConfig) {
     // Its constants are the design point's.
     list.add("top.host.registers", "registers", 1, &[]);
     list.add("top.host.counters", "counters", 1, &[]);
-    list.add("top.host.controller", "controller", 1, &[ComputeCore::latency(config.rows, config.cols)]);
+    list.add("top.host.controller", "controller", 1, &[ComputeCore::latency(config.rows, config.groups())]);
     list.add("top.host.fetch", "fetch", 1, &[bus]);
     list.add("top.host.fields", "command", 1, &[bus]);
     list.add("top.host.check", "field_check", 1, &[config.fold_width]);
@@ -118,7 +118,7 @@ fn weight_loader(list: &mut List, config: &ArrayConfig) {
 }
 
 fn core(list: &mut List, config: &ArrayConfig) {
-    let ArrayConfig { rows, cols, act_depth, weight_depth, acc_depth, .. } = *config;
+    let ArrayConfig { rows, cols, act_depth, weight_depth, acc_depth, pack, .. } = *config;
     let (w, a, acc) = (config.weight_bits as usize, config.act_bits as usize, config.acc_bits as usize);
     let (psum, act, position) = (config.psum_bits() as usize, bits_of(act_depth), bits_of(acc_depth));
     let weight = bits_of(weight_depth);
@@ -126,16 +126,21 @@ fn core(list: &mut List, config: &ArrayConfig) {
     list.add("top.core.sequencer", "sequencer", 1, &[act, position, rows]);
     list.add("top.core.sequencer.walk", "walk", 1, &[act]);
     list.add("top.core.sequencer.sweep", "sweep", 1, &[act, position]);
-    list.add("top.core.shifter", "weight_shifter", 1, &[weight, rows, cols, weight_depth]);
+    list.add("top.core.shifter", "weight_shifter", 1, &[weight, rows, config.groups(), weight_depth]);
     list.add("top.core.acts", "lane_buffer", 1, &[rows]);
     list.add("top.core.acts.lane", "lane", rows, &[act, a]);
     list.ram("top.core.acts.lane.ram", rows, act_depth, a);
-    list.add("top.core.weights", "lane_buffer", 1, &[cols]);
-    list.add("top.core.weights.lane", "lane", cols, &[weight, w]);
-    list.ram("top.core.weights.lane.ram", cols, weight_depth, w);
+    list.add("top.core.weights", "lane_buffer", 1, &[config.groups()]);
+    list.add("top.core.weights.lane", "lane", cols / pack, &[weight, pack * w]);
+    list.ram("top.core.weights.lane.ram", cols / pack, weight_depth, pack * w);
+    if !cols.is_multiple_of(pack) {
+        list.add("top.core.weights.rest", "lane", 1, &[weight, cols % pack * w]);
+        list.ram("top.core.weights.rest.ram", 1, weight_depth, cols % pack * w);
+    }
     list.add("top.core.extend", "extend", 1, &[rows, a]);
     list.add("top.core.array", "array", 1, &[]);
     match config.multipliers {
+        _ if pack > 1 => packed_array(list, config),
         Multipliers::Dsp => list.add("top.core.array.pe", "pe", rows * cols, &[w, a, psum]),
         Multipliers::Lut => {
             list.add("top.core.array.pe", "pe_lut", rows * cols, &[w, a, psum]);
@@ -151,8 +156,29 @@ fn core(list: &mut List, config: &ArrayConfig) {
     list.add("top.core.first", "delay", 1, &[1, late]);
     list.add("top.core.bank", "delay", 1, &[1, late]);
     list.add("top.core.addr", "delay", 1, &[position, late]);
-    list.add("top.core.tile_end", "delay", 1, &[1, ComputeCore::latency(rows, cols)]);
+    list.add("top.core.tile_end", "delay", 1, &[1, ComputeCore::latency(rows, config.groups())]);
     list.add("top.core.patch_end", "delay", 1, &[1, rows]);
+}
+
+/// Elements of groups of columns, and what is above and below them.
+fn packed_array(list: &mut List, config: &ArrayConfig) {
+    let ArrayConfig { rows, cols, pack, weight_bits, act_bits, multiplier_bits, .. } = *config;
+    let psum = config.psum_bits();
+    let pitch = Packing::new(pack, weight_bits, act_bits, psum, multiplier_bits).pitch;
+    let [w, a, psum, pitch] = [weight_bits, act_bits, psum, pitch].map(|bits| bits as usize);
+    let full = cols / pack;
+    list.add("top.core.array.digits", "weight_digits", full, &[pack, w]);
+    list.add("top.core.array.split", "split_sums", full, &[pack, psum]);
+    list.add("top.core.array.packed_pe", "packed_pe", rows * full, &[pack, w, a, pitch, psum]);
+    match cols % pack {
+        0 => {}
+        1 => list.add("top.core.array.rest", "pe", rows, &[w, a, psum]),
+        rest => {
+            list.add("top.core.array.rest_digits", "weight_digits", 1, &[rest, w]);
+            list.add("top.core.array.rest_split", "split_sums", 1, &[rest, psum]);
+            list.add("top.core.array.rest", "packed_pe", rows, &[rest, w, a, pitch, psum]);
+        }
+    }
 }
 
 fn drain(list: &mut List, config: &ArrayConfig) {
@@ -224,7 +250,25 @@ mod tests {
         let pow2 = ArrayConfig { requantize: Requantize::Pow2, rows: 12, ..ArrayConfig::default() };
         let luts = ArrayConfig { multipliers: Multipliers::Lut, ..ArrayConfig::default() };
         let flat = ArrayConfig { fold_channels: 0, cols: 16, ..ArrayConfig::default() };
-        for config in presets().into_iter().map(|p| p.2).chain([pow2, flat, luts]).filter(|c| c.rows <= 16) {
+        // No column left over, one, and two of them.
+        let packed = [(4, 2), (3, 3), (4, 4)].map(|(cols, pack)| {
+            let narrow = ArrayConfig {
+                weight_bits: 2,
+                act_bits: 3,
+                acc_bits: 20,
+                requantizers: 1,
+                ..ArrayConfig::default()
+            };
+            let (rows, cols) = (4, cols + [0, 1, 2][pack - 2]);
+            ArrayConfig { rows, cols, pack, ..narrow }
+        });
+        for config in presets()
+            .into_iter()
+            .map(|p| p.2)
+            .chain([pow2, flat, luts])
+            .chain(packed)
+            .filter(|c| c.rows <= 16)
+        {
             let sources = sources(&config).unwrap();
             let mut emitted = BTreeSet::new();
             places(&sources, sources.len() - 1, "top", &mut emitted);

@@ -52,6 +52,7 @@ fn point(rng: &mut ChaCha8Rng) -> ArrayConfig {
         bus_bits: one_of(&[64, 128, 128, 256]),
         fold_channels: one_of(&[0, 1, 3, 3, 3, 3]),
         fold_width: one_of(&[32, 64, 256, 256]),
+        ..ArrayConfig::default()
     };
     if rng.random() {
         config.requantize = Requantize::Pow2;

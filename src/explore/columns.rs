@@ -2,7 +2,7 @@
 
 use super::cost::network_cost;
 use super::task::{Event, Listener};
-use super::{Family, ModelError, Network, Row, Source, Task, model_error};
+use super::{Family, ModelError, Network, Row, Source, Task, is_modelled, model_error};
 use crate::config::ArrayConfig;
 use crate::cosim::{Cache, in_parallel, tools};
 use crate::{Error, Result};
@@ -123,6 +123,15 @@ pub(super) fn of_the_model(family: Family) -> String {
              {lut_worst:.1} %), FF {ff_median:.1} % ({ff_worst:.1} %), DSP or block RAM of {inexact} differ; --synth runs yosys"
         ),
     }
+}
+
+/// Which of `rows` have no area, because the model is not fitted to shared multipliers.
+pub(super) fn without_model(rows: &[Row]) -> Option<String> {
+    let lacks = |r: &&Row| r.config.as_ref().is_some_and(|c| !is_modelled(c, r.family));
+    let count = rows.iter().filter(lacks).count();
+    let what = "lut, ff, carry, dsp, bram of columns that share multipliers (--pack)";
+    (count > 0)
+        .then(|| format!("{what}, {count} points: the analytical model is for --pack 1; --synth runs yosys"))
 }
 
 /// Every design of `rows` once.

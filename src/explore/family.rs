@@ -34,6 +34,16 @@ impl Family {
         }
     }
 
+    /// Bits of the wider operand of its signed multiplier: SB_MAC16, MULT18X18D, MULT18X18, DSP48E1, DSP48E2.
+    pub fn multiplier_bits(self) -> u32 {
+        match self {
+            Self::Ice40 => 16,
+            Self::Ecp5 | Self::Gowin => 18,
+            Self::Xc7 => 25,
+            Self::Xcup => 27,
+        }
+    }
+
     /// The family called `name`.
     pub fn named(name: &str) -> Result<Self> {
         let known = || Self::ALL.map(Self::name).join(", ");

@@ -31,7 +31,7 @@ mod task;
 mod tune;
 
 pub use accuracy::{Evaluator, Images, Measured};
-pub use area::{ModelError, estimate, held_out, model_error};
+pub use area::{ModelError, estimate, held_out, is_modelled, model_error};
 pub use coding::{Assignment, Bits, Coding};
 pub use cost::{NetworkCost, network_cost};
 pub use distributed::{Distributed, Engine};

@@ -132,6 +132,12 @@ impl Row {
         self.refused.is_none() && self.fits != Some(false)
     }
 
+    /// `dsp` or `lut`, and `dsp/N` where N columns share a multiplier.
+    pub fn products(&self) -> String {
+        let shared = self.config.as_ref().map(|c| c.pack).filter(|&pack| pack > 1);
+        format!("{:?}{}", self.multipliers, shared.map_or(String::new(), |n| format!("/{n}"))).to_lowercase()
+    }
+
     /// Sets the clock after place and route, and what follows from it.
     pub fn set_clock(&mut self, mhz: f64) {
         self.clock_mhz = mhz;

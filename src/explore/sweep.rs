@@ -4,7 +4,7 @@ use super::Family;
 use super::accuracy::accumulator_bits_by_type;
 use super::coding::{Assignment, Bits, Coding};
 use crate::arith::WIDTHS;
-use crate::config::{ArrayConfig, COLS, Multipliers, ROWS, Requantize};
+use crate::config::{ArrayConfig, COLS, Multipliers, Pack, ROWS, Requantize};
 use crate::float::FloatModel;
 use crate::quantize::Rounding;
 use crate::schedule::{Geometry, LayerGeometry};
@@ -32,6 +32,8 @@ pub struct Axes {
     pub rounding: Rounding,
     /// What the array's products are made of.
     pub multipliers: Vec<Multipliers>,
+    /// How many neighbouring columns share a multiplier.
+    pub packs: Vec<Pack>,
     /// Rows and columns.
     pub arrays: Vec<(usize, usize)>,
     /// Bits of the bus; `None`: the preset's.
@@ -68,6 +70,8 @@ pub struct Point {
     pub coding: Coding,
     /// What the array's products are made of.
     pub multipliers: Multipliers,
+    /// How many neighbouring columns share a multiplier.
+    pub pack: Pack,
     /// Rows and columns.
     pub array: (usize, usize),
     /// Bits of the bus.
@@ -84,6 +88,7 @@ impl Axes {
             ("--acts", self.acts.is_empty()),
             ("--requantize", self.requantize.is_empty()),
             ("--multipliers", self.multipliers.is_empty()),
+            ("--pack", self.packs.is_empty()),
             ("--array", self.arrays.is_empty()),
             ("--bus", self.buses.is_empty()),
             ("--family", self.families.is_empty()),
@@ -138,6 +143,7 @@ impl Axes {
             self.acts.len(),
             self.requantize.len(),
             self.multipliers.len(),
+            self.packs.len(),
             self.arrays.len(),
             self.buses.len(),
             self.families.len(),
@@ -179,20 +185,16 @@ impl Axes {
     /// Every point, in an order that does not change.
     pub fn points(&self) -> Vec<Point> {
         let mut points = vec![];
+        let products =
+            || self.multipliers.iter().flat_map(|&m| self.packs.iter().map(move |&pack| (m, pack)));
         for &family in &self.families {
             for &array in &self.arrays {
                 for &bus in &self.buses {
-                    for &multipliers in &self.multipliers {
-                        for coding in self.codings() {
-                            points.push(Point {
-                                index: points.len(),
-                                coding,
-                                multipliers,
-                                array,
-                                bus,
-                                family,
-                            });
-                        }
+                    for (multipliers, pack) in products() {
+                        let point =
+                            |(i, coding)| Point { index: i, coding, multipliers, pack, array, bus, family };
+                        let first = points.len();
+                        points.extend((first..).zip(self.codings()).map(point));
                     }
                 }
             }
@@ -236,6 +238,7 @@ impl Point {
         if rows > 0 && cols > 0 {
             config.requantizers = fixed.requantizers.unwrap_or(config.most_requantizers());
         }
+        let config = config.with_pack(self.pack, self.family.multiplier_bits());
         config.validate_options()?;
         match needed.filter(|&needed| needed > config.acc_bits) {
             Some(needed) => Err(Error::usage(

@@ -2,7 +2,7 @@
 
 use super::accuracy::{Evaluator, Images, Measured};
 use super::coding::Coding;
-use super::columns::{STOPPED, of_the_model};
+use super::columns::{STOPPED, of_the_model, without_model};
 use super::cost::network_cost;
 use super::mixed::Search;
 use super::network::Network;
@@ -227,6 +227,7 @@ impl Task {
             self.synthesize(&mut rows, &cache, &mut notes, hear, stop)?;
         } else {
             notes.extend(self.axes.families.iter().map(|&f| of_the_model(f)));
+            notes.extend(without_model(&rows));
         }
         if self.place {
             self.place(&mut rows, &network, &cache, &mut notes, hear, stop)?;

@@ -1,7 +1,7 @@
 //! What the tests of this module share.
 
 use super::*;
-use crate::config::{Multipliers, Requantize};
+use crate::config::{Multipliers, Pack, Requantize};
 use crate::quantize::Rounding;
 
 /// A row in which nothing is known.
@@ -15,7 +15,15 @@ pub fn row(point: usize) -> Row {
         rounding: Rounding::Nearest,
     };
     let (multipliers, family) = (Multipliers::Dsp, Family::Ecp5);
-    let point = Point { index: point, coding, multipliers, array: (8, 8), bus: Some(128), family };
+    let point = Point {
+        index: point,
+        coding,
+        multipliers,
+        pack: Pack::default(),
+        array: (8, 8),
+        bus: Some(128),
+        family,
+    };
     Row { layer_bits: vec![8, 8], weight_bits_total: 80, ..Row::unknown(&point, 100.0) }
 }
 
@@ -33,6 +41,7 @@ fn task(cache: &std::path::Path) -> Task {
             requantize: vec![Requantize::Scale],
             rounding: Rounding::Nearest,
             multipliers: vec![Multipliers::Dsp],
+            packs: vec![Pack::default()],
             arrays: vec![(4, 4), (16, 16)],
             buses: vec![None],
             families: vec![Family::Ecp5],

@@ -1,7 +1,7 @@
 //! The compute core: from loaded buffers to accumulators.
 
 use super::control::{Sequencer, WeightShifter};
-use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer};
+use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer, Packing};
 use super::rt::{Lanes, LayerPort, Sig, u};
 use crate::config::ArrayConfig;
 use crate::isa::timing;
@@ -78,20 +78,27 @@ impl ComputeCore {
         timing::to_accumulators(rows)
     }
 
-    /// Cycles from the last position of an output tile to `tile_done_o`.
-    pub const fn latency(rows: usize, cols: usize) -> usize {
-        timing::core(rows, cols)
+    /// Cycles from the last position of an output tile to `tile_done_o`, with columns in `groups`.
+    pub const fn latency(rows: usize, groups: usize) -> usize {
+        timing::core(rows, groups)
     }
 
     /// The core of the design point `config`, which is valid.
     pub fn new(config: &ArrayConfig) -> Self {
-        let ArrayConfig { rows, cols, weight_bits, act_bits, .. } = *config;
-        let (block, psum_bits) = (config.block(), config.psum_bits());
+        let ArrayConfig { rows, cols, weight_bits, act_bits, pack, .. } = *config;
+        let (block, psum_bits, groups) = (config.block(), config.psum_bits(), config.groups());
         let acts = LaneBuffer::new(rows / block, block, config.act_depth, u(act_bits));
-        let weights = LaneBuffer::new(1, cols, config.weight_depth, super::rt::s(weight_bits));
-        let accumulators = Accumulators::new(cols, config.acc_depth, config.acc_bits, psum_bits);
+        let weights = LaneBuffer::together(cols, pack, config.weight_depth, super::rt::s(weight_bits));
+        let accumulators = Accumulators::new(cols, pack, config.acc_depth, config.acc_bits, psum_bits);
         let (address, position) = (acts.addr_i.ty(), accumulators.addr_i.ty());
         let late = Self::to_accumulators(rows);
+        let array = match pack {
+            1 => Array::new(rows, cols, weight_bits, act_bits, psum_bits, config.multipliers),
+            _ => {
+                let packing = Packing::new(pack, weight_bits, act_bits, psum_bits, config.multiplier_bits);
+                Array::packed(rows, cols, packing)
+            }
+        };
         let flag = |cycles| Delay::new(u(1), cycles);
         Self {
             clk_i: Default::default(),
@@ -116,17 +123,17 @@ impl ComputeCore {
             busy_o: Default::default(),
             active_o: Default::default(),
             sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth),
-            shifter: WeightShifter::new(rows, cols, config.weight_depth),
+            shifter: WeightShifter::new(rows, groups, config.weight_depth),
             acts,
             weights,
             extend: Extend::new(rows, act_bits),
-            array: Array::new(rows, cols, weight_bits, act_bits, psum_bits, config.multipliers),
+            array,
             accumulators,
             valid: flag(late),
             first: flag(late),
             bank: flag(late),
             addr: Delay::new(position, late),
-            tile_end: flag(Self::latency(rows, cols)),
+            tile_end: flag(Self::latency(rows, groups)),
             patch_end: flag(rows),
         }
     }
@@ -488,20 +495,27 @@ mod tests {
     #[test]
     fn every_accumulator_of_random_layers_is_right_in_process_and_in_verilog() {
         let base = ArrayConfig { act_depth: 128, acc_depth: 32, acc_bits: 32, ..ArrayConfig::default() };
-        for (seed, rows, cols, weight_bits, act_bits) in
-            [(1, 4, 4, 8, 8), (2, 6, 4, 3, 5), (3, 4, 8, 4, 2), (4, 8, 2, 2, 7)]
-        {
+        for (seed, rows, cols, weight_bits, act_bits, pack) in [
+            (1, 4, 4, 8, 8, 1),
+            (2, 6, 4, 3, 5, 1),
+            (3, 4, 8, 4, 2, 1),
+            (4, 8, 2, 2, 7, 1),
+            (5, 4, 4, 4, 8, 2),
+            (6, 4, 8, 3, 3, 3),
+            (7, 3, 6, 2, 2, 4),
+        ] {
             let mut rng = random(seed);
             let config = ArrayConfig {
                 rows,
                 cols,
                 weight_bits,
                 act_bits,
+                pack,
                 weight_depth: 2 * rows + cols + 2,
                 ..base.clone()
             };
             let mut bench = Bench::new(ComputeCore::new(&config), |c| &mut c.clk_i);
-            let settle = ComputeCore::latency(rows, cols) + 2;
+            let settle = ComputeCore::latency(rows, config.groups()) + 2;
             bench.block.rst_ni.next = false;
             (0..settle).for_each(|_| bench.cycle());
             bench.block.rst_ni.next = true;

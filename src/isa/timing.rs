@@ -37,9 +37,10 @@ pub const fn to_accumulators(rows: usize) -> usize {
     LANE_BUFFER + rows - 1 + PE
 }
 
-/// From the last position of an output tile to its accumulators being complete.
-pub const fn core(rows: usize, cols: usize) -> usize {
-    to_accumulators(rows) + cols - 1 + ACCUMULATOR
+/// From the last position of an output tile to its accumulators being complete, on an array of `rows` rows and `groups` of
+/// columns, one a column where none share a multiplier.
+pub const fn core(rows: usize, groups: usize) -> usize {
+    to_accumulators(rows) + groups - 1 + ACCUMULATOR
 }
 
 /// From the address of an accumulator to the last beat that it completes, at most, with requantizers of this latency.

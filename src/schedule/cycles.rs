@@ -107,7 +107,7 @@ pub fn of_layers(layers: &[LayerSchedule], config: &ArrayConfig, memory: MemoryT
     let model = |layer| Model { layer, config, memory };
     let mut cycles: Vec<Cycles> = layers.iter().map(|layer| model(layer).cycles()).collect();
     if let (Some(last), Some(layer)) = (cycles.last_mut(), layers.last()) {
-        last.total += model(layer).command() + (config.rows + config.cols) as u64 + FLUSH;
+        last.total += model(layer).command() + (config.rows + config.groups()) as u64 + FLUSH;
     }
     cycles
 }
@@ -279,8 +279,8 @@ impl Model<'_> {
 
     /// Rows of weights that the shadow registers and the buffer take before the first sweep.
     fn buffered_rows(&self) -> u64 {
-        let ArrayConfig { rows, cols, weight_depth, .. } = *self.config;
-        (rows + weight_depth).saturating_sub(cols + 2) as u64
+        let ArrayConfig { rows, weight_depth, .. } = *self.config;
+        (rows + weight_depth).saturating_sub(self.config.groups() + 2) as u64
     }
 
     /// Output tiles of the layer, in all its stripes.
@@ -288,9 +288,9 @@ impl Model<'_> {
         (self.layer.tiling.stripes() * self.layer.command.co_tiles as usize).max(1) as u64
     }
 
-    /// Cycles through the array, from the first row to the last column.
+    /// Cycles through the array, from the first row to the last group of columns.
     fn diagonal(&self) -> u64 {
-        (self.config.rows + self.config.cols) as u64
+        (self.config.rows + self.config.groups()) as u64
     }
 }
 

@@ -124,8 +124,16 @@ fn cycles(problem: &Problem) -> u64 {
 fn name(c: &ArrayConfig) -> String {
     let mode = if c.requantize == Requantize::Pow2 { "pow2" } else { "scale" };
     format!(
-        "{}×{} W{} A{} acc {} bus {} {mode}×{} fold {}",
-        c.rows, c.cols, c.weight_bits, c.act_bits, c.acc_bits, c.bus_bits, c.requantizers, c.fold_channels
+        "{}×{} W{} A{} pack {} acc {} bus {} {mode}×{} fold {}",
+        c.rows,
+        c.cols,
+        c.weight_bits,
+        c.act_bits,
+        c.pack,
+        c.acc_bits,
+        c.bus_bits,
+        c.requantizers,
+        c.fold_channels
     )
 }
 
@@ -206,6 +214,7 @@ fn the_suite_holds_every_kind_of_network() {
         for number in 0..3 {
             let Problem { model, schedule, .. } = problem(&config, seed, number);
             kinds.insert(format!("{:?}", config.requantize));
+            kinds.insert(format!("pack {}, left over {}", config.pack, config.cols % config.pack));
             kinds.insert(format!("bus {}", config.bus_bits));
             kinds.insert(format!("batch {}", schedule.images > 1));
             kinds.insert(format!("signed input {}", model.input.levels.is_signed()));
@@ -220,6 +229,9 @@ fn the_suite_holds_every_kind_of_network() {
                 kinds.insert(format!("channels fill tiles {}", layer.co % config.cols == 0));
             }
         }
+    }
+    for pack in 1..=4 {
+        assert!(kinds.iter().any(|k| k.starts_with(&format!("pack {pack},"))), "no pack {pack}: {kinds:?}");
     }
     let listed: Vec<_> = kinds.iter().map(String::as_str).collect();
     println!("{}", listed.join("\n"));

@@ -4,7 +4,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vgg2rtl::arith::Levels;
-use vgg2rtl::config::{ArrayConfig, Multipliers, Requantize};
+use vgg2rtl::config::{ArrayConfig, MULTIPLIER_BITS, Multipliers, PACK, Pack, Requantize};
 use vgg2rtl::cosim::MemoryOptions;
 use vgg2rtl::int::{Golden, IntModel, Output, Trace, random};
 use vgg2rtl::net::{Op, Shape};
@@ -30,6 +30,8 @@ pub fn design_point(seed: u64) -> ArrayConfig {
     let width =
         |rng: &mut ChaCha8Rng| if rng.random() { rng.random_range(2..=8) } else { rng.random_range(2..=16) };
     let mut config = ArrayConfig {
+        pack: 1,
+        multiplier_bits: 18,
         rows,
         cols,
         weight_bits: width(rng),
@@ -45,6 +47,24 @@ pub fn design_point(seed: u64) -> ArrayConfig {
         fold_channels: rng.random_range(0..=4),
         fold_width: rng.random_range(4..=24),
     };
+    // Of numbers of its own: the others stay what they were before.
+    let apart = &mut self::rng(!seed);
+    if apart.random_bool(0.3) {
+        (config.weight_bits, config.act_bits) = (apart.random_range(2..=3), apart.random_range(2..=4));
+    }
+    if apart.random_bool(0.6) {
+        let bits = *MULTIPLIER_BITS.choose(apart).expect("not empty");
+        let packs: Vec<ArrayConfig> = PACK
+            .map(|lanes| config.clone().with_pack(Pack::Lanes(lanes), bits))
+            .filter(|c| {
+                ArrayConfig { acc_bits: 48, weight_depth: 1 << 10, requantizers: 1, ..c.clone() }
+                    .validate()
+                    .is_ok()
+            })
+            .collect();
+        let most = packs.last().expect("one column fits");
+        config = if apart.random() { most } else { packs.choose(apart).unwrap_or(most) }.clone();
+    }
     let depth = config.least_weight_depth();
     config.weight_depth = if rng.random_bool(0.3) { depth } else { rng.random_range(depth..=3 * depth) };
     let least = config.psum_bits();

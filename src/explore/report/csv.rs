@@ -19,6 +19,7 @@ const COLUMNS: &[Column] = &[
     ("layer_bits", |r| r.layer_bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")),
     ("requantize", |r| format!("{:?}", r.requantize).to_lowercase()),
     ("multipliers", |r| format!("{:?}", r.multipliers).to_lowercase()),
+    ("pack", |r| number(r.config.as_ref().map(|c| c.pack))),
     ("rows", |r| r.rows.to_string()),
     ("cols", |r| r.cols.to_string()),
     ("bus_bits", |r| r.bus_bits.to_string()),

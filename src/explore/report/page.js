@@ -33,7 +33,7 @@ const columns = [
   { key: "bus_bits", title: "bus", value: (p) => p.bus_bits, print: String },
   { key: "family", title: "family", value: (p) => p.family, print: String, text: true },
   { key: "requantize", title: "requantize", value: (p) => p.requantize, print: String, text: true },
-  { key: "multipliers", title: "products", value: (p) => p.multipliers, print: String, text: true },
+  { key: "multipliers", title: "products", value: (p) => p.multipliers + (p.config?.pack > 1 ? `/${p.config.pack}` : ""), print: String, text: true },
   ...measures,
   { key: "source", title: "area from", value: (p) => p.source ?? "", print: String, text: true },
   { key: "remark", title: "remark", value: remark, print: String, text: true },

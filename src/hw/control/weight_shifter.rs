@@ -52,9 +52,9 @@ pub struct WeightShifter {
 }
 
 impl WeightShifter {
-    /// A shifter for an array of `rows` × `cols` and a buffer of `depth` words. Lane c reads c cycles after lane
-    /// 0, so the buffer never holds more than `depth − cols − 2` words, and `depth` is `cols + 4` or more.
-    pub fn new(rows: usize, cols: usize, depth: usize) -> Self {
+    /// A shifter for an array of `rows` rows and `groups` of columns, and a buffer of `depth` words. Group g reads g cycles
+    /// after group 0, so the buffer never holds more than `depth − groups − 2` words, and `depth` is `groups + 4` or more.
+    pub fn new(rows: usize, groups: usize, depth: usize) -> Self {
         let address = u(address_bits(depth));
         let count = u(depth.ilog2() + 1);
         let row = u(7);
@@ -80,9 +80,9 @@ impl WeightShifter {
             held: Default::default(),
             shift: Default::default(),
             last_addr: K::new(address, depth as i64 - 1),
-            most: K::new(count, (depth - cols - 2) as i64),
-            less: K::new(count, (depth - cols - 3) as i64),
-            more: K::new(count, (depth - cols - 1) as i64),
+            most: K::new(count, (depth - groups - 2) as i64),
+            less: K::new(count, (depth - groups - 3) as i64),
+            more: K::new(count, (depth - groups - 1) as i64),
             before_last: K::new(row, rows as i64 - 2),
             hold_cycles: K::new(row, rows as i64 - 2),
         }

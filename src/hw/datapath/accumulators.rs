@@ -36,13 +36,14 @@ impl Accumulators {
     pub const DRAIN_LATENCY: usize = Accumulator::DRAIN_LATENCY;
 
     /// Cycles from a partial sum of column 0 to the first cycle whose `drain_addr_i` may read it and its row of all
-    /// `cols` columns.
-    pub const fn latency(cols: usize) -> usize {
-        cols - 1 + Accumulator::LATENCY
+    /// columns, in `groups` that come one after the other.
+    pub const fn latency(groups: usize) -> usize {
+        groups - 1 + Accumulator::LATENCY
     }
 
-    /// `cols` columns; see [`Accumulator::new`].
-    pub fn new(cols: usize, depth: usize, acc_bits: u32, psum_bits: u32) -> Self {
+    /// `cols` columns, `together` of which have their partial sums in the same cycle and are one step of the control; see
+    /// [`Accumulator::new`].
+    pub fn new(cols: usize, together: usize, depth: usize, acc_bits: u32, psum_bits: u32) -> Self {
         let (acc, address) = (s(acc_bits), u(address_bits(depth)));
         Self {
             clk_i: Default::default(),
@@ -55,7 +56,12 @@ impl Accumulators {
             drain_addr_i: Sig::new(address),
             drain_o: Lanes::new(cols, acc),
             accumulator: Template(Accumulator::new(depth, acc_bits, psum_bits)),
-            _state: State { ty: acc, columns: vec![Column::new(1 << address.bits); cols], drain_bank: 0 },
+            _state: State {
+                ty: acc,
+                together,
+                columns: vec![Column::new(1 << address.bits); cols],
+                drain_bank: 0,
+            },
         }
     }
 }
@@ -106,6 +112,8 @@ impl Column {
 
 struct State {
     ty: Ty,
+    /// Columns of a group.
+    together: usize,
     columns: Vec<Column>,
     drain_bank: usize,
 }
@@ -113,7 +121,8 @@ struct State {
 impl State {
     fn step(&mut self, entering: Control, psums: &[i64], drain_addr: usize) {
         for c in (0..self.columns.len()).rev() {
-            let control = if c == 0 { entering } else { self.columns[c - 1].control };
+            let before = (c / self.together).checked_sub(1);
+            let control = before.map_or(entering, |group| self.columns[group * self.together].control);
             self.columns[c].step(control, psums[c], drain_addr, self.ty);
         }
     }
@@ -140,6 +149,20 @@ impl Logic for Accumulators {
     fn hdl(&self) -> Verilog {
         let (cols, address) = (self.psum_i.count(), self.addr_i.ty().bits);
         let (acc, psum) = (self.drain_o.ty().bits, self.psum_i.ty().bits);
+        let together = self._state.together;
+        if together > 1 {
+            return text(format!(
+                "// module accumulators: accumulators of {cols} columns of the array, in groups of {together}
+localparam COLS = {cols};
+localparam PACK = {together}; // columns of a group
+localparam GROUPS = {};
+localparam ADDR = {address};
+localparam ACC = {acc}; // accumulator
+localparam P = {psum}; // partial sum
+{GROUPS}",
+                cols.div_ceil(together)
+            ));
+        }
         text(format!(
             "// module accumulators: accumulators of {cols} columns of the array
 localparam COLS = {cols};
@@ -187,17 +210,60 @@ generate
 endgenerate
 ";
 
+const GROUPS: &str = "
+// The control walks through the groups, on from the first column of each.
+wire [GROUPS:0]            valid;
+wire [GROUPS:0]            first;
+wire [GROUPS:0]            bank;
+wire [(GROUPS+1)*ADDR-1:0] addr;
+
+assign valid[0]        = valid_i;
+assign first[0]        = first_i;
+assign bank[0]         = bank_i;
+assign addr[0 +: ADDR] = addr_i;
+
+wire [ADDR+2:0] last_unused = {valid[GROUPS], first[GROUPS], bank[GROUPS], addr[GROUPS*ADDR +: ADDR]};
+
+genvar c;
+generate
+    for (c = 0; c < COLS; c = c + 1) begin : g_col
+        wire [ADDR+2:0] control;
+        @accumulator@ u_accumulator (
+            .clk_i       (clk_i),
+            .valid_i     (valid[c/PACK]),
+            .first_i     (first[c/PACK]),
+            .bank_i      (bank[c/PACK]),
+            .addr_i      (addr[c/PACK*ADDR +: ADDR]),
+            .psum_i      (psum_i[c*P +: P]),
+            .valid_o     (control[ADDR+2]),
+            .first_o     (control[ADDR+1]),
+            .bank_o      (control[ADDR]),
+            .addr_o      (control[0 +: ADDR]),
+            .drain_bank_i(drain_bank_i),
+            .drain_addr_i(drain_addr_i),
+            .drain_o     (drain_o[c*ACC +: ACC])
+        );
+        if (c % PACK == 0) begin : g_on
+            assign {valid[c/PACK+1], first[c/PACK+1], bank[c/PACK+1], addr[(c/PACK+1)*ADDR +: ADDR]} = control;
+        end else begin : g_same
+            wire [ADDR+2:0] control_unused = control;
+        end
+    end
+endgenerate
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hw::check::{Bench, random, random_value};
 
     /// Sweeps of `positions` into alternating banks, `passes` each; the other bank is drained meanwhile.
-    fn check(cols: usize, depth: usize, acc_bits: u32, psum_bits: u32) {
+    fn check(cols: usize, together: usize, depth: usize, acc_bits: u32, psum_bits: u32) {
         let (psum_ty, acc_ty) = (s(psum_bits), s(acc_bits));
-        let mut bench = Bench::new(Accumulators::new(cols, depth, acc_bits, psum_bits), |b| &mut b.clk_i);
+        let accumulators = Accumulators::new(cols, together, depth, acc_bits, psum_bits);
+        let mut bench = Bench::new(accumulators, |b| &mut b.clk_i);
         let mut rng = random(depth as u64);
-        let (passes, tiles, gap) = (3, 3, Accumulators::latency(cols));
+        let (passes, tiles, gap) = (3, 3, Accumulators::latency(cols.div_ceil(together)));
         let tile = passes * depth + gap;
         let psums: Vec<Vec<i64>> =
             (0..tiles * tile).map(|_| (0..cols).map(|_| random_value(&mut rng, psum_ty)).collect()).collect();
@@ -211,7 +277,7 @@ mod tests {
             x.first_i.next = at < depth;
             x.bank_i.next = now % 2 == 1;
             x.addr_i.next = (at % depth) as i64;
-            x.psum_i.drive(|c| t.checked_sub(c).and_then(|t| psums.get(t)).map_or(0, |p| p[c]));
+            x.psum_i.drive(|c| t.checked_sub(c / together).and_then(|t| psums.get(t)).map_or(0, |p| p[c]));
             x.drain_bank_i.next = now % 2 == 0;
             x.drain_addr_i.next = (at % depth) as i64;
             bench.cycle();
@@ -231,9 +297,16 @@ mod tests {
 
     #[test]
     fn each_bank_holds_the_sums_of_its_passes() {
-        check(3, 4, 24, 18);
-        check(2, 8, 32, 20);
-        check(4, 3, 20, 20);
-        check(2, 5, 48, 38);
+        check(3, 1, 4, 24, 18);
+        check(2, 1, 8, 32, 20);
+        check(4, 1, 3, 20, 20);
+        check(2, 1, 5, 48, 38);
+    }
+
+    #[test]
+    fn groups_of_columns_add_in_the_same_cycle() {
+        check(4, 2, 4, 24, 18);
+        check(5, 3, 5, 20, 18);
+        check(4, 4, 3, 20, 20);
     }
 }

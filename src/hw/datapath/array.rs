@@ -1,6 +1,6 @@
 //! The systolic array.
 
-use super::Pe;
+use super::{PackedPe, Packing, Pe, SplitSums, WeightDigits};
 use crate::config::Multipliers;
 use crate::hw::rt::{Lanes, Template, s, text, u};
 use rust_hdl::prelude::*;
@@ -23,7 +23,11 @@ pub struct Array {
     pub weight_i: Lanes<In>,
     /// Partial sums out of the bottom row, a lane a column.
     pub psum_o: Lanes<Out>,
-    pe: Template<Pe>,
+    pe: Vec<Template<Pe>>,
+    // Of whole groups, then of the last one if it has fewer columns, but several.
+    packed_pe: Vec<Template<PackedPe>>,
+    digits: Vec<Template<WeightDigits>>,
+    split: Vec<Template<SplitSums>>,
     _state: State,
 }
 
@@ -42,25 +46,48 @@ impl Array {
         psum_bits: u32,
         multipliers: Multipliers,
     ) -> Self {
+        let alone = Packing { lanes: 1, weight_bits, act_bits, psum_bits, pitch: psum_bits };
+        Self::of_groups(rows, cols, alone, multipliers)
+    }
+
+    /// An array whose columns are groups of `packing`, the last one perhaps of fewer. What is said of a column's time holds for
+    /// a group: its weights, its shift (a lane a group) and its partial sums come so many cycles after those of group 0.
+    pub fn packed(rows: usize, cols: usize, packing: Packing) -> Self {
+        Self::of_groups(rows, cols, packing, Multipliers::Dsp)
+    }
+
+    fn of_groups(rows: usize, cols: usize, packing: Packing, multipliers: Multipliers) -> Self {
+        let Packing { lanes, weight_bits, act_bits, psum_bits, .. } = packing;
+        let several =
+            [lanes, cols % lanes].map(|lanes| packing.of(lanes)).into_iter().filter(|p| p.lanes > 1);
+        let alone = lanes == 1 || cols % lanes == 1;
+        let pe = || Template(Pe::new(weight_bits, act_bits, psum_bits, multipliers));
         Self {
             clk_i: Default::default(),
             act_i: Lanes::new(rows, s(act_bits + 1)),
             swap_i: Lanes::new(rows, u(1)),
-            shift_i: Lanes::new(cols, u(1)),
+            shift_i: Lanes::new(cols.div_ceil(lanes), u(1)),
             weight_i: Lanes::new(cols, s(weight_bits)),
             psum_o: Lanes::new(cols, s(psum_bits)),
-            pe: Template(Pe::new(weight_bits, act_bits, psum_bits, multipliers)),
-            _state: State::new(rows, cols),
+            pe: alone.then(pe).into_iter().collect(),
+            packed_pe: several.clone().map(|p| Template(PackedPe::new(p))).collect(),
+            digits: several.clone().map(|p| Template(WeightDigits::new(p))).collect(),
+            split: several.map(|p| Template(SplitSums::new(p))).collect(),
+            _state: State::new(rows, cols, packing),
         }
     }
 }
 
-/// The registers of all elements, row after row.
+/// The registers of all elements, row after row, an element a group.
 struct State {
     rows: usize,
     cols: usize,
-    shadow: Vec<i32>,
-    weight: Vec<i32>,
+    /// Of each group.
+    packing: Vec<Packing>,
+    /// As digits.
+    shadow: Vec<i64>,
+    /// As operands.
+    weight: Vec<i64>,
     swap: Vec<bool>,
     act: Vec<i32>,
     product: Vec<i64>,
@@ -68,10 +95,24 @@ struct State {
 }
 
 impl State {
-    fn new(rows: usize, cols: usize) -> Self {
+    fn new(rows: usize, cols: usize, packing: Packing) -> Self {
+        let lanes = |first: usize| packing.lanes.min(cols - first);
+        let packing: Vec<Packing> =
+            (0..cols).step_by(packing.lanes).map(|first| packing.of(lanes(first))).collect();
+        let cols = packing.len();
         let n = rows * cols;
         let (shadow, weight, act) = (vec![0; n], vec![0; n], vec![0; n]);
-        Self { rows, cols, shadow, weight, swap: vec![false; n], act, product: vec![0; n], psum: vec![0; n] }
+        Self {
+            rows,
+            cols,
+            packing,
+            shadow,
+            weight,
+            swap: vec![false; n],
+            act,
+            product: vec![0; n],
+            psum: vec![0; n],
+        }
     }
 
     /// One clock edge. Rows from the bottom up, so that a row still sees the old one above.
@@ -92,10 +133,10 @@ impl State {
         let (above, below) = self.psum.split_at_mut(at);
         for c in 0..cols {
             let from_above = if row == 0 { 0 } else { above[at - cols + c] };
-            below[c] = from_above.wrapping_add(self.product[at + c]);
+            below[c] = from_above.wrapping_add(self.packing[c].spread(self.product[at + c]));
         }
         for i in at..at + cols {
-            self.product[i] = self.act[i] as i64 * self.weight[i] as i64;
+            self.product[i] = self.act[i] as i64 * self.weight[i];
         }
     }
 
@@ -103,15 +144,19 @@ impl State {
         let at = row * self.cols;
         for c in 0..self.cols {
             if if c == 0 { swap } else { self.swap[at + c - 1] } {
-                self.weight[at + c] = self.shadow[at + c];
+                self.weight[at + c] = self.packing[c].operand(self.shadow[at + c]);
             }
         }
     }
 
     fn shift(&mut self, row: usize, shift: &[i64], weight: &[i64]) {
         let at = row * self.cols;
+        let lanes = self.packing[0].lanes;
         for c in (0..self.cols).filter(|&c| shift[c] == 1) {
-            self.shadow[at + c] = if row == 0 { weight[c] as i32 } else { self.shadow[at - self.cols + c] };
+            self.shadow[at + c] = match row {
+                0 => self.packing[c].digits(&weight[c * lanes..][..self.packing[c].lanes]),
+                _ => self.shadow[at - self.cols + c],
+            };
         }
     }
 
@@ -122,6 +167,13 @@ impl State {
         self.act[at] = act;
         self.swap[at] = swap;
     }
+
+    /// The partial sum of a column of the whole array.
+    fn bottom(&self, column: usize) -> i64 {
+        let lanes = self.packing[0].lanes;
+        let group = column / lanes;
+        self.packing[group].split(self.psum[(self.rows - 1) * self.cols + group], column % lanes)
+    }
 }
 
 impl Logic for Array {
@@ -129,24 +181,71 @@ impl Logic for Array {
         if self.clk_i.pos_edge() {
             let state = &mut self._state;
             state.step(self.act_i.lanes(), self.swap_i.lanes(), self.shift_i.lanes(), self.weight_i.lanes());
-            let bottom = &state.psum[(state.rows - 1) * state.cols..];
-            self.psum_o.drive(|c| bottom[c]);
+            self.psum_o.drive(|c| state.bottom(c));
         }
     }
     fn connect(&mut self) {
         self.psum_o.connect();
     }
     fn hdl(&self) -> Verilog {
-        let State { rows, cols, .. } = self._state;
+        let (rows, cols) = (self._state.rows, self.weight_i.count());
         let (w, a, p) = (self.weight_i.ty().bits, self.act_i.ty().bits, self.psum_o.ty().bits);
+        let lanes = self._state.packing[0].lanes;
         let sizes = format!(
             "localparam ROWS = {rows};\nlocalparam COLS = {cols};\nlocalparam W = {w}; // weight\n\
              localparam A = {a}; // activation\nlocalparam P = {p}; // partial sum\n"
         );
+        let (shared, body) = match lanes {
+            1 => (String::new(), ARRAY.to_string()),
+            _ => (format!(", {lanes} columns a multiplier"), self.groups()),
+        };
         text(format!(
-            "// module array: {rows} x {cols} processing elements, weight-stationary\n{sizes}{ARRAY}"
+            "// module array: {rows} x {cols} processing elements, weight-stationary{shared}\n{sizes}{body}"
         ))
     }
+}
+
+impl Array {
+    /// The body where columns share multipliers.
+    fn groups(&self) -> String {
+        let (packing, cols) = (self._state.packing[0], self.weight_i.count());
+        let (lanes, digits) = (packing.lanes, packing.digit_bits());
+        let rest = match cols % lanes {
+            0 => String::new(),
+            n => rest(packing.of(n)),
+        };
+        format!(
+            "localparam PACK = {lanes}; // columns of a group\nlocalparam FULL = {}; // such groups\n\
+             localparam GROUPS = {}; // and what columns are left\nlocalparam D = {digits}; // weights of a group\n\
+             {GROUPS}{rest}",
+            cols / lanes,
+            cols.div_ceil(lanes),
+        )
+    }
+}
+
+/// The part of the body for the last group, which has fewer columns.
+fn rest(packing: Packing) -> String {
+    let (ends, element) = match packing.lanes {
+        1 => (
+            "assign rest[0 +: RD] = weight_i[FULL*PACK*W +: W];\n\
+             assign psum_o[FULL*PACK*P +: P] = psum[(ROWS*COLS+FULL*PACK)*P +: P];\n",
+            "@pe$0@",
+        ),
+        _ => (
+            "@digits$1@ u_rest_digits (\n    .weight_i(weight_i[FULL*PACK*W +: REST*W]),\n    \
+             .digit_o (rest[0 +: RD])\n);\n@split$1@ u_rest_split (\n    \
+             .sum_i (psum[(ROWS*COLS+FULL*PACK)*P +: REST*P]),\n    \
+             .psum_o(psum_o[FULL*PACK*P +: REST*P])\n);\n",
+            "@packed_pe$1@",
+        ),
+    };
+    let sizes = format!(
+        "\nlocalparam REST = {}; // columns of the last group\nlocalparam RD = {}; // their weights\n",
+        packing.lanes,
+        packing.digit_bits()
+    );
+    sizes + &REST.replace("@ends@\n", ends).replace("@element@", element)
 }
 
 const ARRAY: &str = "
@@ -170,7 +269,7 @@ generate
         assign swap[r*(COLS+1)]       = swap_i[r];
         assign right_unused[r*(A+1) +: A+1] = {swap[r*(COLS+1)+COLS], act[(r*(COLS+1)+COLS)*A +: A]};
         for (c = 0; c < COLS; c = c + 1) begin : g_col
-            @pe@ u_pe (
+            @pe$0@ u_pe (
                 .clk_i   (clk_i),
                 .shift_i (shift_i[c]),
                 .weight_i(weight[(r*COLS+c)*W +: W]),
@@ -187,102 +286,76 @@ generate
 endgenerate
 ";
 
+/// The body where columns share multipliers, without the last group if that has fewer.
+const GROUPS: &str = "
+// Activations and swap flags move right, weights and partial sums move down; those of a group are numbers.
+wire [ROWS*(GROUPS+1)*A-1:0] act;
+wire [ROWS*(GROUPS+1)-1:0]   swap;
+wire [(ROWS+1)*FULL*D-1:0]   weight;
+wire [(ROWS+1)*COLS*P-1:0]   psum;
+
+assign psum[0 +: COLS*P] = {COLS*P{1'b0}};
+
+wire [ROWS*(A+1)-1:0] right_unused;
+wire [FULL*D-1:0]     bottom_unused = weight[ROWS*FULL*D +: FULL*D];
+
+genvar r, g;
+generate
+    for (g = 0; g < FULL; g = g + 1) begin : g_ends
+        @digits$0@ u_digits (
+            .weight_i(weight_i[g*PACK*W +: PACK*W]),
+            .digit_o (weight[g*D +: D])
+        );
+        @split$0@ u_split (
+            .sum_i (psum[(ROWS*COLS+g*PACK)*P +: PACK*P]),
+            .psum_o(psum_o[g*PACK*P +: PACK*P])
+        );
+    end
+    for (r = 0; r < ROWS; r = r + 1) begin : g_row
+        assign act[r*(GROUPS+1)*A +: A] = act_i[r*A +: A];
+        assign swap[r*(GROUPS+1)]       = swap_i[r];
+        assign right_unused[r*(A+1) +: A+1] = {swap[r*(GROUPS+1)+GROUPS], act[(r*(GROUPS+1)+GROUPS)*A +: A]};
+        for (g = 0; g < FULL; g = g + 1) begin : g_group
+            @packed_pe$0@ u_packed_pe (
+                .clk_i   (clk_i),
+                .shift_i (shift_i[g]),
+                .weight_i(weight[(r*FULL+g)*D +: D]),
+                .weight_o(weight[((r+1)*FULL+g)*D +: D]),
+                .swap_i  (swap[r*(GROUPS+1)+g]),
+                .swap_o  (swap[r*(GROUPS+1)+g+1]),
+                .act_i   (act[(r*(GROUPS+1)+g)*A +: A]),
+                .act_o   (act[(r*(GROUPS+1)+g+1)*A +: A]),
+                .psum_i  (psum[(r*COLS+g*PACK)*P +: PACK*P]),
+                .psum_o  (psum[((r+1)*COLS+g*PACK)*P +: PACK*P])
+            );
+        end
+    end
+endgenerate
+";
+
+/// The last group.
+const REST: &str = "
+wire [(ROWS+1)*RD-1:0] rest;
+wire [RD-1:0]          rest_unused = rest[ROWS*RD +: RD];
+
+@ends@
+generate
+    for (r = 0; r < ROWS; r = r + 1) begin : g_rest
+        @element@ u_rest (
+            .clk_i   (clk_i),
+            .shift_i (shift_i[FULL]),
+            .weight_i(rest[r*RD +: RD]),
+            .weight_o(rest[(r+1)*RD +: RD]),
+            .swap_i  (swap[r*(GROUPS+1)+FULL]),
+            .swap_o  (swap[r*(GROUPS+1)+FULL+1]),
+            .act_i   (act[(r*(GROUPS+1)+FULL)*A +: A]),
+            .act_o   (act[(r*(GROUPS+1)+FULL+1)*A +: A]),
+            .psum_i  (psum[(r*COLS+FULL*PACK)*P +: REST*P]),
+            .psum_o  (psum[((r+1)*COLS+FULL*PACK)*P +: REST*P])
+        );
+    end
+endgenerate
+";
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hw::check::{Bench, Family, random, random_value};
-    use rand::Rng;
-
-    /// The same array, element by element.
-    struct Grid {
-        elements: Vec<Vec<Bench<Pe>>>,
-    }
-
-    impl Grid {
-        fn new(rows: usize, cols: usize, pe: Pe) -> Self {
-            let row = |_| (0..cols).map(|_| Bench::new(pe.clone(), |b| &mut b.clk_i)).collect();
-            Self { elements: (0..rows).map(row).collect() }
-        }
-
-        /// One cycle; returns the partial sums of the bottom row. Outputs are registers: all inputs are set first.
-        fn cycle(&mut self, act: &[i64], swap: &[i64], shift: &[i64], weight: &[i64]) -> Vec<i64> {
-            for r in (0..self.elements.len()).rev() {
-                for c in (0..shift.len()).rev() {
-                    let left = (c > 0).then(|| &self.elements[r][c - 1].block);
-                    let (a, s) = left.map_or((act[r], swap[r] == 1), |p| (p.act_o.val(), p.swap_o.val()));
-                    let above = (r > 0).then(|| &self.elements[r - 1][c].block);
-                    let (w, p) = above.map_or((weight[c], 0), |p| (p.weight_o.val(), p.psum_o.val()));
-                    let pe = &mut self.elements[r][c].block;
-                    (pe.act_i.next, pe.swap_i.next, pe.weight_i.next, pe.psum_i.next) = (a, s, w, p);
-                    pe.shift_i.next = shift[c] == 1;
-                }
-            }
-            self.elements.iter_mut().flatten().for_each(|pe| pe.cycle());
-            self.elements.last().unwrap().iter().map(|pe| pe.block.psum_o.val()).collect()
-        }
-    }
-
-    /// A driven array, and that it is its elements.
-    fn check(cycles: usize, rows: usize, cols: usize, w: u32, a: u32, p: u32) -> Bench<Array> {
-        let mut grid = Grid::new(rows, cols, Pe::new(w, a, p, Multipliers::Dsp));
-        let mut bench = Bench::new(Array::new(rows, cols, w, a, p, Multipliers::Dsp), |b| &mut b.clk_i);
-        let mut rng = random(rows as u64);
-        for t in 0..cycles {
-            let x = &mut bench.block;
-            let mut lanes = |n: usize, ty| (0..n).map(|_| random_value(&mut rng, ty)).collect::<Vec<_>>();
-            let (act, weight) = (lanes(rows, s(a + 1)), lanes(cols, s(w)));
-            let mut bits =
-                |n: usize, on: bool| (0..n).map(|_| (on || rng.random()) as i64).collect::<Vec<_>>();
-            let (swap, shift) = (bits(rows, t == 10), bits(cols, t < 10));
-            x.act_i.drive(|i| act[i]);
-            x.weight_i.drive(|i| weight[i]);
-            x.swap_i.drive(|i| swap[i]);
-            x.shift_i.drive(|i| shift[i]);
-            bench.cycle();
-            assert_eq!(*bench.block.psum_o.val(), grid.cycle(&act, &swap, &shift, &weight), "cycle {t}");
-        }
-        bench
-    }
-
-    #[test]
-    fn is_its_elements_and_its_verilog() {
-        for (rows, cols, w, a, p) in [(3, 4, 8, 8, 18), (2, 2, 2, 2, 6), (4, 3, 16, 16, 35)] {
-            check(80, rows, cols, w, a, p).verilog("array", 40);
-        }
-    }
-
-    #[test]
-    fn netlists_equal_it() {
-        let bench = check(10_000, 4, 4, 8, 8, 18);
-        for (family, cell) in [(Family::Xc7, "DSP48E1"), (Family::Ice40, "SB_MAC16")] {
-            let netlist = bench.netlist("array", 40, family);
-            assert!(netlist.is_none_or(|text| text.contains(cell)), "no {cell}");
-        }
-    }
-
-    /// Two matrices through skewed streams: results appear where and when [`Array::latency`] says.
-    #[test]
-    fn multiplies_matrices_with_the_stated_latency() {
-        let (rows, cols, positions) = (3, 4, 5);
-        let weight = |r: usize, c: usize| (r * 7 + c * 5) as i64 % 11 - 5;
-        let act = |p: usize, r: usize| (p * 3 + r) as i64 % 9 - 4;
-        let mut bench = Bench::new(Array::new(rows, cols, 4, 4, 12, Multipliers::Lut), |b| &mut b.clk_i);
-        let start = 20;
-        for t in 0..60usize {
-            let x = &mut bench.block;
-            x.shift_i.drive(|c| (t >= c && t < c + rows) as i64);
-            x.weight_i.drive(|c| if t >= c && t < c + rows { weight(rows - 1 - (t - c), c) } else { 0 });
-            let position = |r: usize| t.checked_sub(start + r).filter(|&p| p < positions);
-            x.act_i.drive(|r| position(r).map_or(0, |p| act(p, r)));
-            x.swap_i.drive(|r| (position(r) == Some(0)) as i64);
-            for c in 0..cols {
-                let Some(p) = t.checked_sub(start + Array::latency(rows) + c) else { continue };
-                if p < positions {
-                    let want: i64 = (0..rows).map(|r| act(p, r) * weight(r, c)).sum();
-                    assert_eq!(bench.block.psum_o.val()[c], want, "position {p}, column {c}");
-                }
-            }
-            bench.cycle();
-        }
-    }
-}
+mod tests;

@@ -29,7 +29,8 @@ pub struct LaneBuffer {
     pub word_o: Lanes<Out>,
     /// Tags, each beside the word it came with (all beside lane 0's with `aligned_i`).
     pub tag_o: Lanes<Out>,
-    lane: Template<Lane>,
+    // Of lanes read together; the last may be fewer.
+    lane: Vec<Template<Lane>>,
     _state: State,
 }
 
@@ -39,7 +40,20 @@ impl LaneBuffer {
 
     /// A buffer of `groups` × `per_group` lanes of `depth` words of type `ty`.
     pub fn new(groups: usize, per_group: usize, depth: usize, ty: Ty) -> Self {
+        Self::of(groups, per_group, 1, depth, ty)
+    }
+
+    /// A buffer of one group of `lanes` lanes, `together` of which are read in the same cycle: they are one memory and one step
+    /// of the address, with one tag.
+    pub fn together(lanes: usize, together: usize, depth: usize, ty: Ty) -> Self {
+        Self::of(1, lanes, together, depth, ty)
+    }
+
+    fn of(groups: usize, per_group: usize, together: usize, depth: usize, ty: Ty) -> Self {
         let (lanes, address) = (groups * per_group, u(address_bits(depth)));
+        let memories = [together, lanes % together].into_iter().filter(|&n| n > 0);
+        let memory = |n: usize| if n == 1 { ty } else { u(n as u32 * ty.bits) };
+        let steps = lanes.div_ceil(together);
         Self {
             clk_i: Default::default(),
             write_i: Lanes::new(groups, u(1)),
@@ -50,12 +64,13 @@ impl LaneBuffer {
             tag_i: Default::default(),
             aligned_i: Default::default(),
             word_o: Lanes::new(lanes, ty),
-            tag_o: Lanes::new(lanes, u(1)),
-            lane: Template(Lane::new(depth, ty)),
+            tag_o: Lanes::new(steps, u(1)),
+            lane: memories.map(|n| Template(Lane::new(depth, memory(n)))).collect(),
             _state: State {
                 words: vec![vec![0; lanes]; 1 << address.bits],
-                reads: vec![Read::default(); lanes],
+                reads: vec![Read::default(); steps],
                 word: vec![0; lanes],
+                together,
             },
         }
     }
@@ -72,10 +87,12 @@ struct Read {
 struct State {
     /// Lanes of each word.
     words: Vec<Vec<i64>>,
-    /// The read that each lane has just done.
+    /// The read that each step of lanes has just done.
     reads: Vec<Read>,
-    /// What it gave.
+    /// What it gave, lane by lane.
     word: Vec<i64>,
+    /// Lanes of a step.
+    together: usize,
 }
 
 impl State {
@@ -83,7 +100,8 @@ impl State {
         let last = self.reads.len() - 1;
         self.reads.copy_within(..last, 1);
         self.reads[0] = read;
-        for (lane, read) in self.reads.iter().enumerate() {
+        for lane in 0..self.word.len() {
+            let read = self.reads[lane / self.together];
             self.word[lane] = if read.zero { 0 } else { self.words[read.addr][lane] };
         }
     }
@@ -105,7 +123,7 @@ impl Logic for LaneBuffer {
             self.word_o.drive(|lane| state.word[lane]);
         }
         let aligned = self.aligned_i.val();
-        self.tag_o.drive(|lane| state.reads[if aligned { 0 } else { lane }].tag as i64);
+        self.tag_o.drive(|step| state.reads[if aligned { 0 } else { step }].tag as i64);
     }
     fn connect(&mut self) {
         self.word_o.connect();
@@ -115,6 +133,10 @@ impl Logic for LaneBuffer {
         let (groups, per_group) = (self.write_i.count(), self.data_i.count());
         let (bits, address) = (self.data_i.ty().bits, self.addr_i.ty().bits);
         let lanes = groups * per_group;
+        let together = self._state.together;
+        if together > 1 {
+            return self.memories(lanes, together);
+        }
         text(format!(
             "// module lane_buffer: {lanes} lanes of {bits} bits, lane r read r cycles after lane 0
 localparam GROUP = {per_group}; // lanes written together
@@ -122,6 +144,28 @@ localparam LANES = {lanes};
 localparam BITS = {bits};
 localparam ADDR = {address};
 {LANE_BUFFER}"
+        ))
+    }
+}
+
+impl LaneBuffer {
+    /// The text where lanes are read together.
+    fn memories(&self, lanes: usize, together: usize) -> Verilog {
+        let (bits, address) = (self.data_i.ty().bits, self.addr_i.ty().bits);
+        let rest = match lanes % together {
+            0 => String::new(),
+            n => format!("\nlocalparam REST = {n}; // lanes of the last step\n{REST}"),
+        };
+        text(format!(
+            "// module lane_buffer: {lanes} lanes of {bits} bits, {together} of them read a cycle after those before
+localparam STEP = {together}; // lanes read together
+localparam FULL = {}; // such steps
+localparam STEPS = {}; // and what lanes are left
+localparam BITS = {bits};
+localparam ADDR = {address};
+{STEPS}{rest}",
+            lanes / together,
+            lanes.div_ceil(together)
         ))
     }
 }
@@ -142,7 +186,7 @@ wire [ADDR:0] last_unused = {zero[LANES], addr[LANES*ADDR +: ADDR]};
 genvar r;
 generate
     for (r = 0; r < LANES; r = r + 1) begin : g_lane
-        @lane@ u_lane (
+        @lane$0@ u_lane (
             .clk_i       (clk_i),
             .write_i     (write_i[r/GROUP]),
             .write_addr_i(write_addr_i),
@@ -159,6 +203,55 @@ generate
 endgenerate
 ";
 
+const STEPS: &str = "
+// Address and flags walk through the steps.
+wire [(STEPS+1)*ADDR-1:0] addr;
+wire [STEPS:0]            zero;
+wire [STEPS:0]            tag;
+
+assign addr[0 +: ADDR] = addr_i;
+assign zero[0]         = zero_i;
+assign tag[0]          = tag_i;
+assign tag_o           = aligned_i ? {STEPS{tag[1]}} : tag[1 +: STEPS];
+
+wire [ADDR:0] last_unused = {zero[STEPS], addr[STEPS*ADDR +: ADDR]};
+
+genvar r;
+generate
+    for (r = 0; r < FULL; r = r + 1) begin : g_step
+        @lane$0@ u_lane (
+            .clk_i       (clk_i),
+            .write_i     (write_i),
+            .write_addr_i(write_addr_i),
+            .data_i      (data_i[r*STEP*BITS +: STEP*BITS]),
+            .addr_i      (addr[r*ADDR +: ADDR]),
+            .zero_i      (zero[r]),
+            .tag_i       (tag[r]),
+            .addr_o      (addr[(r+1)*ADDR +: ADDR]),
+            .zero_o      (zero[r+1]),
+            .tag_o       (tag[r+1]),
+            .word_o      (word_o[r*STEP*BITS +: STEP*BITS])
+        );
+    end
+endgenerate
+";
+
+const REST: &str = "
+@lane$1@ u_rest (
+    .clk_i       (clk_i),
+    .write_i     (write_i),
+    .write_addr_i(write_addr_i),
+    .data_i      (data_i[FULL*STEP*BITS +: REST*BITS]),
+    .addr_i      (addr[FULL*ADDR +: ADDR]),
+    .zero_i      (zero[FULL]),
+    .tag_i       (tag[FULL]),
+    .addr_o      (addr[STEPS*ADDR +: ADDR]),
+    .zero_o      (zero[STEPS]),
+    .tag_o       (tag[STEPS]),
+    .word_o      (word_o[FULL*STEP*BITS +: REST*BITS])
+);
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,8 +264,9 @@ mod tests {
         ty.wrap((lane * 31 + addr * 17 + 5) as i64)
     }
 
-    fn check(groups: usize, per_group: usize, depth: usize, ty: Ty) {
-        let mut bench = Bench::new(LaneBuffer::new(groups, per_group, depth, ty), |b| &mut b.clk_i);
+    fn check(groups: usize, per_group: usize, together: usize, depth: usize, ty: Ty) {
+        let buffer = LaneBuffer::of(groups, per_group, together, depth, ty);
+        let mut bench = Bench::new(buffer, |b| &mut b.clk_i);
         let mut rng = random(depth as u64);
         let filling = groups * depth;
         let mut reads: Vec<(usize, bool, bool)> = vec![];
@@ -188,11 +282,12 @@ mod tests {
             (x.zero_i.next, x.tag_i.next, x.aligned_i.next) = (read.1, read.2, t % 20 >= 15);
             reads.push(read);
             bench.cycle();
-            for lane in (0..groups * per_group).filter(|&lane| t >= lane) {
-                let (addr, zero, tag) = reads[t - lane];
+            for lane in (0..groups * per_group).filter(|&lane| t >= lane / together) {
+                let step = lane / together;
+                let (addr, zero, tag) = reads[t - step];
                 let want = if zero { 0 } else { word(ty, lane, addr) };
                 let tag = if t % 20 >= 15 { reads[t].2 } else { tag };
-                let got = (bench.block.word_o.val()[lane], bench.block.tag_o.val()[lane]);
+                let got = (bench.block.word_o.val()[lane], bench.block.tag_o.val()[step]);
                 assert_eq!(got, (want, tag as i64), "lane {lane} at cycle {t}");
             }
         }
@@ -201,8 +296,15 @@ mod tests {
 
     #[test]
     fn lanes_follow_each_other() {
-        check(2, 3, 8, u(5));
-        check(1, 4, 5, s(8));
-        check(4, 1, 16, u(16));
+        check(2, 3, 1, 8, u(5));
+        check(1, 4, 1, 5, s(8));
+        check(4, 1, 1, 16, u(16));
+    }
+
+    #[test]
+    fn or_several_of_them_together() {
+        check(1, 6, 2, 8, s(4));
+        check(1, 8, 3, 5, s(3));
+        check(1, 5, 4, 16, s(8));
     }
 }

@@ -11,12 +11,16 @@ mod extend;
 mod lane;
 mod lane_buffer;
 mod max_pool;
+mod packed_pe;
+mod packing;
 mod pe;
 mod ram;
 mod requantizer;
 mod requantizer_pow2;
 mod round_shift;
 mod row_multiplier;
+mod split_sums;
+mod weight_digits;
 
 pub use accumulator::Accumulator;
 pub use accumulators::Accumulators;
@@ -26,12 +30,16 @@ pub use extend::Extend;
 pub use lane::Lane;
 pub use lane_buffer::LaneBuffer;
 pub use max_pool::MaxPool;
+pub use packed_pe::PackedPe;
+pub use packing::Packing;
 pub use pe::Pe;
 pub use ram::Ram;
 pub use requantizer::Requantizer;
 pub use requantizer_pow2::RequantizerPow2;
 pub use round_shift::RoundShift;
 pub use row_multiplier::RowMultiplier;
+pub use split_sums::SplitSums;
+pub use weight_digits::WeightDigits;
 
 /// Bits of an address of `depth` words, at least one.
 pub fn address_bits(depth: usize) -> u32 {

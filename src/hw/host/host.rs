@@ -194,7 +194,7 @@ impl Host {
 
     /// Cycles of `flush_no`: more than any flag is under way in the datapath.
     fn flush_cycles(config: &ArrayConfig) -> usize {
-        timing::core(config.rows, config.cols) + timing::FLUSH_MARGIN
+        timing::core(config.rows, config.groups()) + timing::FLUSH_MARGIN
     }
 }
 

@@ -417,6 +417,7 @@ mod tests {
             bus_bits: 256,
             fold_channels: 1,
             fold_width: 40,
+            ..ArrayConfig::default()
         }
     }
 
