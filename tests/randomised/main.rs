@@ -158,7 +158,7 @@ fn present(programs: &[&str]) -> bool {
 #[test]
 fn verilator() {
     if present(Engine::Verilator.programs()) {
-        Plan::new(50, 16, u64::MAX).run("Verilator", |modules, config, cache| {
+        Plan::new(24, 16, u64::MAX).run("Verilator", |modules, config, cache| {
             Ok(Box::new(build_quickly(modules, config, cache).map_err(|e| e.to_string())?))
         });
     }
