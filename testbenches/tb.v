@@ -26,7 +26,7 @@ module tb;
     localparam QUEUE = 64;
     localparam LONGEST = 16;  // words of a burst
     localparam OKAY = 2'b00, SLVERR = 2'b10;
-    localparam SLOW_STALLS = 88;  // of a hundred cycles, in which a memory that hardly answers stalls
+    localparam SLOW_READS = 85, SLOW_WRITES = 97;  // stalls in percent: control waits for words, drains wait for room
 
     `include "isa.vh"
 
@@ -261,10 +261,10 @@ module tb;
             read_register(REG_CYCLES_LO);
             cycles = value;
             for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) command[64*i +: 64] = memory[i];
-            read_stalls = SLOW_STALLS;
+            read_stalls = SLOW_READS;
             first_layer;
             read_stalls = STALL_PERCENT;
-            write_stalls = SLOW_STALLS;
+            write_stalls = SLOW_WRITES;
             first_layer;
             write_stalls = STALL_PERCENT;
             refusals;
@@ -322,7 +322,6 @@ module tb;
 
     // Whatever cannot be run ends with its error code, and with an interrupt, soon.
     task refusals;
-        integer kind;
         begin
             tried = command;
             tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'h7e;
@@ -361,10 +360,14 @@ module tb;
             refused(ERROR_WRITE_ADDRESS);
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_LIMIT;
             refused(ERROR_WRITE_ADDRESS);
-            for (kind = 0; kind < 3; kind = kind + 1) begin  // in the middle of a burst of each kind
-                write_register(REG_READ_LIMIT, (kind == 0 ? 0 : kind == 1 ? WEIGHTS_AT : MAPS_AT) + 2 * BUS);
-                refused(ERROR_READ_ADDRESS);
-            end
+            // In the middle of a burst, of commands, of maps, of weights.
+            write_register(REG_READ_LIMIT, 2 * BUS);
+            refused(ERROR_READ_ADDRESS);
+            write_register(REG_READ_LIMIT, MAPS_AT + 2 * BUS);
+            refused(ERROR_READ_ADDRESS);
+            write_register(REG_READ_LIMIT, WRITE_LIMIT - (LONGEST - 2) * BUS);
+            tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = WRITE_LIMIT - LONGEST * BUS;
+            refused(ERROR_READ_ADDRESS);
             write_register(REG_READ_LIMIT, WRITE_LIMIT);
             // Memory that answers with errors.
             rresp = SLVERR;
