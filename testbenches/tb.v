@@ -361,11 +361,11 @@ module tb;
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_LIMIT;
             refused(ERROR_WRITE_ADDRESS);
             // In the middle of a burst, of commands, of maps, of weights.
-            write_register(REG_READ_LIMIT, 2 * BUS);
+            write_register(REG_READ_LIMIT, LONGEST / 2 * BUS);
             refused(ERROR_READ_ADDRESS);
             write_register(REG_READ_LIMIT, MAPS_AT + 2 * BUS);
             refused(ERROR_READ_ADDRESS);
-            write_register(REG_READ_LIMIT, WRITE_LIMIT - (LONGEST - 2) * BUS);
+            write_register(REG_READ_LIMIT, WRITE_LIMIT - LONGEST / 2 * BUS);
             tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = WRITE_LIMIT - LONGEST * BUS;
             refused(ERROR_READ_ADDRESS);
             write_register(REG_READ_LIMIT, WRITE_LIMIT);

@@ -135,16 +135,20 @@ def random_model(rng, w, a, pow2, network=SMALL):
         terms = int(np.prod(shape[1:]))
         spread = w + a - 2 + int(np.log2(terms)) // 2
         bias = rng.integers(-(2**spread), 2**spread + 1, co)
-        shift = max(spread - a, 0)
+        shift = np.full(co, max(spread - a, 0))
+        if network is MANY_TILES:  # every second channel has small sums: halves between two codes are not rare
+            weight[1::2] >>= 6
+            bias[1::2] >>= 6
+            shift[1::2] -= 6
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
         bound = int((np.abs(weight).reshape(co, -1).sum(1) * greatest + np.abs(bias)).max())
         steps = [0.0625]
         if not last:
             m = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
             s = shift if pow2 else shift + 16
-            if network is not SMALL:
-                m[1::2] = 2**15  # halves between two codes are not rare
-            tensors |= {f"{name}.m": m, f"{name}.s": np.full(co, s)}
+            if network is MANY_TILES:
+                m[1::2] = 2**15
+            tensors |= {f"{name}.m": m, f"{name}.s": s}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
             {
