@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Changes when the same inputs would give another assignment.
-const METHOD: &str = "mixed 3";
+const METHOD: &str = "mixed 2";
+/// How the search rounds weights, of hundreds of networks; what it finds is measured with the rounding of the sweep.
+const ROUNDING: Rounding = Rounding::Nearest;
 /// Measurements of whole networks that the search may take after the greedy one.
 const MOVES: usize = 400;
 
@@ -32,9 +34,6 @@ pub struct Search {
     pub acts: u32,
     /// Requantization.
     pub requantize: Requantize,
-    /// Which codes weights get.
-    #[serde(default)]
-    pub rounding: Rounding,
     /// Least bits of the image, and of what the last layer reads.
     pub ends: u32,
     /// Fewest weight bits of a layer.
@@ -87,7 +86,7 @@ struct Searcher<'a> {
 
 impl<'a> Searcher<'a> {
     fn new(search: Search, network: &'a Network, evaluator: &'a Evaluator) -> Result<Self> {
-        let Search { acts, requantize, rounding, ends, least, most, .. } = search;
+        let Search { acts, requantize, ends, least, most, .. } = search;
         // Every layer by name: what the ends must have at least holds for the image and for what the last layer reads.
         let names = || network.model.layers.iter().map(|l| l.name.clone());
         let all = |bits: u32| Assignment {
@@ -95,8 +94,14 @@ impl<'a> Searcher<'a> {
             layers: names().map(|name| (name, bits)).collect(),
             found_for: None,
         };
-        let of =
-            |weights| Coding { weights, acts, ends, assignment: Some(all(weights)), requantize, rounding };
+        let of = |weights| Coding {
+            weights,
+            acts,
+            ends,
+            assignment: Some(all(weights)),
+            requantize,
+            rounding: ROUNDING,
+        };
         let uniform =
             (least..=most).into_par_iter().map(|w| evaluator.plan(&of(w))).collect::<Result<_>>()?;
         Ok(Self { search, network, evaluator, float: evaluator.float_logits()?, uniform })
@@ -104,8 +109,8 @@ impl<'a> Searcher<'a> {
 
     /// Sensitivities are the same for every size.
     fn known_sensitivities(&self, cache: &Cache, hear: Listener, stop: &AtomicBool) -> Result<Vec<Vec<f64>>> {
-        let Search { acts, requantize, rounding, ends, least, most, .. } = self.search;
-        let text = format!("{acts} {requantize:?} {rounding:?} {ends} {least} {most}");
+        let Search { acts, requantize, ends, least, most, .. } = self.search;
+        let text = format!("{acts} {requantize:?} {ends} {least} {most}");
         let key = format!("sensitivities-{}", store::digest([METHOD, self.evaluator.key(), &text]));
         let whole = |s: &Vec<Vec<f64>>| {
             s.len() == self.network.sizes.len() && s.iter().all(|l| l.len() == self.uniform.len())
@@ -203,7 +208,7 @@ impl<'a> Searcher<'a> {
     /// The plan of these weight bits. With any steps, what a layer passes on does not depend on its weights' bits:
     /// layers of uniform plans are put together. With powers of two it does.
     fn plan(&self, bits: &[u32]) -> Result<Plan> {
-        let Search { acts, requantize, rounding, ends, least, most, .. } = self.search;
+        let Search { acts, requantize, ends, least, most, .. } = self.search;
         if requantize == Requantize::Scale {
             let layers = bits.iter().enumerate().map(|(i, b)| &self.uniform[(b - least) as usize].layers[i]);
             return Ok(Plan { layers: layers.cloned().collect(), ..self.uniform[0].clone() });
@@ -211,12 +216,12 @@ impl<'a> Searcher<'a> {
         let names = self.network.model.layers.iter().map(|l| l.name.clone());
         let layers = names.zip(bits.iter().copied()).collect();
         let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        self.evaluator.plan(&Coding { weights: most, acts, ends, assignment, requantize, rounding })
+        self.evaluator.plan(&Coding { weights: most, acts, ends, assignment, requantize, rounding: ROUNDING })
     }
 
     /// How far the network with these weight bits is from the float network.
     fn divergence(&self, bits: &[u32]) -> Result<f64> {
-        let logits = self.evaluator.logits(&self.plan(bits)?, self.search.rounding)?;
+        let logits = self.evaluator.logits(&self.plan(bits)?, ROUNDING)?;
         let images = self.float.outer_iter().zip(logits.outer_iter());
         Ok(images.map(|(float, int)| kl_divergence(float, int)).sum::<f64>()
             / self.float.nrows().max(1) as f64)
@@ -278,14 +283,13 @@ mod tests {
         let images = Images { data, calibration: None, most: Some(4), labels: None, turned: false };
         let evaluator = Evaluator::new(&network.model, &images, &cache).unwrap();
         let requantize = Requantize::Scale;
-        let rounding = Rounding::Nearest;
-        let search = Search { acts: 5, requantize, rounding, ends: 8, least: 3, most: 5, as_small_as: 4 };
+        let search = Search { acts: 5, requantize, ends: 8, least: 3, most: 5, as_small_as: 4 };
         let searcher = Searcher::new(search, &network, &evaluator).unwrap();
         let bits: Vec<u32> = (0..network.sizes.len() as u32).map(|i| 3 + i % 3).collect();
         let names = network.model.layers.iter().map(|l| l.name.clone());
         let layers = names.zip(bits.iter().copied()).collect();
         let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        let coding = Coding { weights: 5, acts: 5, ends: 8, assignment, requantize, rounding };
+        let coding = Coding { weights: 5, acts: 5, ends: 8, assignment, requantize, rounding: ROUNDING };
         assert_eq!(searcher.plan(&bits).unwrap(), evaluator.plan(&coding).unwrap());
     }
 

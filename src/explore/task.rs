@@ -188,8 +188,8 @@ impl Task {
         for &requantize in &self.axes.requantize {
             for &acts in &self.axes.acts {
                 for &as_small_as in self.axes.weights.iter().filter(|w| (least + 1..most).contains(w)) {
-                    let Axes { ends, rounding, .. } = self.axes;
-                    let search = Search { acts, requantize, rounding, ends, least, most, as_small_as };
+                    let ends = self.axes.ends;
+                    let search = Search { acts, requantize, ends, least, most, as_small_as };
                     let found = search.run(&network, &evaluator, &cache, hear, stop)?;
                     self.axes.assignments.push(found);
                 }

@@ -118,7 +118,7 @@ fn mixed_precision_beats_uniform_w4() {
     let folder = TempDir::new().unwrap();
     let (small, images) = (small(), images());
     let arguments = [&small, "--data", &images, "--weights", "4", "--acts", "8", "--ends", "2", "--mixed"];
-    let report = json(&folder, &arguments);
+    let report = json(&folder, &[&arguments[..], &["--rounding", "nearest"]].concat());
     let [uniform, mixed] = &points(&report)[..] else { panic!("{report}") };
     let size = |p: &Value| p["weight_bits_total"].as_u64().unwrap();
     assert!(uniform["assignment"].is_null() && size(mixed) <= size(uniform), "{report}");
