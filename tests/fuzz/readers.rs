@@ -368,7 +368,7 @@ fn task_file(folder: &Path) -> Vec<u8> {
     let task = serde_json::json!({
         "model": model, "images": null, "qat": null, "mixed": null,
         "axes": { "weights": [4], "acts": [4], "ends": 8, "assignments": [], "requantize": ["scale"],
-            "multipliers": ["dsp"], "arrays": [[4, 4]], "buses": [null], "families": ["ecp5"],
+            "multipliers": ["dsp"], "packs": [{ "lanes": 1 }], "arrays": [[4, 4]], "buses": [null], "families": ["ecp5"],
             "fixed": { "act_depth": null, "weight_depth": null, "acc_depth": null, "requantizers": null,
                 "acc_bits": null, "fold_width": null } },
         "external": { "latency": 20, "stall_percent": 10, "megabytes_per_s": null },
