@@ -4,8 +4,9 @@
     flip_operators.py BUNDLE [--count 100] [--seed 1] [--jobs 2] [--explained FILE]
 
 A flip is caught when the bench fails, does not end, or cannot be compiled. Those that are not are printed with their
-lines; FILE says why they cannot be seen, a line each: module | operator | line of Verilog | reason. Exit code 4 when fewer
-than 98 % are caught, or one is neither caught nor explained.
+lines; FILE says why they cannot be seen, a line each: module | operator | line of Verilog | reason. A reason that begins with
+"same:" says that the flip changes nothing in this build: such are not drawn. Exit code 4 when fewer than 98 % are caught,
+or one is neither caught nor explained.
 """
 
 import argparse
@@ -71,7 +72,16 @@ def main():
     arguments.add_argument("--explained", type=Path, default=Path(__file__).with_name("flip_operators.txt"))
     options = arguments.parse_args()
     modules = {p.name: p.read_text() for p in sorted((options.bundle / "rtl").glob("*.v"))}
-    flips = [(name, place) for name, text in modules.items() for place in places(text)]
+    rows = [line.split(" | ") for line in options.explained.read_text().splitlines()] if options.explained.exists() else []
+    known = {tuple(cell.strip() for cell in row[:3]): row[3].strip() for row in rows if len(row) == 4}
+
+    def row(module, place):
+        """As in FILE: module, operator, line."""
+        cells = (module, place[2].strip(), modules[module].splitlines()[place[0]].strip())
+        return tuple(cell.replace("|", "¦") for cell in cells)
+
+    every = [(name, place) for name, text in modules.items() for place in places(text)]
+    flips = [flip for flip in every if not known.get(row(*flip), "").startswith("same:")]
     passed = re.search(r"^PASS: .*, (\d+) cycles", bench(options.bundle).stdout, re.MULTILINE)
     if not passed:
         sys.exit(f"{options.bundle} does not pass its bench as it is")
@@ -79,17 +89,14 @@ def main():
     chosen = random.Random(options.seed).sample(flips, min(options.count, len(flips)))
     pool = ThreadPoolExecutor(options.jobs)
     results = pool.map(lambda flip: caught(options.bundle, cycles, *flip), chosen)
-    rows = [line.split(" | ") for line in options.explained.read_text().splitlines()] if options.explained.exists() else []
-    known = {tuple(cell.strip() for cell in row[:3]): row[3] for row in rows if len(row) == 4}
     reasons, unexplained = {}, 0
-    for (module, (number, _, old, _)), result in zip(chosen, results):
+    for flip, result in zip(chosen, results):
         if result:
             reasons[result] = reasons.get(result, 0) + 1
             continue
-        line = modules[module].splitlines()[number].strip().replace("|", "¦")
-        why = known.get((module, old.strip().replace("|", "¦"), line))
+        why = known.get(row(*flip))
         unexplained += why is None
-        print(f"not caught: {module} | {old.strip().replace('|', '¦')} | {line} | {why or 'not explained'}")
+        print("not caught:", " | ".join(row(*flip)), "|", why or "not explained", flush=True)
     total = sum(reasons.values())
     for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
         print(f"{count:4} {reason}")
