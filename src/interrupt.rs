@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Tries to remove a folder that others still write to, and the time between two; 2 s in all.
+const MOST_REMOVALS: usize = 200;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// What must be known to end in order.
 struct State {
@@ -58,13 +63,21 @@ fn receive(signal: Signal) {
 /// Ends the program. The state stays locked, so that nobody starts a tool or makes a file any more.
 fn end(state: &State, signal: Signal) -> ! {
     state.groups.iter().for_each(|&group| kill(group, Number::KILL));
-    for path in &state.temporary {
-        // A tool that dies may still have added to its folder.
-        let _ = remove(path).or_else(|_| remove(path));
-    }
+    state.temporary.iter().for_each(|path| remove_busy(path));
     let error = Error::Interrupted(signal);
     let _ = writeln!(io::stderr(), "error: {error}");
     std::process::exit(error.exit_code().into())
+}
+
+/// Removes what tools that die and threads of this program may still be adding to: as often as it takes, within reason.
+fn remove_busy(path: &Path) {
+    for _ in 0..MOST_REMOVALS {
+        let _ = remove(path);
+        if path.symlink_metadata().is_err() {
+            break;
+        }
+        std::thread::sleep(REMOVAL_PAUSE);
+    }
 }
 
 fn kill(group: u32, number: Number) {

@@ -103,9 +103,10 @@ fn sums(folder: &Path) -> Result<String> {
 
 impl Bundle<'_> {
     fn write_files(&self, folder: &Path) -> Result<()> {
-        for part in ["rtl", "data", "sim"] {
+        // Folder by folder: a workspace that an interrupt removes does not come back.
+        for part in ["", "rtl", "data", "sim"] {
             let path = folder.join(part);
-            fs::create_dir_all(&path).map_err(Error::io(&path))?;
+            fs::create_dir(&path).map_err(Error::io(&path))?;
         }
         let put = |name: &str, bytes: &[u8]| {
             let path: PathBuf = folder.join(name);
