@@ -32,7 +32,6 @@ module requantizers (
     localparam CODE = 8;
 
     wire [LANES*CODE-1:0] code;
-    wire [LANES-1:0]      ends_unused; // the drain knows when a window ends
 
     genvar r;
     generate
@@ -51,9 +50,7 @@ module requantizers (
                 .clk_i  (clk_i),
                 .valid_i(valid_i),
                 .first_i(first_i),
-                .last_i (1'b0),
                 .value_i(code[r*CODE +: CODE]),
-                .valid_o(ends_unused[r]),
                 .value_o(code_o[r*CODE +: CODE])
             );
         end

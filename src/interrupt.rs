@@ -161,3 +161,24 @@ impl Drop for Temporary {
         state().temporary.remove(&self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_while_a_thread_writes_to_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("work");
+        fs::create_dir(&folder).unwrap();
+        let files: Vec<_> = (0..3000).map(|n| folder.join(n.to_string())).collect();
+        let first = files[0].clone();
+        let writer = std::thread::spawn(move || files.iter().for_each(|file| drop(fs::write(file, b"x"))));
+        while !first.exists() && !writer.is_finished() {
+            std::thread::yield_now();
+        }
+        remove_busy(&folder);
+        writer.join().unwrap();
+        assert!(!folder.exists());
+    }
+}

@@ -146,8 +146,10 @@ def random_model(rng, w, a, pow2, network=SMALL):
         if not last:
             m = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
             s = shift if pow2 else shift + 16
-            if network is MANY_TILES:
-                m[1::2] = 2**15
+            if network is MANY_TILES:  # of them with shifts of all lengths, so that bits far down decide
+                fewer = (np.arange(co // 2) * 5 + i * 11) % 16
+                m[1::2] = 2 ** (15 - fewer)
+                s[1::2] -= fewer
             tensors |= {f"{name}.m": m, f"{name}.s": s}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
