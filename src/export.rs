@@ -40,13 +40,18 @@ fn onnx_file(model: &IntModel) -> Result<ModelProto> {
     let mut flat = false;
     for (layer, input) in model.layers.iter().zip(model.input_quantizers()) {
         if matches!(layer.op, Op::Dense { .. }) && !flat {
-            value = graph.node("Flatten", &[&value], &format!("{}/flat", layer.name), vec![int("axis", 1)]);
+            value = graph.node(
+                "Flatten",
+                &[&value],
+                &format!("{}/flat", layer.name),
+                vec![AttributeProto::int("axis", 1)],
+            );
             flat = true;
         }
         value = graph.layer(layer, input.step, &value);
     }
     if !flat {
-        value = graph.node("Flatten", &[&value], "logits", vec![int("axis", 1)]);
+        value = graph.node("Flatten", &[&value], "logits", vec![AttributeProto::int("axis", 1)]);
     }
     let classes = model.layers.last().map_or(0, |l| l.op.co());
     let shape = model.header.input;
@@ -56,8 +61,8 @@ fn onnx_file(model: &IntModel) -> Result<ModelProto> {
         name: model.header.name.clone(),
         node: graph.nodes,
         initializer: graph.initializers,
-        input: vec![image_info("x", &[shape.c, shape.h, shape.w])],
-        output: vec![image_info(&value, &[classes])],
+        input: vec![ValueInfoProto::floats("x", &[None, Some(shape.c), Some(shape.h), Some(shape.w)])],
+        output: vec![ValueInfoProto::floats(&value, &[None, Some(classes)])],
     };
     Ok(ModelProto {
         ir_version,
@@ -100,14 +105,7 @@ struct Graph {
 impl Graph {
     /// Adds a node and returns the name of its output.
     fn node(&mut self, op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> String {
-        self.nodes.push(NodeProto {
-            input: inputs.iter().map(|i| i.to_string()).collect(),
-            output: vec![output.into()],
-            name: output.into(),
-            op_type: op.into(),
-            attribute,
-            domain: String::new(),
-        });
+        self.nodes.push(NodeProto::new(op, inputs, output, attribute));
         output.into()
     }
 
@@ -178,16 +176,22 @@ impl Graph {
         let sums = if ends { "logits".to_string() } else { format!("{name}/sums") };
         let sums = match layer.op {
             Op::Conv { .. } => {
-                let pads = vec![ints("pads", &[1; 4]), ints("kernel_shape", &[3, 3])];
+                let pads = vec![
+                    AttributeProto::ints("pads", &[1; 4]),
+                    AttributeProto::ints("kernel_shape", &[3, 3]),
+                ];
                 self.node("Conv", &[value, &weight, &bias], &sums, pads)
             }
-            Op::Dense { .. } => self.node("Gemm", &[value, &weight, &bias], &sums, vec![int("transB", 1)]),
+            Op::Dense { .. } => {
+                self.node("Gemm", &[value, &weight, &bias], &sums, vec![AttributeProto::int("transB", 1)])
+            }
         };
         let Output::Requantized { quantizer, .. } = layer.output else { return sums };
         let real = self.node("Relu", &[&sums], &format!("{name}/relu"), vec![]);
         let real = self.quantized(&real, name, quantizer);
         let Op::Conv { pool: true, .. } = layer.op else { return real };
-        let windows = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+        let windows =
+            vec![AttributeProto::ints("kernel_shape", &[2, 2]), AttributeProto::ints("strides", &[2, 2])];
         self.node("MaxPool", &[&real], &format!("{name}/pool"), windows)
     }
 
@@ -211,7 +215,7 @@ impl Graph {
             "DequantizeLinear",
             &[&codes, &steps, &zero],
             &format!("{name}/weight"),
-            vec![int("axis", 0)],
+            vec![AttributeProto::int("axis", 0)],
         )
     }
 
@@ -230,23 +234,11 @@ impl Graph {
         let shape = if count == 1 { vec![] } else { vec![count] };
         let steps = layer.weight_steps.iter().map(|s| s.get() * input.get());
         let steps = self.float(format!("{name}/bias_step"), &shape, steps);
-        self.node("DequantizeLinear", &[&codes, &steps], &format!("{name}/bias"), vec![int("axis", 0)])
+        self.node(
+            "DequantizeLinear",
+            &[&codes, &steps],
+            &format!("{name}/bias"),
+            vec![AttributeProto::int("axis", 0)],
+        )
     }
-}
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i: Some(value), r#type: 2, ..Default::default() }
-}
-
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.into(), ints: values.into(), r#type: 7, ..Default::default() }
-}
-
-/// A float value of `(n, sizes…)`.
-fn image_info(name: &str, sizes: &[usize]) -> ValueInfoProto {
-    let batch = Dimension { dim_value: None, dim_param: Some("n".into()) };
-    let fixed = sizes.iter().map(|&s| Dimension { dim_value: Some(s as i64), dim_param: None });
-    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(fixed).collect() };
-    let tensor_type = TensorTypeProto { elem_type: proto::data_type::FLOAT, shape: Some(shape) };
-    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
 }

@@ -145,15 +145,20 @@ fn is_same(place: &Path, input: &Path) -> bool {
 /// # Errors
 /// A path that cannot be written, a full disk: what was there is still there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_to(path, bytes).map_err(Error::io(path))
+    write_with(path, |to| to.write_all(bytes))
 }
 
-fn write_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// As [`write`], of bytes that `fill` writes piece by piece.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    write_to(path, fill).map_err(Error::io(path))
+}
+
+fn write_to(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     match Place::of(path)? {
-        Place::Stream => OpenOptions::new().append(true).open(path)?.write_all(bytes),
+        Place::Stream => fill(&mut OpenOptions::new().append(true).open(path)?),
         Place::File(target, old) => {
             let mut draft = Draft::in_folder(parent(&target))?;
-            draft.file.write_all(bytes)?;
+            fill(draft.file.as_file_mut())?;
             if let Some(old) = old {
                 let _ = fchown(draft.file.as_file(), Some(old.uid()), Some(old.gid())); // only root may
                 draft.file.as_file().set_permissions(old.permissions())?;

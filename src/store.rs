@@ -4,12 +4,14 @@
 //! `{"format": "vgg2rtl-float" | "vgg2rtl-int", "version": 1, …}`. `docs/model-format.md` describes it.
 
 use crate::{Error, Result, output};
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
+use bytemuck::NoUninit;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod hash;
@@ -24,6 +26,9 @@ pub use input::{open_file, read_file, read_text};
 pub const KEY: &str = "vgg2rtl";
 /// Version of the model file format.
 pub const VERSION: u32 = 1;
+
+/// A multiple of this many bytes stands before the tensors.
+const ALIGNMENT: usize = 8;
 
 /// Element types of the project's tensors.
 pub trait Element: Copy {
@@ -50,27 +55,35 @@ macro_rules! element {
 }
 element!(f32 => F32, i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, i64 => I64);
 
-/// One tensor to write.
-pub struct Tensor {
+/// One tensor to write: large ones are borrowed, so that a network is never in memory twice.
+pub struct Tensor<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
-impl Tensor {
+impl<'a> Tensor<'a> {
     /// A tensor of `shape` with the elements in row-major order.
     pub fn new<T: Element>(shape: impl Into<Vec<usize>>, elements: impl IntoIterator<Item = T>) -> Self {
         let mut bytes = Vec::new();
         elements.into_iter().for_each(|e| e.put(&mut bytes));
-        Self { dtype: T::DTYPE, shape: shape.into(), bytes }
+        Self { dtype: T::DTYPE, shape: shape.into(), bytes: bytes.into() }
+    }
+
+    /// As [`Tensor::new`], without a copy where the machine's byte order is the file's.
+    pub fn borrowed<T: Element + NoUninit>(shape: impl Into<Vec<usize>>, elements: &'a [T]) -> Self {
+        if cfg!(target_endian = "big") {
+            return Self::new(shape, elements.iter().copied());
+        }
+        Self { dtype: T::DTYPE, shape: shape.into(), bytes: bytemuck::cast_slice(elements).into() }
     }
 
     /// Integers in I8 where it holds them all, else I16.
-    pub fn shorts(shape: impl Into<Vec<usize>>, elements: &[i16]) -> Self {
+    pub fn shorts(shape: impl Into<Vec<usize>>, elements: &'a [i16]) -> Self {
         if elements.iter().all(|&e| i8::try_from(e).is_ok()) {
             Self::new(shape, elements.iter().map(|&e| e as i8))
         } else {
-            Self::new(shape, elements.iter().copied())
+            Self::borrowed(shape, elements)
         }
     }
 
@@ -90,40 +103,49 @@ impl Tensor {
     }
 }
 
-impl View for &Tensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        (&self.bytes[..]).into()
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 /// Writes named tensors and the description `header` to a `.safetensors` file.
 pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let json = serde_json::to_string(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
-    output::write(path, &serialize(path, json, tensors)?)
+    let (head, tensors) = layout(path, json, tensors)?;
+    output::write_with(path, |to| {
+        to.write_all(&head)?;
+        tensors.iter().try_for_each(|tensor| to.write_all(&tensor.bytes))
+    })
 }
 
 /// As [`write`], with a checksum that [`File::sealed_header`] wants to see.
 pub fn write_sealed<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let mut json = serde_json::to_value(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
     json[seal::KEY] = seal::blank().into();
-    let mut bytes = serialize(path, json.to_string(), tensors)?;
+    let (mut bytes, tensors) = layout(path, json.to_string(), tensors)?;
+    tensors.iter().for_each(|tensor| bytes.extend_from_slice(&tensor.bytes));
     seal::seal(&mut bytes);
     output::write(path, &bytes)
 }
 
-fn serialize(path: &Path, description: String, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+/// What stands before the tensors in the file, and their order in it: by falling alignment, then by name.
+fn layout<'t, 'a>(
+    path: &Path,
+    description: String,
+    tensors: &'t [(String, Tensor<'a>)],
+) -> Result<(Vec<u8>, Vec<&'t Tensor<'a>>)> {
+    let mut sorted: Vec<&(String, Tensor)> = tensors.iter().collect();
+    sorted.sort_by(|(name, a), (other, b)| b.dtype.cmp(&a.dtype).then(name.cmp(other)));
+    let mut at = 0;
+    let info = |(name, tensor): &&(String, Tensor)| {
+        let from = at;
+        at += tensor.bytes.len();
+        let (dtype, shape) = (tensor.dtype, tensor.shape.clone());
+        (name.clone(), TensorInfo { dtype, shape, data_offsets: (from, at) })
+    };
+    let infos = sorted.iter().map(info).collect();
     let metadata = HashMap::from([(KEY.to_string(), description)]);
-    let tensors = tensors.iter().map(|(n, t)| (n, t));
-    safetensors::serialize(tensors, Some(metadata)).map_err(|e| Error::bad_file(path, e.to_string()))
+    let bad = |e: String| Error::bad_file(path, e);
+    let index = Metadata::new(Some(metadata), infos).map_err(|e| bad(e.to_string()))?;
+    let mut json = serde_json::to_vec(&index).map_err(|e| bad(e.to_string()))?;
+    json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
+    let head = [&(json.len() as u64).to_le_bytes()[..], &json].concat();
+    Ok((head, sorted.into_iter().map(|(_, tensor)| tensor).collect()))
 }
 
 /// A `.safetensors` file in memory.
@@ -253,5 +275,37 @@ impl File {
         self.unread.borrow_mut().remove(name);
         let (from, to) = info.data_offsets;
         Ok((info.dtype, &self.bytes[self.data_at..][from..to]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    /// What is written piece by piece is what the safetensors crate makes of the same tensors.
+    #[test]
+    fn a_file_is_the_crate_s() {
+        let (floats, shorts) = ([1.5f32, -2.0, 3.25, 0.0, 7.0, -0.5], [300i16, -1]);
+        let tensors = [
+            ("b".to_string(), Tensor::new([2], [5i8, -5])),
+            ("c".to_string(), Tensor::borrowed([2, 3], &floats)),
+            ("a".to_string(), Tensor::borrowed([1, 1], &floats[..1])),
+            ("d".to_string(), Tensor::shorts([2], &shorts)),
+        ];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write(file.path(), &serde_json::json!({"format": "test"}), &tensors).unwrap();
+        let view = |(n, t): &(String, Tensor)| {
+            let bytes = t.bytes.clone().into_owned();
+            (n.clone(), t.dtype, t.shape.clone(), bytes)
+        };
+        let owned: Vec<_> = tensors.iter().map(view).collect();
+        let views = owned.iter().map(|(n, d, s, b)| (n.as_str(), TensorView::new(*d, s.clone(), b).unwrap()));
+        let metadata = HashMap::from([(KEY.to_string(), r#"{"format":"test"}"#.to_string())]);
+        let want = safetensors::serialize(views, Some(metadata)).unwrap();
+        assert_eq!(std::fs::read(file.path()).unwrap(), want);
+        let back = File::open(file.path()).unwrap();
+        assert_eq!(back.floats("c", &[2, 3]).unwrap(), floats);
+        assert_eq!(back.shorts("d", &[2]).unwrap(), shorts);
     }
 }

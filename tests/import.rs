@@ -2,7 +2,8 @@
 //!
 //! `tests/data/import` holds small files with images and logits, made by `tests/import/torch_files.py --small`.
 //! Where Python with torch, onnx, onnxruntime and safetensors is at hand (`VGG2RTL_PYTHON` or `python3`), the
-//! same script makes more and larger ones. `tests/data/import/zoo` holds a part of what `tests/import/zoo.py` makes.
+//! same script makes more and larger ones. `tests/data/import/zoo` holds a part of what `tests/import/zoo.py` makes,
+//! `tests/data/import/keras` what `tests/import/keras_files.py` makes.
 
 use ndarray::{Array2, Array4};
 use safetensors::SafeTensors;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use vgg2rtl::arith::Levels;
+use vgg2rtl::float::import::check::{self, Named};
 use vgg2rtl::float::import::import;
 use vgg2rtl::float::import::options::{Head, Options, Pools};
 use vgg2rtl::net::Shape;
@@ -85,7 +87,7 @@ fn options(json: &Value) -> Options {
 
 /// Imports every file of `folder` that has a case, and compares its logits or the reason why it is refused; returns
 /// how many there were.
-fn check(folder: &Path) -> usize {
+fn check_folder(folder: &Path) -> usize {
     let mut cases = 0;
     let mut wrong = vec![];
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -104,15 +106,20 @@ const TOLERANCE: f32 = 1e-5;
 /// What is wrong with the import of `model`.
 fn fault(model: &Path, case: &Case) -> Option<String> {
     let imported = match (import(model, &case.options), &case.refused) {
-        (Ok(imported), None) => imported.model,
+        (Ok(imported), None) => imported,
         (Ok(_), Some(words)) => return Some(format!("is taken, must be refused: {words}")),
         (Err(e), Some(words)) if e.to_string().contains(words) => return None,
         (Err(e), _) => return Some(e.to_string()),
     };
-    let logits = imported.forward(&case.x).unwrap();
-    if logits.dim() != case.y.dim() {
-        return Some(format!("makes {:?} logits, must be {:?}", logits.dim(), case.y.dim()));
-    }
+    let named = |shape: &[usize], values: Vec<f32>| Named { name: String::new(), shape: shape.into(), values };
+    let x = named(case.x.shape(), case.x.iter().copied().collect());
+    let y = named(case.y.shape(), case.y.iter().copied().collect());
+    let saved = check::Case { x, y, outputs: vec![], ordered: false };
+    let x = match check::images_and_logits(&imported, &saved) {
+        Ok((x, _)) => x,
+        Err(reason) => return Some(reason),
+    };
+    let logits = imported.model.forward(&x).unwrap();
     let scale = case.y.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
     let difference = logits.iter().zip(&case.y).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
     (difference > TOLERANCE * scale).then(|| format!("logits differ by {difference} of {scale}"))
@@ -132,8 +139,9 @@ fn python() -> Option<String> {
 
 #[test]
 fn committed_files_give_their_logits() {
-    assert_eq!(check(&data()), 4);
-    assert_eq!(check(&data().join("zoo")), 31);
+    assert_eq!(check_folder(&data()), 4);
+    assert_eq!(check_folder(&data().join("zoo")), 31);
+    assert_eq!(check_folder(&data().join("keras")), 13);
 }
 
 #[test]
@@ -143,7 +151,7 @@ fn fresh_files_from_pytorch_give_their_logits() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import/torch_files.py");
     let made = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    assert_eq!(check(folder.path()), 20);
+    assert_eq!(check_folder(folder.path()), 20);
 }
 
 /// `tests/import/zoo.py`: needs torch and safetensors only.
@@ -160,7 +168,7 @@ fn every_form_of_a_file_is_taken_or_refused() {
     }
     let made = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    assert!(check(folder.path()) >= 40);
+    assert!(check_folder(folder.path()) >= 40);
 }
 
 #[test]

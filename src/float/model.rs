@@ -204,8 +204,8 @@ impl FloatModel {
         };
         let mut tensors = vec![];
         for (l, x) in self.layers.iter().zip(self.shapes()) {
-            let mut put = |part: &str, shape: Vec<usize>, v: &[f32]| {
-                tensors.push((format!("{}.{part}", l.name), Tensor::new(shape, v.iter().copied())))
+            let mut put = |part: &str, shape: Vec<usize>, v| {
+                tensors.push((format!("{}.{part}", l.name), Tensor::borrowed(shape, v)))
             };
             put("weight", l.op.weight_shape(x), &l.weight);
             put("bias", vec![l.op.co()], &l.bias);

@@ -36,8 +36,20 @@ const QUANTIZED: [&str; 5] = [
 ];
 
 /// All of them.
-pub const READERS: [Reader; 15] = [
+pub const READERS: [Reader; 16] = [
     Reader { name: "onnx", seeds: |_| corpus(&["vgg13.onnx", "keras.onnx"]), read: |_, bytes| import(bytes) },
+    Reader {
+        name: "keras",
+        seeds: |_| {
+            corpus(&[
+                "keras/sequential.h5",
+                "keras/compressed.h5",
+                "keras/alone.weights.h5",
+                "keras/nested.keras",
+            ])
+        },
+        read: |_, bytes| import(bytes),
+    },
     Reader { name: "pth", seeds: |_| corpus(&["vgg11_bn.pth"]), read: |_, bytes| import(bytes) },
     Reader {
         name: "quantized_onnx",

@@ -17,9 +17,15 @@ pub enum Kind {
     Torch,
     /// `torch.save` before PyTorch 1.6.
     LegacyTorch,
+    /// HDF5: Keras.
+    Hdf5,
+    /// Keras 3's zip.
+    Keras,
 }
 
 const SAVE: &str = "torch.save(model.state_dict(), \"model.pth\") makes a good one";
+/// How an HDF5 file begins.
+const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// Bytes that are looked at.
 const HEAD: usize = 1024;
 
@@ -30,13 +36,14 @@ pub fn kind(blob: &Blob, path: &Path) -> Result<Kind, String> {
         [] => Err("the file is empty".into()),
         [b'P', b'K', 3, 4, ..] => zip(blob),
         bytes if bytes.starts_with(torch::MAGIC) => Ok(Kind::LegacyTorch),
+        bytes if bytes.starts_with(HDF5) => Ok(Kind::Hdf5),
         // A safetensors file starts with the header's length in 8 bytes, then JSON.
         [_, _, _, _, _, _, _, _, b'{', ..] if !text(&head) => Ok(Kind::Safetensors),
         bytes => match foreign(bytes, path) {
             Some(reason) => Err(reason),
             // An ONNX file starts with field 1 (IR version, a varint), or seldom another field below 16.
             None if [0x08, 0x3a, 0x12].contains(&bytes[0]) => Ok(Kind::Onnx),
-            None => Err("neither .safetensors, nor torch.save's .pth, nor ONNX".into()),
+            None => Err("neither .safetensors, nor torch.save's .pth, nor ONNX, nor Keras".into()),
         },
     }
 }
@@ -64,9 +71,6 @@ fn foreign(head: &[u8], path: &Path) -> Option<String> {
         _ if start(b"\x28\xb5\x2f\xfd") => "compressed with zstd: `unzstd` unpacks it".into(),
         _ if start(b"Rar!") || start(b"7z\xbc\xaf") => "a RAR or 7z archive: unpack it".into(),
         _ if tar => "a tar archive (or PyTorch's format before 0.1.10): `tar xf` unpacks it".into(),
-        _ if start(b"\x89HDF") => {
-            "an HDF5 file (Keras): `docs/import.md` has the few lines of Python that make it a .safetensors".into()
-        }
         _ if start(b"\x93NUMPY") => {
             "a single numpy array: `docs/import.md` has the few lines of Python that make weights in .npy a .safetensors".into()
         }
@@ -101,12 +105,11 @@ fn zip(blob: &Blob) -> Result<Kind, String> {
     if ends("/data.pkl").is_some() || names.iter().any(|n| n == "data.pkl") {
         return Ok(Kind::Torch);
     }
+    if names.iter().any(|n| n == "model.weights.h5") {
+        return Ok(Kind::Keras);
+    }
     let found = |what: &str| Err(format!("a zip with {what}"));
     match () {
-        _ if ends("model.weights.h5").is_some() => {
-            Err("a .keras file: `docs/import.md` has the few lines of Python that make it a .safetensors"
-                .into())
-        }
         _ if ends(".npy").is_some() => {
             Err("a .npz of arrays: `docs/import.md` has the few lines of Python that make it a .safetensors"
                 .into())

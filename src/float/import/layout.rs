@@ -31,6 +31,19 @@ pub fn channels_first(weight: Vec<f32>, map: Shape, order: Order) -> Vec<f32> {
     out
 }
 
+/// A kernel `(rows, columns, inputs, outputs)` as `(outputs, inputs, rows, columns)`, a matrix `(inputs, outputs)` as
+/// `(outputs, inputs)`; others as they are.
+pub fn outputs_first(shape: Vec<usize>, values: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
+    let order: &[usize] = match shape.len() {
+        4 => &[3, 2, 0, 1],
+        2 => &[1, 0],
+        _ => return (shape, values),
+    };
+    let array = ndarray::ArrayD::from_shape_vec(shape, values).expect("as many numbers as the shape says");
+    let turned = array.permuted_axes(order.to_vec());
+    (turned.shape().into(), turned.iter().copied().collect())
+}
+
 /// A 1×1 kernel is a 3×3 kernel with zeros around it.
 pub fn in_the_centre(weight: &[f32]) -> Vec<f32> {
     let kernel = |w: &f32| {

@@ -1,10 +1,11 @@
-//! Trained VGGs from elsewhere: state dicts of PyTorch (`.safetensors`, `.pth`) and ONNX.
+//! Trained VGGs from elsewhere: state dicts of PyTorch (`.safetensors`, `.pth`), ONNX, Keras.
 //!
 //! | file | reader | mapping |
 //! |---|---|---|
 //! | `.safetensors`, their shards, a model hub's folder | `tensors`, `folder` | `state_dict` |
 //! | `.pth`, `.pt`, `.bin` of any age | `torch`, `pickle` (nothing is executed) | `state_dict` |
 //! | `.onnx` | [`onnx`] (protobuf through `prost`) | `onnx::build`, node by node |
+//! | `.h5`, `.keras`, `.weights.h5` | `keras`, HDF5 through `hdf5-reader` | `onnx::build`, as a graph; weights alone: `state_dict` |
 //! | a quantized `.onnx` | the same | [`quantized::Quantized`]: its integers |
 //! | anything else | `foreign` names it | - |
 //!
@@ -19,6 +20,7 @@ pub mod facts;
 mod folder;
 mod foreign;
 mod imported;
+mod keras;
 mod layout;
 mod natural;
 pub(super) mod npy;
@@ -41,6 +43,7 @@ use blob::Blob;
 use facts::Facts;
 use foreign::Kind;
 use imported::Outcome;
+use options::Habits;
 use std::path::Path;
 
 /// The float network in the file or folder at `path`.
@@ -84,9 +87,11 @@ fn from_blobs(mut blobs: Vec<Blob>, name: &str, path: &Path, options: &Options) 
             let bytes = blobs[0].read_up_to(0, usize::MAX)?;
             return onnx::model(&bytes, name, path.parent().unwrap_or(Path::new(".")), options);
         }
+        Kind::Hdf5 => return keras::of_hdf5(blobs.remove(0), name, options),
+        Kind::Keras => return keras::of_zip(&blobs[0], name, options),
         Kind::Safetensors => tensors::read_safetensors(blobs)?,
         Kind::Torch => torch::read_zip(blobs, key, &mut facts)?,
         Kind::LegacyTorch => torch::read_legacy(blobs.remove(0), key, &mut facts)?,
     };
-    state_dict::model(tensors, name, options, facts)
+    state_dict::model(tensors, name, options, Habits::TORCH, facts)
 }

@@ -80,13 +80,68 @@ pub enum Flatten {
     ChannelsLast,
 }
 
+/// What becomes of pictures where neither file nor user says it: the habit of a framework's users.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Habit {
+    /// ImageNet's transform of torchvision for photographs, bytes / 255 for thumbnails.
+    Torch,
+    /// Stretched to the input, bytes / 255.
+    Keras,
+    /// Stretched to the input, ImageNet's mean subtracted from the bytes in this order of colours: the first VGGs.
+    Bytes(Colour),
+}
+
+/// What a framework does where neither file nor user says it.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Whose they are, in a table.
+    pub owner: &'static str,
+    /// ε of batch norm.
+    pub eps: f32,
+    /// Order in which the last feature map is flattened.
+    pub flatten: Flatten,
+    /// From pictures to the input.
+    pub pictures: Habit,
+}
+
+impl Habits {
+    /// PyTorch's.
+    pub const TORCH: Self =
+        Self { owner: "PyTorch's", eps: 1e-5, flatten: Flatten::ChannelsFirst, pictures: Habit::Torch };
+    /// Keras's.
+    pub const KERAS: Self =
+        Self { owner: "Keras's", eps: 1e-3, flatten: Flatten::ChannelsLast, pictures: Habit::Keras };
+}
+
 /// Smallest side that counts as a photograph rather than a thumbnail of CIFAR's or MNIST's kind.
 const PHOTOGRAPH: usize = 64;
+/// ImageNet's mean colour, which VGG16's authors subtracted (arXiv 1409.1556; their Caffe model's page has the numbers).
+const BLUE_GREEN_RED_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
 
 impl Options {
+    /// What the user says about pictures, and the habit where he says nothing.
+    pub(super) fn preprocessing(&self, habit: Habit, input: Shape, facts: &mut Facts) -> Preprocessing {
+        match habit {
+            Habit::Torch => self.torch_preprocessing(input, facts),
+            Habit::Bytes(colour) if input.c == 3 => self.bytes_preprocessing(colour, facts),
+            Habit::Keras | Habit::Bytes(_) => self.keras_preprocessing(input, facts),
+        }
+    }
+
+    /// As Simonyan and Zisserman trained VGG16: `byte − mean`.
+    fn bytes_preprocessing(&self, colour: Colour, facts: &mut Facts) -> Preprocessing {
+        let mut mean = BLUE_GREEN_RED_MEAN.to_vec();
+        if colour == Colour::Rgb {
+            mean.reverse();
+        }
+        let fit = Fit::Stretch { filter: Filter::Bilinear };
+        let default = Preprocessing { fit, colour, scale: 1.0, mean, ..Preprocessing::unit(3) };
+        self.pictures.over(default, "bytes less ImageNet's mean, as the first VGGs were trained", facts)
+    }
+
     /// PyTorch's habit where the user says nothing: ImageNet's transform scaled from 224 to photographs of any size,
     /// bytes / 255 for thumbnails and grey images.
-    pub(super) fn torch_preprocessing(&self, input: Shape, facts: &mut Facts) -> Preprocessing {
+    fn torch_preprocessing(&self, input: Shape, facts: &mut Facts) -> Preprocessing {
         let side = input.h.min(input.w);
         let (default, why) = match input.c == 3 && side >= PHOTOGRAPH {
             true => {
@@ -135,7 +190,7 @@ impl Options {
     }
 
     /// Keras's habit where the user says nothing: stretched to the input, bytes / 255.
-    pub(super) fn keras_preprocessing(&self, input: Shape, facts: &mut Facts) -> Preprocessing {
+    fn keras_preprocessing(&self, input: Shape, facts: &mut Facts) -> Preprocessing {
         let fit = Fit::Stretch { filter: Filter::Bicubic };
         self.pictures.over(
             Preprocessing { fit, ..Preprocessing::unit(input.c) },

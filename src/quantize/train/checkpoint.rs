@@ -29,7 +29,7 @@ fn run(options: &Options, stage: &str, steps: usize) -> serde_json::Value {
     serde_json::json!({ "options": options, "stage": stage, "steps_per_epoch": steps })
 }
 
-fn named(prefix: &str, name: &str, value: &ArrayD<f32>) -> (String, Tensor) {
+fn named(prefix: &str, name: &str, value: &ArrayD<f32>) -> (String, Tensor<'static>) {
     (format!("{prefix}/{name}"), Tensor::new(value.shape(), value.iter().copied()))
 }
 

@@ -25,7 +25,7 @@ mod shape_ops;
 use super::affine::Affine;
 use super::facts::{Facts, Origin};
 use super::imported::{Imported, Outcome};
-use super::options::Options;
+use super::options::{Habit, Options};
 use crate::float::FloatModel;
 use crate::net::{Header, Shape};
 use build::Builder;
@@ -43,7 +43,30 @@ use std::path::Path;
 pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outcome<Imported> {
     let file = ModelProto::decode(bytes).map_err(|e| format!("not a whole ONNX file: {e}"))?;
     let own = Own::of(&file)?;
-    let mut graph = file.graph.ok_or("an ONNX file without a graph")?;
+    let graph = file.graph.ok_or("an ONNX file without a graph")?;
+    network(graph, Source { name, folder, own, habit: None }, options, Facts::default())
+}
+
+/// Where a graph comes from.
+pub struct Source<'a> {
+    /// Name of the network.
+    pub name: &'a str,
+    /// Where external data lie.
+    pub folder: &'a Path,
+    /// This program's own description.
+    pub own: Option<Own>,
+    /// What becomes of pictures; where it is not known, the order of the input's dimensions tells the framework.
+    pub habit: Option<Habit>,
+}
+
+/// The network that `graph` computes; readers of other formats spell theirs so.
+pub fn network(
+    mut graph: GraphProto,
+    source: Source,
+    options: &Options,
+    mut facts: Facts,
+) -> Outcome<Imported> {
+    let Source { name, folder, own, habit } = source;
     refuse_options(options)?;
     let quantized = is_quantized(&graph);
     if quantized {
@@ -54,7 +77,6 @@ pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outc
     let constants = Constants::new(&graph, folder);
     let chain = Chain::new(&graph, &constants)?;
     let track = quantized.then(|| Track::new(&chain, &constants)).transpose()?;
-    let mut facts = Facts::default();
     let (input, layout) = input_shape(&chain, options, &mut facts)?;
     let mut builder = Builder::new(&chain, &constants, input, layout);
     builder.codes = quantized;
@@ -79,7 +101,9 @@ pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outc
         None => None,
     };
     let own = own.filter(|own| quantized.is_some() && own.header.input == input).map(|own| own.header);
-    let header = header(name, input, layout, own, scaling.as_ref(), options, &mut facts);
+    let by_layout = if layout == Layout::ChannelsFirst { Habit::Torch } else { Habit::Keras };
+    let habit = habit.unwrap_or(by_layout);
+    let header = header(name, input, habit, own, scaling.as_ref(), options, &mut facts);
     Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling, quantized })
 }
 
@@ -87,17 +111,16 @@ pub fn model(bytes: &[u8], name: &str, folder: &Path, options: &Options) -> Outc
 fn header(
     name: &str,
     input: Shape,
-    layout: Layout,
+    habit: Habit,
     own: Option<Header>,
     scaling: Option<&Affine>,
     options: &Options,
     facts: &mut Facts,
 ) -> Header {
-    let preprocessing = match (scaling, layout, &own) {
-        (None, _, Some(own)) => options.stored_preprocessing(&own.preprocessing, facts),
-        (Some(scaling), ..) => options.scaled_preprocessing(input, scaling, facts),
-        (None, Layout::ChannelsFirst, _) => options.torch_preprocessing(input, facts),
-        (None, Layout::ChannelsLast, _) => options.keras_preprocessing(input, facts),
+    let preprocessing = match (scaling, &own) {
+        (None, Some(own)) => options.stored_preprocessing(&own.preprocessing, facts),
+        (Some(scaling), _) => options.scaled_preprocessing(input, scaling, facts),
+        (None, None) => options.preprocessing(habit, input, facts),
     };
     let (name, known) = own.map_or((name.into(), vec![]), |own| (own.name, own.classes));
     let classes = if options.classes.is_empty() { known } else { options.classes.clone() };
@@ -123,7 +146,7 @@ fn refuse_options(options: &Options) -> Outcome<()> {
         ("--weight-levels", options.weight_levels.is_some()),
     ];
     match table.iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(format!("{option} is for state dicts; an ONNX graph says it itself")),
+        Some((option, _)) => Err(format!("{option} is for files of weights alone; this one says it itself")),
         None => Ok(()),
     }
 }

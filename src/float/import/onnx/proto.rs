@@ -166,6 +166,18 @@ pub struct Dimension {
 }
 
 impl NodeProto {
+    /// A node with one output, whose name it takes.
+    pub fn new(op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> Self {
+        Self {
+            input: inputs.iter().map(|i| i.to_string()).collect(),
+            output: vec![output.into()],
+            name: output.into(),
+            op_type: op.into(),
+            attribute,
+            domain: String::new(),
+        }
+    }
+
     fn attribute(&self, name: &str) -> Option<&AttributeProto> {
         self.attribute.iter().find(|a| a.name == name)
     }
@@ -203,5 +215,53 @@ impl NodeProto {
     /// Input `i`, unless it is absent or empty (ONNX's way to leave one out).
     pub fn operand(&self, i: usize) -> Option<&str> {
         self.input.get(i).map(String::as_str).filter(|name| !name.is_empty())
+    }
+}
+
+impl AttributeProto {
+    /// Of type float.
+    pub fn float(name: &str, value: f32) -> Self {
+        Self { name: name.into(), f: Some(value), r#type: 1, ..Self::default() }
+    }
+
+    /// Of type int.
+    pub fn int(name: &str, value: i64) -> Self {
+        Self { name: name.into(), i: Some(value), r#type: 2, ..Self::default() }
+    }
+
+    /// Of type string.
+    pub fn text(name: &str, value: &str) -> Self {
+        Self { name: name.into(), s: Some(value.into()), r#type: 3, ..Self::default() }
+    }
+
+    /// Of type ints.
+    pub fn ints(name: &str, values: &[i64]) -> Self {
+        Self { name: name.into(), ints: values.into(), r#type: 7, ..Self::default() }
+    }
+}
+
+impl TensorProto {
+    /// A tensor of single precision, row-major.
+    pub fn floats(name: &str, dims: &[usize], values: Vec<f32>) -> Self {
+        Self {
+            dims: dims.iter().map(|&d| d as i64).collect(),
+            data_type: data_type::FLOAT,
+            float_data: values,
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl ValueInfoProto {
+    /// A value of single precision; `None` is a size that the file leaves open, such as the number of images.
+    pub fn floats(name: &str, sizes: &[Option<usize>]) -> Self {
+        let dimension = |size: &Option<usize>| Dimension {
+            dim_value: size.map(|s| s as i64),
+            dim_param: size.is_none().then(|| "n".into()),
+        };
+        let shape = TensorShapeProto { dim: sizes.iter().map(dimension).collect() };
+        let tensor_type = TensorTypeProto { elem_type: data_type::FLOAT, shape: Some(shape) };
+        Self { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
     }
 }

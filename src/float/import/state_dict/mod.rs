@@ -19,7 +19,7 @@ use super::affine::Affine;
 use super::facts::{Facts, Origin};
 use super::imported::{Imported, Outcome};
 use super::layout::{CHANNELS_LAST, channels_first, in_the_centre};
-use super::options::{Flatten, Options};
+use super::options::{Flatten, Habits, Options};
 use super::reparam;
 use super::taps::Taps;
 use super::tensors::Tensors;
@@ -28,11 +28,14 @@ use crate::net::{Header, KERNEL, Op, Shape, shapes};
 use chain::Link;
 use modules::Kind;
 
-/// PyTorch's default ε of batch norm.
-const EPS: f32 = 1e-5;
-
 /// The network of a state dict.
-pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Facts) -> Outcome<Imported> {
+pub fn model(
+    mut tensors: Tensors,
+    name: &str,
+    options: &Options,
+    habits: Habits,
+    mut facts: Facts,
+) -> Outcome<Imported> {
     if options.common_step {
         return Err("--common-step is for quantized ONNX graphs".into());
     }
@@ -47,7 +50,8 @@ pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Fac
         .ok_or("holds no dense layer behind its convolutions: not a VGG")?;
     let placed = pools::place(&links[..first], options)?;
     check_activations(&links[first..], options, &mut facts)?;
-    let mut builder = Builder { tensors, eps: options.bn_eps.unwrap_or(EPS), pending: None, folded: vec![] };
+    let eps = options.bn_eps.unwrap_or(habits.eps);
+    let mut builder = Builder { tensors, eps, pending: None, folded: vec![] };
     let mut layers = builder.layers(&links, &placed.after)?;
     steps::give(&quantizers, &links, &mut layers, options, &mut facts)?;
     if let Some(layer) = layers.iter().find(|l| l.quantizer.is_some() && builder.folded.contains(&l.name)) {
@@ -56,15 +60,15 @@ pub fn model(mut tensors: Tensors, name: &str, options: &Options, mut facts: Fac
             layer.name
         ));
     }
-    note_norms(&links, options, &mut facts)?;
+    note_norms(&links, options, habits, &mut facts)?;
     let channels = layers[0].weight.len() / (layers[0].op.co() * KERNEL * KERNEL);
     let inputs = layers[first].weight.len() / layers[first].op.co();
     let input = head::input(channels, inputs, &layers[..first], options, &mut facts)?;
     head::fit(&mut layers, first, input, &placed, options, &mut facts)?;
-    flatten(&mut layers, first, input, options, &mut facts)?;
+    flatten(&mut layers, first, input, options, habits, &mut facts)?;
     note_outputs(&links, options, &mut facts)?;
     name_layers(&mut layers);
-    let preprocessing = options.torch_preprocessing(input, &mut facts);
+    let preprocessing = options.preprocessing(habits.pictures, input, &mut facts);
     let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
     let mut model = FloatModel { header, layers };
     model.fold_batch_norm();
@@ -120,7 +124,7 @@ fn check_activations(dense: &[Link], options: &Options, facts: &mut Facts) -> Ou
     Ok(())
 }
 
-fn note_norms(links: &[Link], options: &Options, facts: &mut Facts) -> Outcome<()> {
+fn note_norms(links: &[Link], options: &Options, habits: Habits, facts: &mut Facts) -> Outcome<()> {
     let count = links.iter().filter(|l| l.norm.is_some()).count();
     if count == 0 {
         return match options.bn_eps {
@@ -128,9 +132,10 @@ fn note_norms(links: &[Link], options: &Options, facts: &mut Facts) -> Outcome<(
             None => Ok(()),
         };
     }
-    let eps = options.bn_eps.unwrap_or(EPS);
+    let eps = options.bn_eps.unwrap_or(habits.eps);
     let taken = format!("{eps:e} in {count} batch norms");
-    facts.choose("batch-norm epsilon", taken, options.bn_eps.is_some(), "--bn-eps", "PyTorch's default");
+    let why = format!("{} default", habits.owner);
+    facts.choose("batch-norm epsilon", taken, options.bn_eps.is_some(), "--bn-eps", &why);
     Ok(())
 }
 
@@ -164,15 +169,16 @@ fn flatten(
     first: usize,
     input: Shape,
     options: &Options,
+    habits: Habits,
     facts: &mut Facts,
 ) -> Outcome<()> {
     let map = *shapes(input, layers[..first].iter().map(|l| l.op)).last().expect("at least the input");
     if map.h * map.w == 1 {
         return Ok(());
     }
-    let last = options.flatten == Some(Flatten::ChannelsLast);
+    let last = options.flatten.unwrap_or(habits.flatten) == Flatten::ChannelsLast;
     let taken = if last { "row, column, channel" } else { "channel, row, column" };
-    facts.choose("flatten order", taken.into(), options.flatten.is_some(), "--flatten", "PyTorch's");
+    facts.choose("flatten order", taken.into(), options.flatten.is_some(), "--flatten", habits.owner);
     if last {
         let weight = std::mem::take(&mut layers[first].weight);
         layers[first].weight = channels_first(weight, map, CHANNELS_LAST);
