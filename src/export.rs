@@ -53,7 +53,7 @@ fn onnx_file(model: &IntModel) -> Result<ModelProto> {
     if !flat {
         value = graph.node("Flatten", &[&value], "logits", vec![AttributeProto::int("axis", 1)]);
     }
-    let classes = model.layers.last().map_or(0, |l| l.op.co());
+    let classes = model.outputs();
     let shape = model.header.input;
     let (opset, ir_version) =
         if graph.wide { (OPSET_16_BITS, IR_16_BITS) } else { (OPSET_8_BITS, IR_8_BITS) };

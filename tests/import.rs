@@ -111,7 +111,8 @@ fn fault(model: &Path, case: &Case) -> Option<String> {
         (Err(e), Some(words)) if e.to_string().contains(words) => return None,
         (Err(e), _) => return Some(e.to_string()),
     };
-    let named = |shape: &[usize], values: Vec<f32>| Named { name: String::new(), shape: shape.into(), values };
+    let named =
+        |shape: &[usize], values: Vec<f32>| Named { name: String::new(), shape: shape.into(), values };
     let x = named(case.x.shape(), case.x.iter().copied().collect());
     let y = named(case.y.shape(), case.y.iter().copied().collect());
     let saved = check::Case { x, y, outputs: vec![], ordered: false };

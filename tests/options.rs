@@ -35,6 +35,7 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("demo --model FLOAT --data IMAGES -o @", "--images", &["0", "193", "18446744073709551615"]),
     ("demo --model FLOAT --data IMAGES -o @", "--preset", &["", "none"]),
     ("eval INT --data PICTURES --engine golden", "--images", &["0", "-1"]),
+    ("classify INT PICTURES", "--top", &["0", "x"]),
     ("eval INT --data PICTURES --engine golden", "--array", &["3x3"]),
     ("eval INT --data PICTURES --engine fake", "--batch", &["2"]),
     ("eval FLOAT --data PICTURES --engine float", "--latency", &["3"]),

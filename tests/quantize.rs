@@ -297,3 +297,50 @@ fn options_that_make_no_sense_are_usage_errors() {
         assert!(!to.exists(), "{options:?} wrote a file");
     }
 }
+
+/// What `--predictions` says of every picture adds up to what `eval` counts; `classify` says the same of a picture.
+#[test]
+fn predictions_and_classes() {
+    let folder = TempDir::new().unwrap();
+    let (int, images) = (quantized(&folder, &[]), images());
+    let mut model = vgg2rtl::int::IntModel::load(&int).unwrap();
+    model.header.classes = (0..10).map(|c| format!("kind {c}, \"quoted\"")).collect();
+    model.save(&int).unwrap();
+    let (table, trace) = (folder.path().join("answers.csv"), folder.path().join("trace.safetensors"));
+    let base = ["eval", path(&int), "--data", path(&images), "--images", "40"];
+    let report = json(&[&base[..], &["--predictions", path(&table), "--trace", path(&trace)]].concat());
+    let trace = vgg2rtl::store::File::open(&trace).unwrap();
+    let mut lines = csv::Reader::from_path(&table).unwrap();
+    let head = lines.headers().unwrap().clone();
+    assert_eq!((&head[0], &head[2], &head[4]), ("picture", "answer", "logit kind 1, \"quoted\""));
+    let (mut right, mut logits) = (0, vec![]);
+    for line in lines.records() {
+        let line = line.unwrap();
+        let values: Vec<i64> = line.iter().skip(3).map(|v| v.parse().unwrap()).collect();
+        let answer: usize = line[2].parse().unwrap();
+        assert!(values.iter().all(|&v| v <= values[answer]) && line[0].contains("picture "));
+        right += (line[1] == line[2]) as usize;
+        logits.extend(values);
+    }
+    assert_eq!(logits.len(), 400);
+    assert_eq!(right as f64 / 40.0, report["accuracy"].as_f64().unwrap());
+    let last = vgg2rtl::int::IntModel::load(&int).unwrap().layers.last().unwrap().name.clone();
+    assert_eq!(trace.integers(&last, &[40, 10]).unwrap(), logits, "those of the trace");
+
+    let said = json(&["classify", path(&int), path(&images), "--top", "3"]);
+    let first = &said["pictures"][0];
+    let (best, second) = (&first["answers"][0], &first["answers"][1]);
+    assert_eq!(said["pictures"].as_array().unwrap().len(), 256);
+    assert_eq!(first["answers"].as_array().unwrap().len(), 3);
+    assert!(best["probability"].as_f64() > second["probability"].as_f64());
+    let float = json(&["classify", path(&float()), path(&images), "--top", "1"]);
+    let answers = |report: &Value| -> Vec<Value> {
+        let pictures = report["pictures"].as_array().unwrap();
+        pictures.iter().map(|p| p["answers"][0]["class"].clone()).collect()
+    };
+    let same = answers(&said).iter().zip(&answers(&float)).filter(|(a, b)| a == b).count();
+    assert!(same >= 250, "{same} of 256 as the float network says");
+    let difference =
+        best["logit"].as_f64().unwrap() - float["pictures"][0]["answers"][0]["logit"].as_f64().unwrap();
+    assert!(difference.abs() < 1.0, "logits of one unit: {difference}");
+}

@@ -4,6 +4,7 @@ use super::design::Design;
 use super::given::Given;
 use super::images::{self, Reading};
 use super::inspect::is_int;
+use super::predictions::Predictions;
 use super::print::{note, out};
 use super::simulation::Simulation;
 use super::{number, outputs, table};
@@ -42,6 +43,9 @@ pub struct Args {
     /// Write every layer's integers for the images used, with --engine golden or fake: the same bytes.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write what is answered to every picture: its label, the answer, all logits (of integer engines as integers).
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -78,21 +82,30 @@ pub fn run(args: &Args) -> Result<()> {
         args.given.refuse::<Design>("--engine rtl")?;
         args.given.refuse::<Simulation>("--engine rtl")?;
     }
-    let file = args.trace.iter().map(|path| Output::file("--trace", path));
+    let predictions = args.predictions.iter().map(|path| Output::file("--predictions", path));
+    let files = args.trace.iter().map(|path| Output::file("--trace", path)).chain(predictions);
     let cache = args.simulation.cache().map(|path| Output::folder("--cache", path));
     let inputs = [Some(&*args.model), Some(&args.data), args.float_model.as_deref(), args.design.file()];
     let inputs = inputs.into_iter().chain([args.reading.labels.as_deref()]);
-    outputs::check(&file.chain(cache).collect::<Vec<_>>(), inputs.flatten())?;
+    outputs::check(&files.chain(cache).collect::<Vec<_>>(), inputs.flatten())?;
     let reference = args.float_model.as_deref().map(FloatModel::load).transpose()?;
     if engine == Engine::Float {
         let model = FloatModel::load(&args.model)?;
-        let data = args.images(&model.header, outputs(&model), reference.as_ref())?;
-        return measure(args, engine, &model.header, &data, &|x| float_logits(&model, x), reference.as_ref());
+        let data = args.images(&model.header, model.outputs(), reference.as_ref())?;
+        return measure(
+            args,
+            engine,
+            (&model.header, model.outputs()),
+            &data,
+            &|x| float_logits(&model, x),
+            reference.as_ref(),
+        );
     }
     let model = IntModel::load(&args.model)?;
-    let classes = model.shapes().last().map_or(0, |s| s.len());
-    let data = args.images(&model.header, classes, reference.as_ref())?;
-    let measure = |run: &Executor| measure(args, engine, &model.header, &data, run, reference.as_ref());
+    let data = args.images(&model.header, model.outputs(), reference.as_ref())?;
+    let measure = |run: &Executor| {
+        measure(args, engine, (&model.header, model.outputs()), &data, run, reference.as_ref())
+    };
     match engine {
         Engine::Golden => {
             let golden = Golden::new(&model)?;
@@ -115,9 +128,9 @@ impl Args {
     /// The images to use, labels meaning the `classes` outputs of the network of `header`.
     fn images(&self, header: &Header, classes: usize, reference: Option<&FloatModel>) -> Result<DataSet> {
         if let Some(r) = reference
-            && (r.header.input, outputs(r)) != (header.input, classes)
+            && (r.header.input, r.outputs()) != (header.input, classes)
         {
-            let (input, outputs) = (r.header.input, outputs(r));
+            let (input, outputs) = (r.header.input, r.outputs());
             let reason = format!("reads {input}, gives {outputs}; the model {} and {classes}", header.input);
             return Err(Error::usage("--float-model", reason));
         }
@@ -142,10 +155,6 @@ impl Args {
     }
 }
 
-fn outputs(model: &FloatModel) -> usize {
-    model.shapes().last().map_or(0, |s| s.len())
-}
-
 fn float_logits(model: &FloatModel, x: &ndarray::Array4<f32>) -> Result<ndarray::Array2<f64>> {
     Ok(model.forward(x)?.mapv(f64::from))
 }
@@ -153,19 +162,23 @@ fn float_logits(model: &FloatModel, x: &ndarray::Array4<f32>) -> Result<ndarray:
 fn measure(
     args: &Args,
     engine: Engine,
-    header: &Header,
+    (header, outputs): (&Header, usize),
     data: &DataSet,
     executor: &Executor,
     reference: Option<&FloatModel>,
 ) -> Result<()> {
     let mut score = Score::default();
+    let table = |path| Predictions::new(path, &header.classes, outputs);
+    let mut predictions = args.predictions.as_deref().map(table).transpose()?;
     for batch in images::batches(data, header) {
         let (x, labels) = batch?;
-        match reference {
+        let logits = match reference {
             Some(r) => score.add(&x, &labels, executor, Some(&|x| float_logits(r, x)))?,
             None => score.add(&x, &labels, executor, None)?,
-        }
+        };
+        predictions.iter_mut().try_for_each(|table| table.add(data, &logits))?;
     }
+    predictions.map(Predictions::save).transpose()?;
     for doubt in score.doubts() {
         note!("warning: {doubt}: check the labels, and the preprocessing: {}", header.described());
     }
@@ -222,7 +235,7 @@ fn print(score: &Score, header: &Header, compared: bool) -> Result<()> {
 const LARGEST_CONFUSION: usize = 20;
 
 fn confusion(score: &Score, header: &Header) -> Result<()> {
-    let name = |c: usize| header.classes.get(c).cloned().unwrap_or_else(|| c.to_string());
+    let name = |c: usize| images::class_name(&header.classes, c);
     let columns: Vec<String> = (0..score.confusion.len()).map(|c| c.to_string()).collect();
     let head: Vec<&str> = [""].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let row = |(label, counts): (usize, &Vec<usize>)| {

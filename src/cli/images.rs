@@ -2,7 +2,7 @@
 
 use super::print::note;
 use super::progress;
-use ndarray::Array4;
+use ndarray::{Array4, ArrayView1};
 use std::path::{Path, PathBuf};
 use vgg2rtl::float::data::listed;
 use vgg2rtl::float::{DataSet, FloatModel};
@@ -77,6 +77,18 @@ pub fn batches<'a>(data: &'a DataSet, header: &'a Header) -> impl Iterator<Item 
         bar.inc(part.len() as u64);
         Ok((batch, part.map(|i| data.label(i)).collect()))
     })
+}
+
+/// The name of output `class`, or its number where the network has no names.
+pub fn class_name(classes: &[String], class: usize) -> String {
+    classes.get(class).cloned().unwrap_or_else(|| class.to_string())
+}
+
+/// Outputs by falling logit, the first of equals in front.
+pub fn ranked(logits: ArrayView1<f64>) -> Vec<usize> {
+    let mut ranked: Vec<usize> = (0..logits.len()).collect();
+    ranked.sort_by(|&a, &b| logits[b].total_cmp(&logits[a])); // stable
+    ranked
 }
 
 /// Most codes of all layers together that are held at a time, 1 GiB.

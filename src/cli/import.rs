@@ -338,7 +338,7 @@ struct Report<'a> {
 fn report(args: &Args, imported: &Imported, check: Option<Check>) -> Result<()> {
     let model = &imported.model;
     let (input, layers, macs) = (model.header.input, model.layers.len(), model.macs());
-    let outputs = model.layers.last().map_or(0, |l| l.op.co());
+    let outputs = model.outputs();
     if args.json {
         let report = Report { input, outputs, layers, macs, facts: &imported.facts, check };
         return out!("{}", serde_json::json!(report));

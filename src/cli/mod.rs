@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use vgg2rtl::{Error, Result};
 
 mod bench;
+mod classify;
 mod cosim;
 mod demo;
 mod design;
@@ -20,6 +21,7 @@ mod inspect;
 mod levels;
 mod number;
 mod outputs;
+mod predictions;
 pub mod print;
 mod progress;
 mod quantize;
@@ -38,6 +40,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Bench(bench::Args),
+    Classify(classify::Args),
     Cosim(Box<cosim::Args>),
     Demo(demo::Args),
     Doctor(doctor::Args),
@@ -60,6 +63,7 @@ pub fn run() -> Result<()> {
     };
     match verb {
         Verb::Bench(args) => bench::run(&args),
+        Verb::Classify(args) => classify::run(&args),
         Verb::Cosim(args) => cosim::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),

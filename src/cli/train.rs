@@ -192,7 +192,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let parts = parts.aligned(&float, args)?;
     images::say_input(&float.header);
-    if float.header.classes.is_empty() && parts.train.classes().len() == outputs_of(&float) {
+    if float.header.classes.is_empty() && parts.train.classes().len() == float.outputs() {
         float.header.classes = parts.train.classes().to_vec();
     }
     let mut session = Session { args, data: parts.data(), curve: Curve::default(), report: vec![] };
@@ -329,10 +329,6 @@ impl Args {
     }
 }
 
-fn outputs_of(model: &FloatModel) -> usize {
-    model.layers.last().map_or(0, |l| l.op.co())
-}
-
 /// The first picture's size, padded so that five pools halve it.
 fn input_of(data: &DataSet) -> Result<Shape> {
     let picture = data.picture(0)?;
@@ -380,7 +376,7 @@ impl Parts {
 
     /// With labels that mean the outputs of `model`, and as many training pictures as are asked for.
     fn aligned(mut self, model: &FloatModel, args: &Args) -> Result<Self> {
-        let outputs = outputs_of(model);
+        let outputs = model.outputs();
         let apply = |set: DataSet| args.reading.apply(set, &model.header, outputs);
         self.train = images::sample(&apply(self.train)?, Some(args.limit), args.seed, outputs);
         self.validation = self.validation.map(apply).transpose()?;

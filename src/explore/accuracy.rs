@@ -75,7 +75,7 @@ impl Evaluator {
         if images.most == Some(0) {
             return Err(Error::usage("--images", "0 images, at least one is needed"));
         }
-        let outputs = model.shapes().last().map_or(0, |s| s.len());
+        let outputs = model.outputs();
         let turn = |set: DataSet| if images.turned { set.turned() } else { set };
         let mut data = turn(DataSet::open(&images.data)?);
         if let Some(file) = &images.labels {

@@ -36,7 +36,7 @@ impl Tuning {
         stop: &AtomicBool,
     ) -> Result<Measured> {
         let mut train = self.pictures()?;
-        train.align(&model.header, model.shapes().last().map_or(0, |s| s.len()))?;
+        train.align(&model.header, model.outputs())?;
         let train = train.sample(self.limit, SEED);
         let key = self.key(coding, evaluator, &train, model)?;
         if let Some(known) = evaluator.known(&key) {

@@ -145,6 +145,11 @@ impl FloatLayer {
 }
 
 impl FloatModel {
+    /// Number of logits an image.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.op.co())
+    }
+
     /// Input shape of each layer, then the output's.
     pub fn shapes(&self) -> Vec<Shape> {
         shapes(self.header.input, self.layers.iter().map(|l| l.op))
@@ -180,7 +185,7 @@ impl FloatModel {
     pub fn validate(&self) -> Result<()> {
         let names = self.layers.iter().map(|l| &l.name[..]);
         check_chain(self.header.input, names.clone().zip(self.layers.iter().map(|l| l.op)))?;
-        let outputs = self.layers.last().map_or(0, |l| l.op.co());
+        let outputs = self.outputs();
         self.header.check(names, outputs).map_err(|reason| Error::bad_layer("-", reason))?;
         for (layer, x) in self.layers.iter().zip(self.shapes()) {
             layer.validate(x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;

@@ -76,6 +76,11 @@ impl IntLayer {
 }
 
 impl IntModel {
+    /// Number of logits an image.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.op.co())
+    }
+
     /// Input shape of each layer, then the output's.
     pub fn shapes(&self) -> Vec<Shape> {
         shapes(self.header.input, self.layers.iter().map(|l| l.op))
@@ -88,6 +93,13 @@ impl IntModel {
             Output::Logits => None,
         });
         std::iter::once(self.input).chain(outputs).collect()
+    }
+
+    /// The step of the logits: what 1 of them is in the float network's unit.
+    pub fn logit_step(&self) -> Step {
+        let (last, read) = (self.layers.last(), self.input_quantizers().pop());
+        let step = last.zip(read).and_then(|(layer, read)| arith::sum_step(layer.weight_steps[0], read.step));
+        step.expect("validated models have a layer, and sums with a step")
     }
 
     /// Two's complement bits that each layer's accumulator needs, proven from its integers.
@@ -105,7 +117,7 @@ impl IntModel {
     pub fn validate(&self) -> Result<()> {
         let names = self.layers.iter().map(|l| &l.name[..]);
         check_chain(self.header.input, names.clone().zip(self.layers.iter().map(|l| l.op)))?;
-        let outputs = self.layers.last().map_or(0, |l| l.op.co());
+        let outputs = self.outputs();
         self.header.check(names, outputs).map_err(|reason| Error::bad_layer("-", reason))?;
         if !self.input.levels.is_valid() || self.input.levels.bits() > *arith::WIDTHS.end() {
             return Err(Error::bad_layer("input", format!("levels {:?} make no sense", self.input.levels)));

@@ -31,14 +31,14 @@ pub struct Score {
 }
 
 impl Score {
-    /// Runs `executor` on `images` and compares with labels, `None` where there is none, and with `reference`.
+    /// Runs `executor` on `images` and compares with labels, `None` where there is none, and with `reference`; gives the logits.
     pub fn add(
         &mut self,
         images: &Array4<f32>,
         labels: &[Option<usize>],
         executor: &Executor,
         reference: Option<&Executor>,
-    ) -> Result<()> {
+    ) -> Result<Array2<f64>> {
         let start = Instant::now();
         let logits = executor(images)?;
         self.time += start.elapsed();
@@ -53,7 +53,7 @@ impl Score {
                 self.count(label, best, rank(logits, label), logits.len());
             }
         }
-        Ok(())
+        Ok(logits)
     }
 
     fn count(&mut self, label: usize, best: usize, rank: usize, classes: usize) {

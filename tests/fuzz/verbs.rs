@@ -30,6 +30,7 @@ const VERBS: [(&str, &[&str]); 23] = [
         "eval float.st --data data --engine float",
         &["float.st", "data/t10k-images-idx3-ubyte", "data/t10k-labels-idx1-ubyte"],
     ),
+    ("classify int.st pictures", &["int.st", "pictures/b.jpg"]),
     ("eval int.st --data data --engine golden", &["int.st", "data/t10k-images-idx3-ubyte"]),
     ("eval float.st --data pictures --engine float", &["pictures/a.png", "pictures/b.jpg"]),
     ("eval float.st --data cifar.bin --engine float", &["cifar.bin"]),

@@ -31,6 +31,7 @@ pub const FILES: &[Writer] = &[
     writer("quantize FLOAT --calib IMAGES --images 4 -o @", "-o", "FLOAT"),
     writer("export INT --onnx @", "--onnx", "INT"),
     writer("eval INT --data PICTURES --engine golden --images 3 --trace @", "--trace", "INT"),
+    writer("eval INT --data PICTURES --images 3 --predictions @", "--predictions", "INT"),
     writer("bench golden INT --runs 1 --save @", "--save", "INT"),
     writer("explore vgg16 --weights 4,8 --csv @", "--csv", ""),
     writer("explore FLOAT --weights 4,8 --report @", "--report", "FLOAT"),

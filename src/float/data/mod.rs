@@ -327,8 +327,11 @@ impl DataSet {
         }
     }
 
-    /// Name of picture `i`'s file, or the set's name and the number, for messages.
-    fn name(&self, i: usize) -> PathBuf {
+    /// Name of picture `i`'s file, or the set's name and the number.
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    pub fn name(&self, i: usize) -> PathBuf {
         match &*self.pictures {
             Pictures::Files(files) => files[self.places[i]].clone(),
             Pictures::Memory { .. } => format!("{}, picture {}", self.path.display(), self.places[i]).into(),

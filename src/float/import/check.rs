@@ -113,7 +113,7 @@ pub fn images_and_logits(
             *v = (f64::from(*v) * scaling.k[c] + scaling.t[c]) as f32;
         }
     }
-    let want = (x.dim().0, imported.model.layers.last().map_or(0, |l| l.op.co()));
+    let want = (x.dim().0, imported.model.outputs());
     if case.y.shape != [want.0, want.1] {
         return Err(format!("y has shape {:?}, the network makes {want:?}", case.y.shape));
     }

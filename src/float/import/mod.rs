@@ -64,7 +64,7 @@ pub fn import(path: &Path, options: &Options) -> Result<Imported> {
         .preprocessing
         .check(header.input)
         .map_err(|reason| Error::usage("--mean, --std, --colour", reason))?;
-    let (names, outputs) = (header.classes.len(), imported.model.layers.last().map_or(0, |l| l.op.co()));
+    let (names, outputs) = (header.classes.len(), imported.model.outputs());
     if ![0, outputs].contains(&names) {
         return Err(Error::usage("--classes", format!("{names} names for {outputs} outputs")));
     }
