@@ -61,7 +61,8 @@ pub struct Args {
     /// Most weight bits of a layer in --mixed: the W of the build.
     #[arg(long, value_name = "BITS", default_value_t = 8, requires = "mixed", value_parser = number::width())]
     mixed_most: u32,
-    /// Say which codings of least weight size reach this accuracy.
+    /// Keep points of less accuracy off the front [default: half of the float network's], and say which codings of least
+    /// weight size reach it.
     #[arg(long, value_name = "PERCENT", requires = "data", value_parser = number::real::<f64>("a percentage, 0 to 100", |p| (0.0..=100.0).contains(&p)))]
     floor: Option<f64>,
     /// Arrays.
@@ -126,6 +127,12 @@ pub struct Args {
     /// Axes of the Pareto front: names of columns.
     #[arg(long, value_name = "AXES", default_value = "lut,accuracy,images_per_s", value_delimiter = ',')]
     pareto: Vec<String>,
+    /// A point is on the front only if it is better by more than this in some axis than each of the others there.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5, value_parser = number::real::<f64>("a percentage, 0 to 100", |p| (0.0..=100.0).contains(&p)))]
+    tolerance: f64,
+    /// Name the cheapest point of at least so many images a second: that which fills --fit or --budget least.
+    #[arg(long, value_name = "FPS", value_parser = number::real::<f64>("images a second, above 0", |fps| fps > 0.0))]
+    target_fps: Option<f64>,
     /// Keep what fits this part: ecp5-25k, ecp5-45k, ecp5-85k, up5k, hx8k, xc7a35t, xc7a100t, xc7z020, xc7k325t, zu9eg,
     /// gw2a-18.
     #[arg(long, value_name = "PART", conflicts_with = "budget")]
@@ -380,6 +387,9 @@ impl Args {
             allow_missing: self.allow_missing,
             budget,
             pareto,
+            tolerance: self.tolerance / 100.0,
+            floor: self.floor.map(|percent| percent / 100.0),
+            target_fps: self.target_fps,
             jobs: self.jobs.map_or(cores, usize::from),
             cache: self.cache.clone(),
         })

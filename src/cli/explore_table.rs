@@ -3,7 +3,7 @@
 use super::print::out;
 use super::table;
 use vgg2rtl::Result;
-use vgg2rtl::explore::{Outcome, Row, Task, nearest};
+use vgg2rtl::explore::{Outcome, Resources, Row, Task, nearest};
 
 /// Rows that are printed without --all.
 const SHORT: usize = 40;
@@ -18,6 +18,14 @@ pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) -> R
     out!("\n{} points: {} shown, {} on the front", outcome.rows.len(), shown.len(), front.len())?;
     if let Some((images, correct)) = outcome.float {
         out!("float: {correct} of {images} images right")?;
+    }
+    if let Some((low, high)) =
+        shown.iter().filter_map(|r| r.accuracy_interval).max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))
+    {
+        out!("accuracies: ± {:.2} % at most, at 95 %", 50.0 * (high - low))?;
+    }
+    if let Some(fps) = task.target_fps {
+        cheapest(outcome, &fitting, fps)?;
     }
     if let Some(floor) = floor {
         smallest(&fitting, floor)?;
@@ -45,6 +53,27 @@ pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) -> R
         out!("stopped; the same command goes on from here")?;
     }
     Ok(())
+}
+
+/// Prints the cheapest point of at least `fps` images a second, or how fast the fastest is.
+fn cheapest(outcome: &Outcome, fitting: &[&Row], fps: f64) -> Result<()> {
+    let speed = |row: &Row| row.images_per_s.unwrap_or_default();
+    if let Some(row) = outcome.cheapest.and_then(|point| outcome.rows.iter().find(|r| r.point == point)) {
+        let Resources { lut, ff, dsp, bram, .. } = row.resources.unwrap_or_default();
+        let (coding, array) = (row.coding(), format!("{}×{}", row.rows, row.cols));
+        return out!(
+            "cheapest of {fps} images/s: point {}, {coding} {array}: {lut} LUT, {ff} FF, {dsp} DSP, {bram} BRAM, {:.1} images/s",
+            row.point,
+            speed(row)
+        );
+    }
+    match fitting.iter().copied().max_by(|a, b| speed(a).total_cmp(&speed(b))).filter(|row| speed(row) > 0.0)
+    {
+        Some(row) => {
+            out!("no point of {fps} images/s; the fastest, point {}, gives {:.1}", row.point, speed(row))
+        }
+        None => out!("no point of {fps} images/s"),
+    }
 }
 
 /// Prints the coding of least weight size that is at least `floor` percent right, with and without an assignment.
@@ -103,9 +132,7 @@ fn rows(rows: &[&Row]) -> Result<()> {
     ];
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let cells = rows.iter().map(|r| {
-        let area = |get: fn(&vgg2rtl::explore::Resources) -> u64| {
-            or_none(r.resources.as_ref().map(|a| get(a).to_string()))
-        };
+        let area = |get: fn(&Resources) -> u64| or_none(r.resources.as_ref().map(|a| get(a).to_string()));
         let n = r.network.as_ref();
         let megabytes = |bytes: u64| format!("{:.3}", bytes as f64 / 1e6);
         vec![

@@ -39,7 +39,7 @@ pub use family::Family;
 pub use mixed::Search;
 pub use network::Network;
 pub use pareto::{Axis, mark};
-pub use part::{Budget, Lack, PARTS, Part, nearest};
+pub use part::{Budget, Lack, PARTS, Part, cheapest, nearest};
 pub use place::place;
 pub use report::Report;
 pub use resources::Resources;

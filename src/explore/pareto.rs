@@ -111,14 +111,18 @@ impl Axis {
     }
 }
 
-/// Marks the rows that no other row of their family beats: is nowhere worse and somewhere better, over `axes`.
+/// Marks the rows that no other row of their family beats: is nowhere worse and somewhere better, over `axes`. In the order of
+/// their values, a row that is in no axis better than a marked one by more than `tolerance`, a share, is not marked.
 ///
-/// Rows that are refused or failed, do not fit, or lack a value are no candidates. Areas of different families are different
-/// units, so each family has its own front.
-pub fn mark(rows: &mut [Row], axes: &[Axis]) {
+/// Rows that are refused or failed, do not fit, lack a value, or whose accuracy is below `floor` are no candidates. Areas of
+/// different families are different units, so each family has its own front.
+pub fn mark(rows: &mut [Row], axes: &[Axis], tolerance: f64, floor: f64) {
+    let is_candidate = |row: &Row| {
+        row.is_candidate() && row.has_result() && row.accuracy.is_none_or(|accuracy| accuracy >= floor)
+    };
     let cost = |row: &Row| -> Option<Vec<f64>> {
         let signed = |a: &Axis| a.value(row).map(|v| if a.more_is_better() { -v } else { v });
-        axes.iter().map(signed).collect::<Option<_>>().filter(|_| row.is_candidate() && row.has_result())
+        axes.iter().map(signed).collect::<Option<_>>().filter(|_| is_candidate(row))
     };
     let mut candidates: Vec<_> =
         rows.iter().enumerate().filter_map(|(i, row)| Some((cost(row)?, row.family, i))).collect();
@@ -131,6 +135,15 @@ pub fn mark(rows: &mut [Row], axes: &[Axis]) {
             |other: &Vec<f64>| other.iter().zip(&candidate.0).all(|(o, c)| o <= c) && *other != candidate.0;
         if !front.iter().any(|(other, family, _)| *family == candidate.1 && beats(other)) {
             front.push(candidate);
+        }
+    }
+    let mut marked: Vec<&(Vec<f64>, super::Family, usize)> = vec![];
+    for candidate in front {
+        let covers = |other: &Vec<f64>| {
+            tolerance > 0.0 && other.iter().zip(&candidate.0).all(|(o, c)| *o <= c + tolerance * c.abs())
+        };
+        if !marked.iter().any(|(other, family, _)| *family == candidate.1 && covers(other)) {
+            marked.push(candidate);
             rows[candidate.2].pareto = true;
         }
     }
@@ -174,7 +187,7 @@ mod tests {
             row.images_per_s = rng.random_bool(0.9).then(|| f64::from(rng.random_range(0..30)));
         }
         let axes = [Axis::Lut, Axis::Accuracy, Axis::ImagesPerS];
-        mark(&mut rows, &axes);
+        mark(&mut rows, &axes, 0.0, 0.0);
         let beats = |a: &Row, b: &Row| {
             let sign = |x: Axis| if x.more_is_better() { -1.0 } else { 1.0 };
             let pairs: Option<Vec<_>> =
@@ -189,13 +202,32 @@ mod tests {
         assert!(rows.iter().any(|r| r.pareto));
     }
 
+    /// Look-up tables and accuracies by hand.
+    #[test]
+    fn differences_below_the_tolerance_keep_no_point() {
+        let points = [(1000, 0.900), (1003, 0.903), (1004, 0.950), (1100, 0.9501), (1200, 0.960), (500, 0.3)];
+        let marked = |tolerance: f64, floor: f64| -> Vec<usize> {
+            let mut rows: Vec<Row> = (0..points.len()).map(row).collect();
+            for (row, (lut, accuracy)) in rows.iter_mut().zip(points) {
+                row.resources = Some(Resources { lut, ..Resources::default() });
+                row.accuracy = Some(accuracy);
+            }
+            mark(&mut rows, &[Axis::Lut, Axis::Accuracy], tolerance, floor);
+            (0..rows.len()).filter(|&i| rows[i].pareto).collect()
+        };
+        assert_eq!(marked(0.0, 0.0), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(marked(0.005, 0.0), [0, 2, 4, 5]);
+        assert_eq!(marked(0.005, 0.45), [0, 2, 4]);
+        assert_eq!(marked(0.02, 0.45), [0, 2]);
+    }
+
     #[test]
     fn refused_failed_and_misfits_are_no_candidates() {
         let mut rows: Vec<Row> = (0..4).map(row).collect();
         rows[0].refused = Some("no".into());
         rows[1].fits = Some(false);
         rows[2].fail("no tool", 3);
-        mark(&mut rows, &[Axis::WeightBitsTotal]);
+        mark(&mut rows, &[Axis::WeightBitsTotal], 0.0, 0.0);
         assert_eq!(rows.iter().map(|r| r.pareto).collect::<Vec<_>>(), [false, false, false, true]);
         assert!(Axis::named("speed").unwrap_err().to_string().contains("images_per_s"));
     }

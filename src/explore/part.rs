@@ -128,8 +128,8 @@ impl Budget {
         Ok(budget)
     }
 
-    /// What `design` takes beyond the budget.
-    pub fn lacks(&self, design: &Resources) -> Vec<Lack> {
+    /// Name, what `design` takes, and what there is, of the resources that have a budget.
+    fn compared(&self, design: &Resources) -> impl Iterator<Item = (&'static str, u64, u64)> {
         let Resources { lut, ff, carry, dsp, bram } = *design;
         let all = [
             ("lut", lut, self.lut),
@@ -138,11 +138,40 @@ impl Budget {
             ("dsp", dsp, self.dsp),
             ("bram", bram, self.bram),
         ];
-        let over = all.into_iter().filter_map(|(name, needs, has)| Some((name, needs, has?)));
-        over.filter(|(_, needs, has)| needs > has)
+        all.into_iter().filter_map(|(name, needs, has)| Some((name, needs, has?)))
+    }
+
+    /// What `design` takes beyond the budget.
+    pub fn lacks(&self, design: &Resources) -> Vec<Lack> {
+        self.compared(design)
+            .filter(|(_, needs, has)| needs > has)
             .map(|(resource, needs, has)| Lack { resource: resource.into(), needs, has })
             .collect()
     }
+
+    /// The greatest share that `design` takes of a resource.
+    fn filled_by(&self, design: &Resources) -> f64 {
+        let share = |(_, needs, has): (_, u64, u64)| if needs == 0 { 0.0 } else { needs as f64 / has as f64 };
+        self.compared(design).map(share).fold(0.0, f64::max)
+    }
+}
+
+/// The cheapest of the points that give at least `fps` images a second and `floor`, a share, of right answers: that which fills
+/// the budget least, by the resource that it takes the greatest share of, or has the fewest look-up tables without a budget.
+pub fn cheapest<'a>(rows: &'a [Row], fps: f64, floor: f64, budget: Option<&Budget>) -> Option<&'a Row> {
+    let is_enough = |row: &&Row| {
+        let (speed, accuracy) = (row.images_per_s, row.accuracy);
+        row.is_candidate()
+            && row.has_result()
+            && speed.is_some_and(|s| s >= fps)
+            && accuracy.is_none_or(|a| a >= floor)
+    };
+    let cost = |row: &Row| {
+        let design = row.resources?;
+        Some((budget.map_or(0.0, |b| b.filled_by(&design)), design.lut))
+    };
+    let known = rows.iter().filter(is_enough).filter_map(|row| Some((cost(row)?, row)));
+    known.min_by(|((a, lut), _), ((b, other), _)| a.total_cmp(b).then(lut.cmp(other))).map(|(_, row)| row)
 }
 
 /// The points that lack least, the nearest first: by the greatest share that any resource is over its budget.
@@ -170,6 +199,22 @@ mod tests {
         for bad in ["", "lut", "lut=x", "gates=3", "lut=-1", "lut=1,lut=2"] {
             assert_eq!(Budget::parse(bad).unwrap_err().exit_code(), 2, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_cheapest_fills_a_part_least() {
+        let mut rows: Vec<Row> = (0..4).map(crate::explore::tests::row).collect();
+        let designs = [(90, 1, 30.0, 0.9), (80, 8, 30.0, 0.9), (10, 1, 29.0, 0.9), (10, 1, 40.0, 0.3)];
+        for (row, (lut, dsp, fps, accuracy)) in rows.iter_mut().zip(designs) {
+            row.resources = Some(Resources { lut, dsp, ..Resources::default() });
+            (row.images_per_s, row.accuracy) = (Some(fps), Some(accuracy));
+        }
+        let budget = Budget::parse("lut=100,dsp=8").unwrap();
+        let found = |fps: f64, budget: Option<&Budget>| cheapest(&rows, fps, 0.45, budget).map(|r| r.point);
+        assert_eq!(found(30.0, Some(&budget)), Some(0), "90 % of the look-up tables, not all of the DSPs");
+        assert_eq!(found(30.0, None), Some(1), "fewer look-up tables");
+        assert_eq!(found(20.0, None), Some(2));
+        assert_eq!(found(31.0, None), None, "the fourth is hardly ever right");
     }
 
     #[test]

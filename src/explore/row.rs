@@ -66,6 +66,9 @@ pub struct Row {
     pub accuracy: Option<f64>,
     /// How many that are.
     pub correct: Option<usize>,
+    /// Least and greatest share that they are in keeping with, at 95 %.
+    #[serde(default)]
+    pub accuracy_interval: Option<(f64, f64)>,
     /// On the Pareto front of its family over the report's axes.
     pub pareto: bool,
     /// Whether the area is known and within the budget; `None` without one.
@@ -107,6 +110,7 @@ impl Row {
             images_per_s: None,
             accuracy: None,
             correct: None,
+            accuracy_interval: None,
             pareto: false,
             fits: None,
             lacks: vec![],

@@ -6,14 +6,14 @@ use super::columns::{STOPPED, of_the_model, without_model};
 use super::cost::network_cost;
 use super::mixed::Search;
 use super::network::Network;
-use super::part::Budget;
+use super::part::{Budget, cheapest};
 use super::row::{Row, Source};
 use super::sweep::{Axes, Point};
 use super::{Axis, Resources, pareto, place};
 use crate::arith::WIDTHS;
 use crate::config::ArrayConfig;
 use crate::cosim::{Cache, tools};
-use crate::quantize::Widths;
+use crate::quantize::{Widths, interval};
 use crate::schedule::cycles::MemoryTiming;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -66,6 +66,15 @@ pub struct Task {
     pub budget: Option<Budget>,
     /// Axes of the Pareto front.
     pub pareto: Vec<Axis>,
+    /// A point is on the front only if it is better than each of the others there by more than this share in some axis.
+    #[serde(default)]
+    pub tolerance: f64,
+    /// Least share of right answers of a point on the front; `None`: half of the float network's.
+    #[serde(default)]
+    pub floor: Option<f64>,
+    /// Images a second that the cheapest point is wanted for.
+    #[serde(default)]
+    pub target_fps: Option<f64>,
     /// Tools that run at a time.
     pub jobs: usize,
     /// Folder of results.
@@ -100,6 +109,9 @@ pub struct Outcome {
     pub rows: Vec<Row>,
     /// Labelled images, and how many of them the float network gets right.
     pub float: Option<(usize, usize)>,
+    /// The cheapest point that reaches the images a second that were asked for.
+    #[serde(default)]
+    pub cheapest: Option<usize>,
     /// What columns lack, and why.
     pub notes: Vec<String>,
     /// Stopped before the end: rows may lack numbers, and the same command goes on from here.
@@ -236,7 +248,7 @@ impl Task {
         }
         notes.extend(evaluator.iter().flat_map(|e| e.notes().to_vec()));
         let float = evaluator.map(|e| e.float_accuracy());
-        Ok(Outcome { rows, float, notes, stopped: stop.load(Ordering::Relaxed) })
+        Ok(Outcome { rows, float, cheapest: None, notes, stopped: stop.load(Ordering::Relaxed) })
     }
 
     /// Of the narrowest coding, why its build is wider.
@@ -291,7 +303,20 @@ impl Task {
         for missing in self.pareto.iter().filter(|a| !axes.contains(a)) {
             outcome.notes.push(format!("Pareto front: without {}, which no point has", missing.name()));
         }
-        pareto::mark(&mut outcome.rows, &axes);
+        let half =
+            outcome.float.filter(|f| f.0 > 0).map(|(images, right)| 0.5 * right as f64 / images as f64);
+        let floor = self.floor.or(half).unwrap_or(0.0);
+        let below = |r: &&Row| r.has_result() && r.accuracy.is_some_and(|accuracy| accuracy < floor);
+        match outcome.rows.iter().filter(below).count() {
+            0 => {}
+            n => outcome
+                .notes
+                .push(format!("Pareto front: without {n} points below {:.2} % right", 100.0 * floor)),
+        }
+        pareto::mark(&mut outcome.rows, &axes, self.tolerance, floor);
+        if let Some(fps) = self.target_fps {
+            outcome.cheapest = cheapest(&outcome.rows, fps, floor, self.budget.as_ref()).map(|row| row.point);
+        }
     }
 
     fn measure(
@@ -331,6 +356,7 @@ impl Task {
             Some(Ok(m)) => {
                 row.accuracy = (m.labelled > 0).then(|| m.correct as f64 / m.labelled as f64);
                 row.correct = Some(m.correct);
+                row.accuracy_interval = interval(m.correct, m.labelled);
                 Some(&m.accumulator_bits[..])
             }
             Some(Err((reason, code))) => {

@@ -56,6 +56,9 @@ fn task(cache: &std::path::Path) -> Task {
         allow_missing: false,
         budget: None,
         pareto: vec![Axis::Lut, Axis::ImagesPerS, Axis::Accuracy],
+        tolerance: 0.005,
+        floor: None,
+        target_fps: None,
         jobs: 1,
         cache: Some(cache.into()),
     }

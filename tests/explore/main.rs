@@ -139,6 +139,25 @@ fn what_does_not_fit_is_named() {
     assert!(small_buffers.contains("refused, 1 points: layer conv1_1: its smallest stripe needs acc_depth"));
 }
 
+/// The cheapest design for a rate is no faster than it needs to be, and the page says where it stands.
+#[test]
+fn the_cheapest_design_for_a_rate() {
+    let folder = TempDir::new().unwrap();
+    let base = ["vgg16", "--weights", "4,8", "--array", "8x8,16x16", "--fit", "ecp5-85k"];
+    let cheapest = |fps: &str| {
+        let report = json(&folder, &[&base[..], &["--target-fps", fps]].concat());
+        report["cheapest"].as_u64().map(|place| points(&report)[place as usize].clone())
+    };
+    let slow = cheapest("0.1").unwrap();
+    assert_eq!((slow["rows"].as_u64(), slow["weights"].as_u64()), (Some(8), Some(4)), "{slow}");
+    assert!(slow["images_per_s"].as_f64().unwrap() >= 0.1 && slow["fits"] == true);
+    assert_eq!(cheapest("1e4"), None);
+    let said = text(&folder, &[&base[..], &["--target-fps", "1e4"]].concat());
+    assert!(said.contains("no point of 10000 images/s; the fastest, point "), "{said}");
+    let said = text(&folder, &[&base[..], &["--target-fps", "0.1"]].concat());
+    assert!(said.contains("cheapest of 0.1 images/s: point ") && said.contains(" W4A8 8×8: "), "{said}");
+}
+
 #[test]
 fn bad_input_is_refused_before_the_work() {
     let folder = TempDir::new().unwrap();
@@ -149,6 +168,8 @@ fn bad_input_is_refused_before_the_work() {
         (&["vgg16", "--fit", "ecp5-25k", "--family", "xc7"], 2, "is of family ecp5"),
         (&["vgg16", "--pareto", "beauty"], 2, "known: lut"),
         (&["vgg16", "--budget", "lut=many"], 2, "--budget"),
+        (&["vgg16", "--tolerance", "101"], 2, "--tolerance"),
+        (&["vgg16", "--target-fps", "0"], 2, "--target-fps"),
         (&["vgg16", "--weights", "1..4"], 2, "--weights: 1 bits where 2 … 16"),
         (&["vgg16", "--weights", "8..2"], 2, "no range"),
         (&["vgg16", "--weights", "2..99999999999"], 2, "no range"),

@@ -41,6 +41,8 @@ const COLUMNS: &[Column] = &[
     ("weight_bits_total", |r| r.weight_bits_total.to_string()),
     ("accuracy", |r| number(r.accuracy)),
     ("correct", |r| number(r.correct)),
+    ("accuracy_least", |r| number(r.accuracy_interval.map(|i| i.0))),
+    ("accuracy_greatest", |r| number(r.accuracy_interval.map(|i| i.1))),
     ("pareto", |r| r.pareto.to_string()),
     ("fits", |r| number(r.fits)),
     ("lacks", |r| r.lacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
@@ -51,26 +53,11 @@ const COLUMNS: &[Column] = &[
 
 /// RFC 4180: a head, then one line a point; what is not known is empty.
 pub fn csv(report: &Report) -> String {
+    let mut table = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(vec![]);
     let head = COLUMNS.iter().map(|c| c.0.to_string()).collect();
     let rows = report.points.iter().map(|row| COLUMNS.iter().map(|c| c.1(row)).collect());
-    let line = |cells: Vec<String>| cells.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",") + "\r\n";
-    std::iter::once(head).chain(rows).map(line).collect()
-}
-
-fn quoted(cell: &str) -> String {
-    match cell.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_with_commas_are_quoted() {
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(quoted("W4 A8"), "W4 A8");
-    }
+    std::iter::once(head).chain(rows).for_each(|cells: Vec<String>| {
+        table.write_record(cells).expect("all lines have the columns' number of cells");
+    });
+    String::from_utf8(table.into_inner().expect("memory takes all")).expect("cells are text")
 }

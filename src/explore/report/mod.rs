@@ -36,6 +36,8 @@ pub struct Report<'a> {
     pub points: &'a [Row],
     /// Places in `points` of the Pareto front.
     pub front: Vec<usize>,
+    /// Place in `points` of the cheapest that reaches `task.target_fps`.
+    pub cheapest: Option<usize>,
     /// What columns lack, and why.
     pub notes: &'a [String],
     /// Stopped before the end: points may lack numbers.
@@ -79,6 +81,7 @@ impl<'a> Report<'a> {
             float_accuracy: outcome.float.filter(|f| f.0 > 0).map(|f| f.1 as f64 / f.0 as f64),
             area_error: task.axes.families.iter().map(|&f| (f.name(), model_error(f))).collect(),
             front: (0..points.len()).filter(|&i| points[i].pareto).collect(),
+            cheapest: outcome.cheapest,
             points,
             notes: &outcome.notes,
             stopped: outcome.stopped,
