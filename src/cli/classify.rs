@@ -11,7 +11,7 @@ use vgg2rtl::Result;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::net::Header;
-use vgg2rtl::quantize::golden_logits;
+use vgg2rtl::quantize::{Executor, golden_logits};
 
 /// Say what pictures show: the likeliest classes of each.
 #[derive(clap::Args)]
@@ -49,11 +49,11 @@ struct Answer {
     probability: f64,
 }
 
-/// A network that gives float logits.
+/// A network that gives logits in the float network's unit.
 struct Classifier {
     header: Header,
     outputs: usize,
-    run: Box<dyn Fn(&Array4<f32>) -> Result<ndarray::Array2<f64>>>,
+    run: Box<Executor<'static>>,
 }
 
 impl Classifier {

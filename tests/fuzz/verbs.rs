@@ -15,7 +15,7 @@ const RUNS: u64 = 2_000;
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// A verb: its command line, in which files are named, and which of them are damaged.
-const VERBS: [(&str, &[&str]); 23] = [
+const VERBS: [(&str, &[&str]); 24] = [
     ("inspect int.st", &["int.st"]),
     ("inspect float.st", &["float.st"]),
     ("import vgg.pth -o out.st --input 3x32x32", &["vgg.pth"]),

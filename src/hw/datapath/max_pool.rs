@@ -65,7 +65,7 @@ mod tests {
                 let x = &mut bench.block;
                 x.valid_i.next = t == 0 || rng.random_bool(0.8);
                 x.value_i.next = random_value(&mut rng, u(bits));
-                x.first_i.next = seen.len() % window == 0;
+                x.first_i.next = seen.len().is_multiple_of(window);
                 if x.valid_i.next {
                     seen.push(x.value_i.next);
                 }
