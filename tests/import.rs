@@ -3,7 +3,7 @@
 //! `tests/data/import` holds small files with images and logits, made by `tests/import/torch_files.py --small`.
 //! Where Python with torch, onnx, onnxruntime and safetensors is at hand (`VGG2RTL_PYTHON` or `python3`), the
 //! same script makes more and larger ones. `tests/data/import/zoo` holds a part of what `tests/import/zoo.py` makes,
-//! `tests/data/import/keras` what `tests/import/keras_files.py` makes.
+//! `tests/data/import/keras` what `tests/import/keras_files.py` makes, `arrays` what `array_files.py` makes.
 
 use ndarray::{Array2, Array4};
 use safetensors::SafeTensors;
@@ -111,7 +111,8 @@ fn fault(model: &Path, case: &Case) -> Option<String> {
         (Err(e), Some(words)) if e.to_string().contains(words) => return None,
         (Err(e), _) => return Some(e.to_string()),
     };
-    let named = |shape: &[usize], values: Vec<f32>| Named { name: String::new(), shape: shape.into(), values };
+    let named =
+        |shape: &[usize], values: Vec<f32>| Named { name: String::new(), shape: shape.into(), values };
     let x = named(case.x.shape(), case.x.iter().copied().collect());
     let y = named(case.y.shape(), case.y.iter().copied().collect());
     let saved = check::Case { x, y, outputs: vec![], ordered: false };
@@ -142,6 +143,7 @@ fn committed_files_give_their_logits() {
     assert_eq!(check_folder(&data()), 4);
     assert_eq!(check_folder(&data().join("zoo")), 31);
     assert_eq!(check_folder(&data().join("keras")), 13);
+    assert_eq!(check_folder(&data().join("arrays")), 6);
 }
 
 #[test]

@@ -36,7 +36,7 @@ const QUANTIZED: [&str; 5] = [
 ];
 
 /// All of them.
-pub const READERS: [Reader; 16] = [
+pub const READERS: [Reader; 18] = [
     Reader { name: "onnx", seeds: |_| corpus(&["vgg13.onnx", "keras.onnx"]), read: |_, bytes| import(bytes) },
     Reader {
         name: "keras",
@@ -48,6 +48,18 @@ pub const READERS: [Reader; 16] = [
                 "keras/nested.keras",
             ])
         },
+        read: |_, bytes| import(bytes),
+    },
+    Reader {
+        name: "numpy",
+        seeds: |_| {
+            corpus(&["arrays/weights.npz", "arrays/state_dict.npz", "arrays/dict.npy", "arrays/dicts.npy"])
+        },
+        read: |_, bytes| import(bytes),
+    },
+    Reader {
+        name: "caffe",
+        seeds: |_| corpus(&["arrays/version1.caffemodel", "arrays/version2.caffemodel"]),
         read: |_, bytes| import(bytes),
     },
     Reader { name: "pth", seeds: |_| corpus(&["vgg11_bn.pth"]), read: |_, bytes| import(bytes) },

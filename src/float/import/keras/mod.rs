@@ -16,6 +16,7 @@ use super::imported::{Imported, Outcome};
 use super::onnx;
 use super::options::{Habit, Habits, Options};
 use super::state_dict;
+use super::taps::Taps;
 use super::tensors::{Data, Tensor, Tensors};
 use crate::net::Colour;
 use config::Layer;
@@ -109,7 +110,9 @@ fn of_weights(mut weights: Weights, name: &str, options: &Options) -> Outcome<Im
     }
     let application = layers.iter().any(|l| l == APPLICATION);
     let habits = Habits { pictures: habit(application), ..Habits::KERAS };
-    state_dict::model(tensors, name, options, habits, facts)
+    let imported = state_dict::model(tensors, name, options, habits, facts)?;
+    // A layer's output is what its activation makes of it, which weights alone do not show.
+    Ok(Imported { taps: Taps::default(), ..imported })
 }
 
 /// What PyTorch calls a layer's tensors, in their order.
