@@ -20,6 +20,8 @@ use vgg2rtl::net::Shape;
 mod bad_input;
 #[path = "import/checked.rs"]
 mod checked;
+#[path = "import/exported.rs"]
+mod exported;
 #[path = "import/mutate.rs"]
 mod mutate;
 #[path = "import/qdq.rs"]

@@ -19,6 +19,7 @@ mod average;
 mod blob;
 mod caffe;
 pub mod check;
+mod element;
 pub mod facts;
 mod folder;
 mod foreign;
@@ -36,7 +37,7 @@ mod reparam;
 mod state_dict;
 pub mod taps;
 mod tensors;
-mod torch;
+pub mod torch;
 
 pub use folder::files;
 pub use imported::Imported;
@@ -97,7 +98,10 @@ fn from_blobs(mut blobs: Vec<Blob>, name: &str, path: &Path, options: &Options) 
         Kind::Npz => numpy::of_npz(&blobs[0], &mut facts)?,
         Kind::Npy => numpy::of_npy(&blobs[0], &mut facts)?,
         Kind::Safetensors => (tensors::read_safetensors(blobs)?, Habits::TORCH),
-        Kind::Torch => (torch::read_zip(blobs, key, &mut facts)?, Habits::TORCH),
+        Kind::Torch => match torch::read_zip(blobs, key, &mut facts)? {
+            (tensors, Some(own)) => return own.model(tensors, name, options),
+            (tensors, None) => (tensors, Habits::TORCH),
+        },
         Kind::LegacyTorch => (torch::read_legacy(blobs.remove(0), key, &mut facts)?, Habits::TORCH),
     };
     state_dict::model(tensors, name, options, habits, facts)

@@ -2,12 +2,13 @@
 //! bias in a `.npy`, as the classic `vgg16_weights.npz` and `vgg16.npy` are.
 
 use super::blob::Blob;
+use super::element::Float;
 use super::facts::{Facts, Origin};
 use super::layout::outputs_first;
 use super::npy::{self, Array};
 use super::options::{Flatten, Habit, Habits};
 use super::pickle::{self, Machine, Value};
-use super::tensors::{Data, Float, Tensor, Tensors};
+use super::tensors::{Data, Tensor, Tensors};
 use crate::net::{Colour, KERNEL};
 
 /// Largest header of a `.npy`.

@@ -2,7 +2,7 @@
 
 use super::label;
 use super::proto::{GraphProto, NodeProto, TensorProto, data_type};
-use crate::float::import::tensors::Float;
+use crate::float::import::element::Float;
 use crate::store;
 use std::cell::Cell;
 use std::collections::HashMap;
