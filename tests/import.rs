@@ -144,7 +144,7 @@ fn python() -> Option<String> {
 fn committed_files_give_their_logits() {
     assert_eq!(check_folder(&data()), 4);
     assert_eq!(check_folder(&data().join("zoo")), 31);
-    assert_eq!(check_folder(&data().join("keras")), 13);
+    assert_eq!(check_folder(&data().join("keras")), 17);
     assert_eq!(check_folder(&data().join("arrays")), 6);
 }
 

@@ -13,6 +13,8 @@ use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::quantize::input_codes;
 
+type Export = fn(&IntModel, &Path) -> vgg2rtl::Result<()>;
+
 fn bytes(save: impl FnOnce(&Path) -> vgg2rtl::Result<()>) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
     save(file.path()).unwrap();
@@ -32,8 +34,7 @@ fn network(w: u32, a: u32, power_of_two: bool, per_channel: bool) -> IntModel {
 #[test]
 fn integer_networks_come_back_from_pytorch_s_format_and_qonnx() {
     let folder = tempfile::tempdir().unwrap();
-    let formats: [(&str, fn(&IntModel, &Path) -> vgg2rtl::Result<()>); 2] =
-        [("m.pth", export::torch::int), ("m.onnx", export::qonnx)];
+    let formats: [(&str, Export); 2] = [("m.pth", export::torch::int), ("m.onnx", export::qonnx)];
     for (w, a) in [(2, 2), (3, 8), (8, 8), (9, 3), (16, 16)] {
         for (power_of_two, per_channel) in [(true, false), (true, true), (false, true)] {
             let mut model = network(w, a, power_of_two, per_channel);

@@ -30,6 +30,8 @@ pub enum Kind {
 }
 
 const SAVE: &str = "torch.save(model.state_dict(), \"model.pth\") makes a good one";
+/// First entries in the tar of PyTorch before 0.1.10.
+const OLDEST: [&[u8]; 4] = [b"sys_info\0", b"pickle\0", b"tensors\0", b"storages\0"];
 /// How an HDF5 file begins.
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// Bytes that are looked at.
@@ -82,8 +84,12 @@ fn foreign(head: &[u8], path: &Path) -> Option<String> {
         _ if start(b"\xfd7zXZ") => "compressed with xz: `unxz` (or `tar xJf`) unpacks it".into(),
         _ if start(b"BZh") => "compressed with bzip2: `bunzip2` (or `tar xjf`) unpacks it".into(),
         _ if start(b"\x28\xb5\x2f\xfd") => "compressed with zstd: `unzstd` unpacks it".into(),
-        _ if start(b"Rar!") || start(b"7z\xbc\xaf") => "a RAR or 7z archive: unpack it".into(),
-        _ if tar => "a tar archive (or PyTorch's format before 0.1.10): `tar xf` unpacks it".into(),
+        _ if start(b"Rar!") => "a RAR archive: `unrar x` unpacks it".into(),
+        _ if start(b"7z\xbc\xaf") => "a 7z archive: `7z x` unpacks it".into(),
+        _ if tar && OLDEST.iter().any(|name| start(name)) => {
+            format!("a tar of PyTorch before 0.1.10: load it with torch.load and save it again; {SAVE}")
+        }
+        _ if tar => "a tar archive: `tar xf` unpacks it".into(),
         _ if start(b"\x80") => format!("a pickle, but not one of torch.save: {SAVE}"),
         _ if head.get(4..8) == Some(b"TFL3") => {
             "a TFLite file: `python -m tf2onnx.convert --tflite MODEL --output MODEL.onnx` makes ONNX of it"

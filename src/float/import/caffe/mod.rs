@@ -9,15 +9,16 @@ use super::options::{Habit, Options};
 use crate::net::Colour;
 use prost::Message;
 use proto::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// `V1LayerParameter.LayerType` of what a VGG has, as version 2 calls it.
-const TYPES: [(i32, &str); 9] = [
+const TYPES: [(i32, &str); 10] = [
     (1, "Accuracy"),
     (4, "Convolution"),
     (5, "Data"),
     (6, "Dropout"),
+    (8, "Flatten"),
     (12, "ImageData"),
     (14, "InnerProduct"),
     (17, "Pooling"),
@@ -35,6 +36,7 @@ const EPS: f32 = 1e-5;
 pub fn model(bytes: &[u8], name: &str, options: &Options) -> Outcome<Imported> {
     let file = NetParameter::decode(bytes).map_err(|e| format!("not a whole .caffemodel: {e}"))?;
     let dims = input_dims(&file);
+    let input = file.input.first().cloned();
     let layers: Vec<LayerParameter> = file
         .layers
         .into_iter()
@@ -46,7 +48,7 @@ pub fn model(bytes: &[u8], name: &str, options: &Options) -> Outcome<Imported> {
     }
     let mut facts = Facts::default();
     facts.note("Caffe network", format!("{}, {} layers", file.name, layers.len()), Origin::File);
-    let graph = graph(layers, &dims)?;
+    let graph = graph(layers, input, &dims)?;
     let habit = Some(Habit::Bytes(Colour::Bgr));
     onnx::network(graph, onnx::Source { name, folder: Path::new("."), own: None, habit }, options, facts)
 }
@@ -82,25 +84,38 @@ fn second_version(old: V1LayerParameter) -> Outcome<LayerParameter> {
     })
 }
 
-/// The nodes of the layers; a layer may write over the value that it reads, so that values are named by layers.
-fn graph(layers: Vec<LayerParameter>, dims: &[Option<usize>]) -> Outcome<GraphProto> {
+/// The nodes of the layers, which read the image under the name `image`, of a source, or the first that is read. A layer
+/// may write over the value that it reads, so that values are named by layers.
+fn graph(layers: Vec<LayerParameter>, image: Option<String>, dims: &[Option<usize>]) -> Outcome<GraphProto> {
     let input = ValueInfoProto::floats("x", &[&[None], dims].concat());
     let mut translator =
         Translator { graph: GraphProto { input: vec![input], ..GraphProto::default() }, flat: false };
-    let mut values: HashMap<String, String> = HashMap::new();
+    let sources =
+        layers.iter().filter(|l| SOURCES.contains(&l.r#type.as_str())).filter_map(|l| l.top.first());
+    let mut values: HashMap<String, String> =
+        sources.chain(&image).map(|name| (name.clone(), "x".to_string())).collect();
+    let mut seen = HashSet::new();
     let mut last = "x".to_string();
     for layer in layers {
         let (name, kind) = (layer.name.clone(), layer.r#type.clone());
         if SOURCES.contains(&kind.as_str()) || kind == "Accuracy" {
             continue;
         }
+        let bad = |reason: String| format!("layer {name} ({kind}): {reason}");
         let bottom = layer.bottom.first().cloned().unwrap_or_default();
-        let x = values.get(&bottom).map_or("x", String::as_str).to_string();
-        let top = layer.top.first().cloned();
-        last = translator.layer(layer, &x).map_err(|reason| format!("layer {name} ({kind}): {reason}"))?;
-        if let Some(top) = top {
-            values.insert(top, last.clone());
+        if values.is_empty() {
+            values.insert(bottom.clone(), "x".into());
         }
+        let x = values
+            .get(&bottom)
+            .cloned()
+            .ok_or_else(|| bad(format!("no layer makes its input {bottom:?}")))?;
+        if !seen.insert(name.clone()) {
+            return Err(bad("there are two of this name".into()));
+        }
+        let top = layer.top.first().cloned();
+        last = translator.layer(layer, &x).map_err(bad)?;
+        values.extend(top.map(|top| (top, last.clone())));
     }
     translator.graph.output = vec![ValueInfoProto::floats(&last, &[])];
     Ok(translator.graph)

@@ -42,8 +42,7 @@ pub fn of_zip(blob: &Blob, name: &str, options: &Options) -> Outcome<Imported> {
         Ok(bytes)
     };
     let text = entry("config.json", LONGEST)?;
-    let weights = entry("model.weights.h5", blob.len())?;
-    let file = weights::open(Blob::Memory(&weights))?;
+    let file = weights::of_bytes(entry("model.weights.h5", blob.len())?)?;
     of_config(&String::from_utf8_lossy(&text), Weights::of(&file, blob.len())?, name, options)
 }
 
@@ -61,8 +60,8 @@ pub fn of_hdf5(blob: Blob, name: &str, options: &Options) -> Outcome<Imported> {
 
 fn of_config(text: &str, mut weights: Weights, name: &str, options: &Options) -> Outcome<Imported> {
     let json: Value = serde_json::from_str(text).map_err(|e| format!("its configuration is no JSON: {e}"))?;
-    let layers = config::layers(&json)?;
-    let graph = graph::graph(&layers, &mut weights)?;
+    let (layers, output) = config::layers(&json)?;
+    let graph = graph::graph(&layers, output, &mut weights)?;
     let mut facts = Facts::default();
     facts.note("Keras configuration", format!("{} layers", layers.len()), Origin::File);
     let application = layers.iter().any(|l: &Layer| l.name == APPLICATION);
