@@ -52,7 +52,6 @@ fn model<'a>(
     // Before Keras 2.2.3 a Sequential's configuration was the list itself.
     let layers = json["config"]["layers"].as_array().or(json["config"].as_array());
     let mut counts = std::collections::HashMap::new();
-    let mut input: Option<&str> = None;
     for layer in layers.ok_or("its configuration has no layers")? {
         let class = layer["class_name"].as_str().ok_or("a layer without class_name")?;
         let config = &layer["config"];
@@ -62,8 +61,7 @@ fn model<'a>(
         let own = if *count == 0 { snake } else { format!("{snake}_{count}") };
         *count += 1;
         let path = format!("{path}layers/{own}");
-        let reads =
-            source(&layer["inbound_nodes"]).map_err(|e| format!("layer {name}: {e}"))?.or(input.take());
+        let reads = source(&layer["inbound_nodes"]).map_err(|e| format!("layer {name}: {e}"))?;
         let outermost = outermost.unwrap_or(name);
         if !MODELS.contains(&class) {
             list.push(Layer { class, name, config, outermost, path, input: reads, aliases: vec![] });
@@ -92,16 +90,19 @@ fn output(outputs: &[Value]) -> Option<&str> {
 
 /// A model inside a model reads what the layer before it makes: its own input goes, if there is anything before it.
 fn splice<'a>(list: &mut Vec<Layer<'a>>, first: usize, reads: Option<&'a str>) {
-    let outer_input = list[..first].iter().any(|l| l.class == "InputLayer");
-    if !outer_input || list.get(first).is_none_or(|l| l.class != "InputLayer") {
+    let is_input = |l: &Layer| l.class == "InputLayer";
+    if !list[..first].iter().any(is_input) {
         return;
     }
     let before = reads.or(list[..first].last().map(|l| l.name));
-    let inner = list.remove(first).name;
-    for layer in &mut list[first..] {
-        if layer.input == Some(inner) {
+    if list.get(first).is_some_and(is_input) {
+        let inner = list.remove(first).name;
+        for layer in list[first..].iter_mut().filter(|l| l.input == Some(inner)) {
             layer.input = before;
         }
+    }
+    if let Some(layer) = list.get_mut(first) {
+        layer.input = layer.input.or(before);
     }
 }
 

@@ -91,13 +91,8 @@ impl Own {
     /// A state dict whose layers, input and pools are known.
     fn float(&self, tensors: Tensors, name: &str) -> Outcome<Imported> {
         let channels = |l: &Layer| match l.op {
-            Op::Conv { co, pool } => {
-                if pool {
-                    vec![Some(co), None]
-                } else {
-                    vec![Some(co)]
-                }
-            }
+            Op::Conv { co, pool: true } => vec![Some(co), None],
+            Op::Conv { co, pool: false } => vec![Some(co)],
             Op::Dense { .. } => vec![],
         };
         let known = Options {
