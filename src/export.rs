@@ -1,10 +1,14 @@
-//! An integer network as ONNX with QuantizeLinear and DequantizeLinear (QDQ), so that ONNX Runtime can check us.
+//! An integer network as ONNX with QuantizeLinear and DequantizeLinear (QDQ), so that ONNX Runtime can check us, or with
+//! QONNX's Quant; [`torch`] writes state dicts.
 //!
 //! Every tensor keeps its codes and steps. Where levels are narrower than the ONNX type, a Clip stands before the
 //! QuantizeLinear. With power-of-two steps ONNX Runtime computes the golden integers wherever |acc| < 2^24; with
 //! other steps its requantization uses the steps where ours uses `m / 2^s`, which differ by at most 2^-16.
 
-use crate::arith::{Levels, Step};
+mod pickle;
+pub mod torch;
+
+use crate::arith::{Levels, Step, WIDTHS, dequantize};
 use crate::float::import::onnx::own::{self, Own, OwnLayer};
 use crate::float::import::onnx::proto::{self, *};
 use crate::int::{IntLayer, IntModel, Output, Quantizer};
@@ -19,6 +23,8 @@ const OPSET_16_BITS: i64 = 21;
 /// IR versions that go with them.
 const IR_8_BITS: i64 = 8;
 const IR_16_BITS: i64 = 10;
+/// Domain of Quant.
+const QONNX: &str = "qonnx.custom_op.general";
 
 /// Writes `model` as an ONNX file: input `x` `(n, c, h, w)`, preprocessed; output `logits` `(n, classes)`, real.
 ///
@@ -30,12 +36,31 @@ const IR_16_BITS: i64 = 10;
 /// # Errors
 /// Where [`IntModel::validate`] fails, or the file cannot be written.
 pub fn onnx(model: &IntModel, path: &Path) -> Result<()> {
-    output::write(path, &onnx_file(model)?.encode_to_vec())
+    output::write(path, &onnx_file(model, Spelling::Qdq)?.encode_to_vec())
 }
 
-fn onnx_file(model: &IntModel) -> Result<ModelProto> {
+/// As [`onnx`] with QONNX's Quant nodes, the weights as real numbers before them: for FINN, hls4ml and Brevitas. Biases are
+/// real numbers.
+///
+/// # Errors
+/// As for [`onnx`].
+pub fn qonnx(model: &IntModel, path: &Path) -> Result<()> {
+    output::write(path, &onnx_file(model, Spelling::Qonnx)?.encode_to_vec())
+}
+
+/// How a graph says that values are codes times a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Spelling {
+    /// QuantizeLinear and DequantizeLinear.
+    #[default]
+    Qdq,
+    /// Quant (Pappalardo et al. 2022, arXiv 2206.07527).
+    Qonnx,
+}
+
+fn onnx_file(model: &IntModel, spelling: Spelling) -> Result<ModelProto> {
     model.validate()?;
-    let mut graph = Graph::default();
+    let mut graph = Graph { spelling, ..Graph::default() };
     let mut value = graph.quantized("x", "input", model.input);
     let mut flat = false;
     for (layer, input) in model.layers.iter().zip(model.input_quantizers()) {
@@ -69,13 +94,22 @@ fn onnx_file(model: &IntModel) -> Result<ModelProto> {
         producer_name: "vgg2rtl".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
-        metadata_props: vec![StringStringEntryProto { key: own::KEY.into(), value: own(model)? }],
+        opset_import: opsets(spelling, opset),
+        metadata_props: vec![StringStringEntryProto { key: own::KEY.into(), value: own(model, spelling)? }],
     })
 }
 
+fn opsets(spelling: Spelling, version: i64) -> Vec<OperatorSetIdProto> {
+    let mut opsets = vec![OperatorSetIdProto { domain: String::new(), version }];
+    if spelling == Spelling::Qonnx {
+        opsets.push(OperatorSetIdProto { domain: QONNX.into(), version: 1 });
+    }
+    opsets
+}
+
 /// What ONNX cannot say of `model`, for a later import.
-fn own(model: &IntModel) -> Result<String> {
+fn own(model: &IntModel, spelling: Spelling) -> Result<String> {
+    let is_real = |l: &IntLayer| spelling == Spelling::Qonnx || narrow(&l.bias).is_none();
     let layer = |l: &IntLayer| OwnLayer {
         name: l.name.clone(),
         weight_levels: l.weight_levels,
@@ -83,7 +117,7 @@ fn own(model: &IntModel) -> Result<String> {
             Output::Requantized { by, .. } => by.clone(),
             Output::Logits => vec![],
         },
-        bias: narrow(&l.bias).is_none().then(|| l.bias.clone()),
+        bias: is_real(l).then(|| l.bias.clone()),
     };
     let own = Own { header: model.header.clone(), layers: model.layers.iter().map(layer).collect() };
     serde_json::to_string(&own).map_err(|e| Error::bad_layer("-", e.to_string()))
@@ -100,6 +134,7 @@ struct Graph {
     initializers: Vec<TensorProto>,
     /// Whether a 16-bit type is used.
     wide: bool,
+    spelling: Spelling,
 }
 
 impl Graph {
@@ -151,15 +186,39 @@ impl Graph {
         }
     }
 
-    /// `value` quantized and dequantized by `q`; the codes are called `NAME_codes`.
+    /// QONNX's Quant, to the codes of `bits` bits that are signed or not, narrow or not.
+    fn quant(&mut self, value: &str, name: &str, steps: (Vec<usize>, Vec<f32>), levels: Levels) -> String {
+        let step = self.float(format!("{name}/step"), &steps.0, steps.1);
+        let zero = self.float(format!("{name}/zero"), &[], [0.0]);
+        let bits = self.float(format!("{name}/bits"), &[], [quant_bits(levels) as f32]);
+        let attributes = vec![
+            AttributeProto::int("signed", levels.is_signed().into()),
+            AttributeProto::int("narrow", (levels == Levels::narrow(quant_bits(levels))).into()),
+            AttributeProto::text("rounding_mode", "ROUND"),
+        ];
+        let real = format!("{name}/real");
+        self.node("Quant", &[value, &step, &zero, &bits], &real, attributes);
+        if let Some(node) = self.nodes.last_mut() {
+            node.domain = QONNX.into();
+        }
+        real
+    }
+
+    /// `value` quantized and dequantized by `q`; the codes of QuantizeLinear are called `NAME_codes`.
     fn quantized(&mut self, value: &str, name: &str, q: Quantizer) -> String {
-        let (_, container) = self.container(q.levels);
+        let container = match self.spelling {
+            Spelling::Qdq => self.container(q.levels).1,
+            Spelling::Qonnx => quant_levels(q.levels),
+        };
         let mut value = value.to_string();
         if q.levels != container {
             let bound = |code: i32| code as f32 * q.step.get();
             let lo = self.float(format!("{name}/least"), &[], [bound(q.levels.a)]);
             let hi = self.float(format!("{name}/greatest"), &[], [bound(q.levels.b)]);
             value = self.node("Clip", &[&value, &lo, &hi], &format!("{name}/clipped"), vec![]);
+        }
+        if self.spelling == Spelling::Qonnx {
+            return self.quant(&value, name, (vec![], vec![q.step.get()]), container);
         }
         let step = self.float(format!("{name}/step"), &[], [q.step.get()]);
         let zero = self.codes(format!("{name}/zero"), &[], q.levels, [0].into_iter());
@@ -203,9 +262,22 @@ impl Graph {
             Op::Conv { .. } => vec![co, inputs / 9, 3, 3],
             Op::Dense { .. } => vec![co, inputs],
         };
+        let count = layer.weight_steps.len();
+        if self.spelling == Spelling::Qonnx {
+            let step = |c: usize| layer.weight_steps[if count == 1 { 0 } else { c }];
+            let real = layer.weight.iter().enumerate().map(|(i, &w)| dequantize(w.into(), step(i / inputs)));
+            let real = self.float(format!("{name}/weight_real"), &dims, real);
+            let shape = if count == 1 { vec![] } else { [&[co][..], &vec![1; dims.len() - 1]].concat() };
+            let steps = layer.weight_steps.iter().map(|s| s.get()).collect();
+            return self.quant(
+                &real,
+                &format!("{name}/weight"),
+                (shape, steps),
+                quant_levels(layer.weight_levels),
+            );
+        }
         let codes = layer.weight.iter().map(|&w| w.into());
         let codes = self.codes(format!("{name}/weight_codes"), &dims, layer.weight_levels, codes);
-        let count = layer.weight_steps.len();
         let shape = if count == 1 { vec![] } else { vec![count] };
         let steps =
             self.float(format!("{name}/weight_step"), &shape, layer.weight_steps.iter().map(|s| s.get()));
@@ -223,7 +295,8 @@ impl Graph {
     fn bias(&mut self, layer: &IntLayer, input: Step) -> String {
         let (name, co) = (&layer.name, layer.op.co());
         let step = |c: usize| layer.weight_steps[if layer.weight_steps.len() == 1 { 0 } else { c }].get();
-        let Some(codes) = narrow(&layer.bias) else {
+        let codes = narrow(&layer.bias).filter(|_| self.spelling == Spelling::Qdq);
+        let Some(codes) = codes else {
             let real =
                 |(c, &b): (usize, &i64)| (b as f64 * f64::from(step(c)) * f64::from(input.get())) as f32;
             return self.float(format!("{name}/bias"), &[co], layer.bias.iter().enumerate().map(real));
@@ -240,5 +313,20 @@ impl Graph {
             &format!("{name}/bias"),
             vec![AttributeProto::int("axis", 0)],
         )
+    }
+}
+
+/// Bits of a Quant whose codes hold `levels`.
+fn quant_bits(levels: Levels) -> u32 {
+    levels.bits().max(*WIDTHS.start())
+}
+
+/// The least levels of a Quant that hold `levels`.
+fn quant_levels(levels: Levels) -> Levels {
+    let bits = quant_bits(levels);
+    match levels.is_signed() {
+        true if levels == Levels::narrow(bits) => levels,
+        true => Levels::signed(bits),
+        false => Levels::unsigned(bits),
     }
 }

@@ -87,6 +87,21 @@ impl<'a> Tensor<'a> {
         }
     }
 
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Sizes, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Little-endian, row-major.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Integers in the narrowest of I8, I16, I32, I64 that holds them all.
     pub fn integers(shape: impl Into<Vec<usize>>, elements: &[i64]) -> Self {
         let fits = |lo: i64, hi: i64| elements.iter().all(|e| (lo..=hi).contains(e));

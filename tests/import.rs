@@ -3,7 +3,7 @@
 //! `tests/data/import` holds small files with images and logits, made by `tests/import/torch_files.py --small`.
 //! Where Python with torch, onnx, onnxruntime and safetensors is at hand (`VGG2RTL_PYTHON` or `python3`), the
 //! same script makes more and larger ones. `tests/data/import/zoo` holds a part of what `tests/import/zoo.py` makes,
-//! `tests/data/import/keras` what `tests/import/keras_files.py` makes.
+//! `tests/data/import/keras` what `tests/import/keras_files.py` makes, `arrays` what `array_files.py` makes.
 
 use ndarray::{Array2, Array4};
 use safetensors::SafeTensors;
@@ -20,6 +20,8 @@ use vgg2rtl::net::Shape;
 mod bad_input;
 #[path = "import/checked.rs"]
 mod checked;
+#[path = "import/exported.rs"]
+mod exported;
 #[path = "import/mutate.rs"]
 mod mutate;
 #[path = "import/qdq.rs"]
@@ -142,7 +144,8 @@ fn python() -> Option<String> {
 fn committed_files_give_their_logits() {
     assert_eq!(check_folder(&data()), 4);
     assert_eq!(check_folder(&data().join("zoo")), 31);
-    assert_eq!(check_folder(&data().join("keras")), 13);
+    assert_eq!(check_folder(&data().join("keras")), 17);
+    assert_eq!(check_folder(&data().join("arrays")), 6);
 }
 
 #[test]

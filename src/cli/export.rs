@@ -1,23 +1,47 @@
-//! `vgg2rtl export`: an integer model in another format.
+//! `vgg2rtl export`: a model in another format.
 
+use super::inspect::is_int;
 use super::outputs;
 use std::path::PathBuf;
-use vgg2rtl::Result;
+use vgg2rtl::float::FloatModel;
 use vgg2rtl::int::IntModel;
 use vgg2rtl::output::Output;
+use vgg2rtl::{Result, export};
 
-/// Write an integer model as ONNX (QuantizeLinear and DequantizeLinear), for ONNX Runtime.
+/// Write an integer model as ONNX, or an integer or float model as a PyTorch state dict; `import` gives the same model again.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("format").required(true).multiple(true)))]
 pub struct Args {
-    /// Integer model file.
+    /// Model file.
     model: PathBuf,
-    /// ONNX file to write.
-    #[arg(long, value_name = "FILE")]
-    onnx: PathBuf,
+    /// ONNX file to write, with QuantizeLinear and DequantizeLinear, for ONNX Runtime.
+    #[arg(long, value_name = "FILE", group = "format")]
+    onnx: Option<PathBuf>,
+    /// QONNX file to write, with Quant nodes, for FINN and hls4ml.
+    #[arg(long, value_name = "FILE", group = "format")]
+    qonnx: Option<PathBuf>,
+    /// PyTorch file to write: a state dict of torchvision's names; docs/vgg2rtl_torch.py computes it.
+    #[arg(long, value_name = "FILE", group = "format")]
+    torch: Option<PathBuf>,
 }
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    outputs::check(&[Output::file("--onnx", &args.onnx)], [&*args.model])?;
-    vgg2rtl::export::onnx(&IntModel::load(&args.model)?, &args.onnx)
+    let named = [("--onnx", &args.onnx), ("--qonnx", &args.qonnx), ("--torch", &args.torch)];
+    let written = named.iter().filter_map(|(option, path)| Some(Output::file(option, path.as_deref()?)));
+    outputs::check(&written.collect::<Vec<_>>(), [&*args.model])?;
+    let only_torch = args.onnx.is_none() && args.qonnx.is_none();
+    if let Some(path) = args.torch.as_ref().filter(|_| only_torch)
+        && !is_int(&args.model)?
+    {
+        return export::torch::float(&FloatModel::load(&args.model)?, path);
+    }
+    let model = IntModel::load(&args.model)?;
+    if let Some(path) = &args.onnx {
+        export::onnx(&model, path)?;
+    }
+    if let Some(path) = &args.qonnx {
+        export::qonnx(&model, path)?;
+    }
+    args.torch.as_ref().map_or(Ok(()), |path| export::torch::int(&model, path))
 }

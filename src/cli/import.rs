@@ -1,4 +1,4 @@
-//! `vgg2rtl import`: a trained VGG from PyTorch or ONNX as a model file.
+//! `vgg2rtl import`: a trained VGG from PyTorch, ONNX, Keras, numpy or Caffe as a model file.
 
 use super::levels::levels;
 use super::print::out;
@@ -16,7 +16,8 @@ use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{Agreement, given};
 use vgg2rtl::{Error, Result};
 
-const LONG: &str = r#"Read a trained VGG (.safetensors, .pth of any age, .onnx, a model hub's folder) into a model file, batch norm folded.
+const LONG: &str = r#"Read a trained VGG (.safetensors, .pth of any age, .onnx, Keras, numpy, Caffe, a model hub's folder) into a model file, batch
+norm folded.
 
 What the file does not say is taken from habit, and the table says so. --check FILE makes sure: it compares with what
 the source computes, saved by
@@ -32,11 +33,12 @@ and says where a difference starts if the outputs of the layers are saved as wel
 
 docs/import.md has more."#;
 
-/// Read a trained VGG (.safetensors, .pth or .onnx) into a model file, batch norm folded.
+/// Read a trained VGG (.safetensors, .pth, .onnx, Keras, numpy, Caffe) into a model file, batch norm folded.
 #[derive(clap::Args)]
 #[command(long_about = LONG)]
 pub struct Args {
-    /// State dict or checkpoint (.safetensors, .pth), ONNX file, index of shards, or a model hub's folder.
+    /// State dict or checkpoint (.safetensors, .pth), .onnx, Keras (.h5, .keras), .npz, .npy, .caffemodel, index of shards, or a
+    /// model hub's folder.
     file: PathBuf,
     /// Model file to write; without it the file is only looked at.
     #[arg(short, long, required_unless_present = "check")]

@@ -36,7 +36,7 @@ const QUANTIZED: [&str; 5] = [
 ];
 
 /// All of them.
-pub const READERS: [Reader; 16] = [
+pub const READERS: [Reader; 19] = [
     Reader { name: "onnx", seeds: |_| corpus(&["vgg13.onnx", "keras.onnx"]), read: |_, bytes| import(bytes) },
     Reader {
         name: "keras",
@@ -50,10 +50,30 @@ pub const READERS: [Reader; 16] = [
         },
         read: |_, bytes| import(bytes),
     },
+    Reader {
+        name: "numpy",
+        seeds: |_| {
+            corpus(&["arrays/weights.npz", "arrays/state_dict.npz", "arrays/dict.npy", "arrays/dicts.npy"])
+        },
+        read: |_, bytes| import(bytes),
+    },
+    Reader {
+        name: "caffe",
+        seeds: |_| corpus(&["arrays/version1.caffemodel", "arrays/version2.caffemodel"]),
+        read: |_, bytes| import(bytes),
+    },
     Reader { name: "pth", seeds: |_| corpus(&["vgg11_bn.pth"]), read: |_, bytes| import(bytes) },
     Reader {
         name: "quantized_onnx",
-        seeds: |folder| [corpus(&QUANTIZED), vec![exported(folder)]].concat(),
+        seeds: |folder| {
+            let own = [vgg2rtl::export::onnx, vgg2rtl::export::qonnx].map(|export| exported(folder, export));
+            [corpus(&QUANTIZED), own.into()].concat()
+        },
+        read: |_, bytes| quantized(bytes),
+    },
+    Reader {
+        name: "exported_pth",
+        seeds: |folder| vec![exported(folder, vgg2rtl::export::torch::int), exported_float(folder)],
         read: |_, bytes| quantized(bytes),
     },
     Reader {
@@ -156,9 +176,15 @@ pub fn int_file(folder: &Path) -> Vec<u8> {
 }
 
 /// With metadata of its own.
-fn exported(folder: &Path) -> Vec<u8> {
-    let path = folder.join("seed.onnx");
-    vgg2rtl::export::onnx(&small_int(), &path).expect("a valid model");
+fn exported(folder: &Path, export: fn(&IntModel, &Path) -> Result<()>) -> Vec<u8> {
+    let path = folder.join("seed.exported");
+    export(&small_int(), &path).expect("a valid model");
+    fs::read(path).expect("just written")
+}
+
+fn exported_float(folder: &Path) -> Vec<u8> {
+    let path = folder.join("seed.pth");
+    vgg2rtl::export::torch::float(&small_float(), &path).expect("a valid model");
     fs::read(path).expect("just written")
 }
 

@@ -15,12 +15,14 @@ const RUNS: u64 = 2_000;
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// A verb: its command line, in which files are named, and which of them are damaged.
-const VERBS: [(&str, &[&str]); 24] = [
+const VERBS: [(&str, &[&str]); 27] = [
     ("inspect int.st", &["int.st"]),
     ("inspect float.st", &["float.st"]),
     ("import vgg.pth -o out.st --input 3x32x32", &["vgg.pth"]),
     ("import vgg.onnx -o out.st", &["vgg.onnx"]),
     ("import quantized.onnx -o out.st", &["quantized.onnx"]),
+    ("import vgg.h5 -o out.st", &["vgg.h5"]),
+    ("import exported.pth -o out.st", &["exported.pth"]),
     ("import vgg.st -o out.st --input 3x32x32", &["vgg.st"]),
     (
         "quantize float.st --weights 4 --acts 4 --calib data -o out.st",
@@ -35,6 +37,7 @@ const VERBS: [(&str, &[&str]); 24] = [
     ("eval float.st --data pictures --engine float", &["pictures/a.png", "pictures/b.jpg"]),
     ("eval float.st --data cifar.bin --engine float", &["cifar.bin"]),
     ("export int.st --onnx out.onnx", &["int.st"]),
+    ("export int.st --torch out.pth --qonnx out.onnx", &["int.st"]),
     ("generate int.st --config config.json -o out", &["int.st", "config.json"]),
     (
         "cosim int.st --preset tiny --simulator in-process --chain --cache cache",
@@ -108,6 +111,8 @@ fn inputs() -> BTreeMap<PathBuf, Vec<u8>> {
         ("vgg.pth", "pth"),
         ("vgg.onnx", "onnx"),
         ("quantized.onnx", "quantized_onnx"),
+        ("vgg.h5", "keras"),
+        ("exported.pth", "exported_pth"),
         ("vgg.st", "safetensors"),
         ("pictures/a.png", "png"),
         ("pictures/b.jpg", "jpeg"),

@@ -40,6 +40,10 @@ fn mutated_files_never_panic() {
         "keras/nested.keras",
         "keras/compressed.h5",
         "keras/alone.weights.h5",
+        "arrays/weights.npz",
+        "arrays/dict.npy",
+        "arrays/version1.caffemodel",
+        "arrays/version2.caffemodel",
         "zoo/legacy.pth",
         "zoo/parametrized.pth",
         "steps.safetensors",
@@ -106,6 +110,65 @@ fn batch_norm(graph: &mut GraphProto) {
     relu.output.extend(["mean".into(), "var".into(), "saved_mean".into(), "saved_var".into()]);
 }
 
+/// The zeros of a Pad are the next convolution's.
+#[test]
+fn pads_before_convolutions() {
+    let pads = |sizes: Vec<i64>, mode: &str, own: i64| {
+        onnx(|graph| {
+            let name = graph.node[0].input[0].clone();
+            *attribute(first(graph, "Conv"), "pads") = AttributeProto::ints("pads", &[own; 4]);
+            first(graph, "Conv").input[0] = "padded".into();
+            let attributes = vec![AttributeProto::ints("pads", &sizes), AttributeProto::text("mode", mode)];
+            graph.node.insert(0, NodeProto::new("Pad", &[&name], "padded", attributes));
+        })
+    };
+    let options = Options { input: Some(Shape { c: 3, h: 32, w: 32 }), ..Options::default() };
+    let layers = |bytes: &[u8]| from_bytes(bytes, "m", Path::new("."), &options).unwrap().model.layers;
+    assert_eq!(layers(&pads(vec![0, 0, 1, 1, 0, 0, 1, 1], "constant", 0)), layers(&corpus("vgg13.onnx")));
+    refused(
+        &pads(vec![0, 0, 1, 1, 0, 0, 1, 1], "constant", 1),
+        "only 3×3 convolutions with stride 1 and padding 1",
+    );
+    refused(
+        &pads(vec![0, 0, 1, 1, 0, 0, 0, 1], "constant", 0),
+        "only 3×3 convolutions with stride 1 and padding 1",
+    );
+    refused(&pads(vec![0, 0, -1, -1, 0, 0, -1, -1], "constant", 2), "node padded (Pad): its pads");
+    refused(&pads(vec![0, 1, 1, 1, 0, 0, 1, 1], "constant", 0), "pads images or channels");
+    refused(&pads(vec![0, 0, 1, 1, 0, 0, 1, 1], "reflect", 0), "only zeros");
+    let relu = onnx(|graph| {
+        let relu = graph.node.iter().position(|n| n.op_type == "Relu").unwrap();
+        let name = std::mem::replace(&mut graph.node[relu].input[0], "padded".into());
+        let attributes = vec![AttributeProto::ints("pads", &[0, 0, 1, 1, 0, 0, 1, 1])];
+        graph.node.insert(relu, NodeProto::new("Pad", &[&name], "padded", attributes));
+    });
+    refused(&relu, "follows a Pad");
+}
+
+/// Half precision in `int32_data`, as onnx.helper.make_tensor writes it.
+#[test]
+fn half_precision_in_integers() {
+    let options = Options { input: Some(Shape { c: 3, h: 32, w: 32 }), ..Options::default() };
+    let bias = |change: &dyn Fn(&mut TensorProto)| {
+        let file = onnx(|graph| {
+            let name = first(graph, "Conv").input[2].clone();
+            change(graph.initializer.iter_mut().find(|t| t.name == name).unwrap());
+        });
+        from_bytes(&file, "m", Path::new("."), &options).map(|m| m.model.layers[0].bias.clone())
+    };
+    let halves = |count: usize| {
+        move |t: &mut TensorProto| {
+            t.data_type = 10;
+            t.raw_data.clear();
+            t.float_data.clear();
+            t.int32_data = vec![0x3c00; count]; // 1.0
+        }
+    };
+    let channels = bias(&|_| {}).unwrap().len();
+    assert_eq!(bias(&halves(channels)).unwrap(), vec![1.0; channels]);
+    assert!(bias(&halves(channels - 1)).unwrap_err().contains("elements where"));
+}
+
 /// Clip(0, ∞) and Max(x, 0) are a ReLU.
 #[test]
 fn other_spellings_of_a_relu() {
@@ -168,11 +231,13 @@ fn scaling_in_the_graph_is_preprocessing() {
 #[test]
 fn files_that_are_something_else_are_named() {
     let tar = [&[b'a'; 257][..], b"ustar", &[0; 300]].concat();
-    let table: [(&[u8], &str); 8] = [
+    let table: [(&[u8], &str); 10] = [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
         (b"\n<!DOCTYPE html><html>", "an HTML page"),
         (b"\x1f\x8b\x08\x00", "compressed with gzip"),
         (&tar, "a tar archive"),
+        (&[b"pickle\0", &tar[7..]].concat(), "a tar of PyTorch before 0.1.10"),
+        (b"Rar!\x1a\x07\x00", "a RAR archive"),
         (b"\x89HDF\r\n\x1a\n", "not a whole HDF5 file"),
         (b"\x1c\x00\x00\x00TFL3", "a TFLite file"),
         (b"\x80\x04N.", "a pickle, but not one of torch.save"),

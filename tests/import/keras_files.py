@@ -98,6 +98,23 @@ def compressed(source, name):
         old.visititems(copy)
 
 
+def lies(model):
+    """A weight of 4 TiB that no chunk holds, and a group within itself."""
+    model.save(FOLDER / "too_large.h5")
+    with h5py.File(FOLDER / "too_large.h5", "a") as file:
+        paths = []
+        file.visit(paths.append)
+        kernel = next(path for path in paths if path.endswith("kernel"))
+        del file[kernel]
+        file.create_dataset(kernel, (1 << 20, 1 << 20), "<f4", chunks=(1 << 10, 1 << 10))
+    case(model, "too_large.h5", refused="more data than the file holds")
+    model.save_weights(FOLDER / "cycle.weights.h5")
+    with h5py.File(FOLDER / "cycle.weights.h5", "a") as file:
+        file["layers/again"] = file["layers"]
+        file["layers/more"] = file["layers"]
+    case(model, "cycle.weights.h5", refused="in a cycle")
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     norm = lambda **options: L.BatchNormalization(epsilon=2e-3, **options)
@@ -130,6 +147,14 @@ def main():
     x = L.Input(SHAPE)
     branches = L.Dense(3)(L.Flatten()(L.Add()([a(x), b(x)])))
     whole(randomised(keras.Model(x, branches)), "branches.keras", refused="branches")
+    padded = [L.ZeroPadding2D(1), L.Conv2D(4, 3, activation="relu"), L.MaxPooling2D()]
+    whole(sequential(*padded, *head()), "padded.keras")
+    x = L.Input(SHAPE)
+    flat = L.Flatten()(a(x))
+    several = randomised(keras.Model(x, [L.Dense(3)(flat), L.Dense(4)(flat)]))
+    several.save(FOLDER / "several.keras")
+    case(keras.Model(x, several.outputs[0]), "several.keras", refused="several outputs")
+    lies(sequential(*trunk(), *head()))
 
 
 main()

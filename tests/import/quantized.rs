@@ -20,7 +20,7 @@ const EXACT: [&str; 5] = ["pow2_8", "pow2_4", "pow2_12", "brevitas_qcdq", "qonnx
 const FORMS: usize = 17;
 
 /// The integer model of a quantized file.
-fn read(path: &Path, common_step: bool) -> Result<IntModel, String> {
+pub fn read(path: &Path, common_step: bool) -> Result<IntModel, String> {
     let options = Options { common_step, ..Options::default() };
     let imported = import(path, &options).map_err(|e| e.to_string())?;
     let codes = imported.quantized.ok_or("no integers")?;

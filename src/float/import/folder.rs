@@ -25,6 +25,10 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
             false => Ok(vec![path.into()]),
         };
     }
+    if path.join("saved_model.pb").is_file() {
+        let reason = "a TensorFlow SavedModel: `python -m tf2onnx.convert --saved-model FOLDER --output MODEL.onnx` makes ONNX of it";
+        return Err(Error::bad_file(path, reason));
+    }
     match NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file()) {
         Some(file) => files(&file),
         None => Err(Error::bad_file(path, format!("a folder without any of {}", NAMES.join(", ")))),

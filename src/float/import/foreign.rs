@@ -2,7 +2,7 @@
 //! line that makes a good one.
 
 use super::blob::Blob;
-use super::torch;
+use super::{numpy, torch};
 use std::io::BufReader;
 use std::path::Path;
 
@@ -21,9 +21,17 @@ pub enum Kind {
     Hdf5,
     /// Keras 3's zip.
     Keras,
+    /// Arrays of numpy by name.
+    Npz,
+    /// One array of numpy, or a dict of them.
+    Npy,
+    /// Caffe.
+    Caffe,
 }
 
 const SAVE: &str = "torch.save(model.state_dict(), \"model.pth\") makes a good one";
+/// First entries in the tar of PyTorch before 0.1.10.
+const OLDEST: [&[u8]; 4] = [b"sys_info\0", b"pickle\0", b"tensors\0", b"storages\0"];
 /// How an HDF5 file begins.
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// Bytes that are looked at.
@@ -37,13 +45,20 @@ pub fn kind(blob: &Blob, path: &Path) -> Result<Kind, String> {
         [b'P', b'K', 3, 4, ..] => zip(blob),
         bytes if bytes.starts_with(torch::MAGIC) => Ok(Kind::LegacyTorch),
         bytes if bytes.starts_with(HDF5) => Ok(Kind::Hdf5),
+        bytes if bytes.starts_with(numpy::MAGIC) => Ok(Kind::Npy),
         // A safetensors file starts with the header's length in 8 bytes, then JSON.
         [_, _, _, _, _, _, _, _, b'{', ..] if !text(&head) => Ok(Kind::Safetensors),
         bytes => match foreign(bytes, path) {
             Some(reason) => Err(reason),
+            // A Caffe file starts with field 1, the network's name, or has layers of version 1 only.
+            None if bytes[0] == 0x0a || path.extension().is_some_and(|e| e == "caffemodel") => {
+                Ok(Kind::Caffe)
+            }
             // An ONNX file starts with field 1 (IR version, a varint), or seldom another field below 16.
             None if [0x08, 0x3a, 0x12].contains(&bytes[0]) => Ok(Kind::Onnx),
-            None => Err("neither .safetensors, nor torch.save's .pth, nor ONNX, nor Keras".into()),
+            None => {
+                Err("neither .safetensors, nor torch.save's .pth, nor ONNX, Keras, numpy or Caffe".into())
+            }
         },
     }
 }
@@ -69,20 +84,19 @@ fn foreign(head: &[u8], path: &Path) -> Option<String> {
         _ if start(b"\xfd7zXZ") => "compressed with xz: `unxz` (or `tar xJf`) unpacks it".into(),
         _ if start(b"BZh") => "compressed with bzip2: `bunzip2` (or `tar xjf`) unpacks it".into(),
         _ if start(b"\x28\xb5\x2f\xfd") => "compressed with zstd: `unzstd` unpacks it".into(),
-        _ if start(b"Rar!") || start(b"7z\xbc\xaf") => "a RAR or 7z archive: unpack it".into(),
-        _ if tar => "a tar archive (or PyTorch's format before 0.1.10): `tar xf` unpacks it".into(),
-        _ if start(b"\x93NUMPY") => {
-            "a single numpy array: `docs/import.md` has the few lines of Python that make weights in .npy a .safetensors".into()
+        _ if start(b"Rar!") => "a RAR archive: `unrar x` unpacks it".into(),
+        _ if start(b"7z\xbc\xaf") => "a 7z archive: `7z x` unpacks it".into(),
+        _ if tar && OLDEST.iter().any(|name| start(name)) => {
+            format!("a tar of PyTorch before 0.1.10: load it with torch.load and save it again; {SAVE}")
         }
+        _ if tar => "a tar archive: `tar xf` unpacks it".into(),
         _ if start(b"\x80") => format!("a pickle, but not one of torch.save: {SAVE}"),
         _ if head.get(4..8) == Some(b"TFL3") => {
-            "a TFLite file: `python -m tf2onnx.convert --tflite MODEL --output MODEL.onnx` makes ONNX of it".into()
+            "a TFLite file: `python -m tf2onnx.convert --tflite MODEL --output MODEL.onnx` makes ONNX of it"
+                .into()
         }
         _ if name.ends_with(".mlmodel") || name.ends_with(".mlpackage") => {
             format!("a Core ML file, which cannot be read back: take its source; {SAVE}")
-        }
-        _ if name.ends_with(".caffemodel") => {
-            "a Caffe file: `docs/import.md` has the few lines of Python that make it a .safetensors".into()
         }
         _ if start(b"GGUF") => format!("a GGUF file: {SAVE}"),
         _ => return None,
@@ -110,10 +124,7 @@ fn zip(blob: &Blob) -> Result<Kind, String> {
     }
     let found = |what: &str| Err(format!("a zip with {what}"));
     match () {
-        _ if ends(".npy").is_some() => {
-            Err("a .npz of arrays: `docs/import.md` has the few lines of Python that make it a .safetensors"
-                .into())
-        }
+        _ if ends(".npy").is_some() => Ok(Kind::Npz),
         _ if ends(".mlmodel").is_some() => Err(format!("a Core ML package: take its source; {SAVE}")),
         _ => {
             match [".pth", ".pt", ".bin", ".safetensors", ".onnx", ".h5", ".zip"].iter().find_map(|e| ends(e))

@@ -1,4 +1,4 @@
-//! Trained VGGs from elsewhere: state dicts of PyTorch (`.safetensors`, `.pth`), ONNX, Keras.
+//! Trained VGGs from elsewhere: state dicts of PyTorch (`.safetensors`, `.pth`), ONNX, Keras, numpy, Caffe.
 //!
 //! | file | reader | mapping |
 //! |---|---|---|
@@ -6,6 +6,8 @@
 //! | `.pth`, `.pt`, `.bin` of any age | `torch`, `pickle` (nothing is executed) | `state_dict` |
 //! | `.onnx` | [`onnx`] (protobuf through `prost`) | `onnx::build`, node by node |
 //! | `.h5`, `.keras`, `.weights.h5` | `keras`, HDF5 through `hdf5-reader` | `onnx::build`, as a graph; weights alone: `state_dict` |
+//! | `.npz`, `.npy` of a dict | `numpy`, `pickle` | `state_dict` |
+//! | `.caffemodel` | `caffe` (protobuf through `prost`) | `onnx::build`, as a graph |
 //! | a quantized `.onnx` | the same | [`quantized::Quantized`]: its integers |
 //! | anything else | `foreign` names it | - |
 //!
@@ -15,7 +17,9 @@
 mod affine;
 mod average;
 mod blob;
+mod caffe;
 pub mod check;
+mod element;
 pub mod facts;
 mod folder;
 mod foreign;
@@ -24,6 +28,7 @@ mod keras;
 mod layout;
 mod natural;
 pub(super) mod npy;
+mod numpy;
 pub mod onnx;
 pub mod options;
 pub mod pickle;
@@ -32,7 +37,7 @@ mod reparam;
 mod state_dict;
 pub mod taps;
 mod tensors;
-mod torch;
+pub mod torch;
 
 pub use folder::files;
 pub use imported::Imported;
@@ -82,16 +87,22 @@ fn from_blobs(mut blobs: Vec<Blob>, name: &str, path: &Path, options: &Options) 
     let mut facts = Facts::default();
     let key = options.key.as_deref();
     let kind = foreign::kind(&blobs[0], path)?;
-    let tensors = match kind {
+    let (tensors, habits) = match kind {
         Kind::Onnx => {
             let bytes = blobs[0].read_up_to(0, usize::MAX)?;
             return onnx::model(&bytes, name, path.parent().unwrap_or(Path::new(".")), options);
         }
         Kind::Hdf5 => return keras::of_hdf5(blobs.remove(0), name, options),
         Kind::Keras => return keras::of_zip(&blobs[0], name, options),
-        Kind::Safetensors => tensors::read_safetensors(blobs)?,
-        Kind::Torch => torch::read_zip(blobs, key, &mut facts)?,
-        Kind::LegacyTorch => torch::read_legacy(blobs.remove(0), key, &mut facts)?,
+        Kind::Caffe => return caffe::model(&blobs[0].read_up_to(0, usize::MAX)?, name, options),
+        Kind::Npz => numpy::of_npz(&blobs[0], &mut facts)?,
+        Kind::Npy => numpy::of_npy(&blobs[0], &mut facts)?,
+        Kind::Safetensors => (tensors::read_safetensors(blobs)?, Habits::TORCH),
+        Kind::Torch => match torch::read_zip(blobs, key, &mut facts)? {
+            (tensors, Some(own)) => return own.model(tensors, name, options),
+            (tensors, None) => (tensors, Habits::TORCH),
+        },
+        Kind::LegacyTorch => (torch::read_legacy(blobs.remove(0), key, &mut facts)?, Habits::TORCH),
     };
-    state_dict::model(tensors, name, options, Habits::TORCH, facts)
+    state_dict::model(tensors, name, options, habits, facts)
 }

@@ -13,7 +13,7 @@ pub struct Array {
     pub values: Vec<f32>,
 }
 
-/// Most numbers of one array, 1 GiB: a compressed file could otherwise claim any size.
+/// Most numbers of a file, 1 GiB: a compressed file could otherwise claim any size.
 const MOST_VALUES: u64 = 1 << 28;
 
 /// The arrays of a `.npz` file by name, in its order.
@@ -21,23 +21,29 @@ pub fn read_npz(blob: &Blob) -> Result<Vec<(String, Array)>, String> {
     let zip = zip::ZipArchive::new(BufReader::new(blob.reader()));
     let mut zip = zip.map_err(|e| format!("not a whole .npz file: {e}"))?;
     let mut arrays = vec![];
+    let mut left = MOST_VALUES;
     for i in 0..zip.len() {
         let file = zip.by_index(i).map_err(|e| e.to_string())?;
         let name = file.name().map_err(|e| e.to_string())?.to_string();
         let Some(stem) = name.strip_suffix(".npy") else { continue };
-        arrays.push((stem.to_string(), read_npy(file).map_err(|e| format!("array {stem}: {e}"))?));
+        arrays.push((stem.to_string(), read(file, &mut left).map_err(|e| format!("array {stem}: {e}"))?));
     }
     Ok(arrays)
 }
 
 /// The array of a `.npy` file.
 pub fn read_npy(reader: impl Read) -> Result<Array, String> {
+    read(reader, &mut { MOST_VALUES })
+}
+
+/// An array of at most `left` numbers.
+fn read(reader: impl Read, left: &mut u64) -> Result<Array, String> {
     let file = NpyFile::new(reader).map_err(|e| e.to_string())?;
     let shape = file.shape().iter().map(|&s| usize::try_from(s).map_err(|e| e.to_string()));
     let shape = shape.collect::<Result<Vec<_>, _>>()?;
-    if file.shape().iter().try_fold(1u64, |n, &s| n.checked_mul(s)).is_none_or(|n| n > MOST_VALUES) {
-        return Err(format!("of shape {shape:?} is too large"));
-    }
+    let count = file.shape().iter().try_fold(1u64, |n, &s| n.checked_mul(s));
+    let rest = count.and_then(|n| left.checked_sub(n));
+    *left = rest.ok_or_else(|| format!("of shape {shape:?} is too large"))?;
     let fortran = file.order() == Order::Fortran && shape.len() > 1;
     let values = numbers(file)?;
     match fortran {

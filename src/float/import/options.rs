@@ -119,6 +119,26 @@ const PHOTOGRAPH: usize = 64;
 const BLUE_GREEN_RED_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
 
 impl Options {
+    /// A file with a network in it says itself what these options say of weights.
+    pub(super) fn refuse_what_the_file_says(&self) -> Result<(), String> {
+        let table = [
+            ("--bn-eps", self.bn_eps.is_some()),
+            ("--pools, --cfg", self.pools.is_some()),
+            ("--head", self.head.is_some()),
+            ("--flatten", self.flatten.is_some()),
+            ("--key", self.key.is_some()),
+            ("--activation", self.relu),
+            ("--outputs", self.outputs.is_some()),
+            ("--weight-levels", self.weight_levels.is_some()),
+        ];
+        match table.iter().find(|(_, given)| *given) {
+            Some((option, _)) => {
+                Err(format!("{option} is for files of weights alone; this one says it itself"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What the user says about pictures, and the habit where he says nothing.
     pub(super) fn preprocessing(&self, habit: Habit, input: Shape, facts: &mut Facts) -> Preprocessing {
         match habit {

@@ -1,6 +1,7 @@
 //! A network whose file holds integers: the codes, steps and biases that the file says.
 
 use crate::arith::{self, Levels, Multiplier, Quantizer, Step};
+use crate::float::FloatLayer;
 
 /// The integers of an imported network, layer by layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,5 +69,16 @@ impl QuantizedLayer {
     /// The step of output channel `c`.
     pub fn step(&self, c: usize) -> Step {
         self.weight_steps[if self.weight_steps.len() == 1 { 0 } else { c }]
+    }
+
+    /// Puts what the codes stand for into `layer`, whose inputs have step `x`.
+    pub(super) fn give_reals(&self, layer: &mut FloatLayer, x: Step) {
+        let row = layer.weight.len() / layer.op.co();
+        let rows = layer.weight.chunks_exact_mut(row).zip(self.weight.chunks_exact(row));
+        for (c, (weights, codes)) in rows.enumerate() {
+            let step = self.step(c);
+            weights.iter_mut().zip(codes).for_each(|(w, &q)| *w = arith::dequantize(q.into(), step));
+            layer.bias[c] = (self.bias[c] as f64 * f64::from(step.get()) * f64::from(x.get())) as f32;
+        }
     }
 }

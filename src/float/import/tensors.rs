@@ -1,6 +1,7 @@
 //! Named float tensors of a file, decoded when they are taken.
 
 use super::blob::Blob;
+use super::element::Float;
 use super::natural;
 use safetensors::tensor::{Dtype, Metadata};
 
@@ -120,13 +121,36 @@ impl<'a> Tensors<'a> {
         self.take(name)
     }
 
-    fn decode(&mut self, shape: &[usize], stored: &Stored) -> Result<Vec<f32>, String> {
+    /// Takes the integers of tensor `name`, row-major.
+    pub fn take_integers(&mut self, name: &str) -> Result<(Vec<usize>, Vec<i64>), String> {
+        let tensor = self.remove(name).ok_or_else(|| format!("tensor {name} is missing"))?;
+        let Data::NoFloat(_, Some(stored)) = tensor.data else {
+            return Err(format!("tensor {name} is of no integer type"));
+        };
+        let mut read = || {
+            let (from, count, _) = self.place_of(&tensor.shape, &stored)?;
+            if !is_row_major(&tensor.shape, &stored.stride) {
+                return Err("is not contiguous".to_string());
+            }
+            let bytes = self.blobs[stored.blob].read(from, count * stored.float.size())?;
+            stored.float.integers(&bytes).ok_or("is of no integer type".into())
+        };
+        Ok((tensor.shape.clone(), read().map_err(|e| format!("tensor {name}: {e}"))?))
+    }
+
+    /// First byte of a tensor, its number of elements, and the storage elements that they reach.
+    fn place_of(&mut self, shape: &[usize], stored: &Stored) -> Result<(u64, usize, usize), String> {
         let size = stored.float.size();
         let (count, reach) = extent(shape, stored).ok_or("its size, stride and offset make no sense")?;
         let bytes = (count as u64).checked_mul(size as u64);
         self.left = bytes.and_then(|b| self.left.checked_sub(b)).ok_or("more data than the file holds")?;
         let from = stored.offset.checked_mul(size).and_then(|b| stored.at.checked_add(b as u64));
-        let from = from.ok_or("its storage is too large")?;
+        Ok((from.ok_or("its storage is too large")?, count, reach))
+    }
+
+    fn decode(&mut self, shape: &[usize], stored: &Stored) -> Result<Vec<f32>, String> {
+        let (from, count, reach) = self.place_of(shape, stored)?;
+        let size = stored.float.size();
         let blob = &self.blobs[stored.blob];
         if is_row_major(shape, &stored.stride) {
             return stream(blob, from, count, stored.float);
@@ -202,66 +226,6 @@ pub fn row_major(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Element types of weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Float {
-    /// IEEE half precision.
-    F16,
-    /// The upper half of an f32.
-    Bf16,
-    /// Single precision.
-    F32,
-    /// Double precision, rounded to single.
-    F64,
-    /// 32-bit integers; no type of weights.
-    I32,
-    /// 64-bit integers; no type of weights.
-    I64,
-}
-
-impl Float {
-    /// Bytes of one element.
-    pub fn size(self) -> usize {
-        match self {
-            Float::F16 | Float::Bf16 => 2,
-            Float::F32 | Float::I32 => 4,
-            Float::F64 | Float::I64 => 8,
-        }
-    }
-
-    /// Little-endian bytes as numbers; a rest of less than one element is ignored.
-    pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
-        let mut values = vec![];
-        self.decode_into(bytes, &mut values);
-        values
-    }
-
-    /// As [`Float::decode`], appended to `values`.
-    fn decode_into(self, bytes: &[u8], values: &mut Vec<f32>) {
-        let pairs = || bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-        match self {
-            Float::F16 => values.extend(pairs().map(half)),
-            Float::Bf16 => values.extend(pairs().map(|b| f32::from_bits(u32::from(b) << 16))),
-            Float::F32 => values.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-            Float::F64 => values.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32)),
-            Float::I32 => values.extend(bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b) as f32)),
-            Float::I64 => values.extend(bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32)),
-        }
-    }
-}
-
-/// IEEE 754 binary16 as f32, exactly.
-fn half(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (bits >> 15, bits >> 10 & 31, bits & 1023);
-    let magnitude = match exponent {
-        0 => f32::from(fraction) * 2f32.powi(-24),
-        31 if fraction == 0 => f32::INFINITY,
-        31 => f32::NAN,
-        e => f32::from(1024 + fraction) * 2f32.powi(i32::from(e) - 25),
-    };
-    if sign == 1 { -magnitude } else { magnitude }
-}
-
 /// Longest header of a `.safetensors` file that is read.
 const LONGEST_HEADER: u64 = 100_000_000;
 
@@ -329,27 +293,4 @@ fn safetensors_of(blob: &Blob, index: usize) -> Result<Vec<(String, Tensor)>, St
         ));
     }
     metadata.tensors().into_iter().map(read).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_precision_by_hand() {
-        // Bit patterns from IEEE 754-2019, table 3.5 and its examples.
-        let table = [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x7bff, 65504.0),
-            (0x3555, 1365.0 / 4096.0),
-            (0x0001, 5.9604645e-8),
-        ];
-        for (bits, want) in table {
-            assert_eq!(half(bits), want, "{bits:04x}");
-        }
-        assert_eq!(half(0xfc00), f32::NEG_INFINITY);
-        assert!(half(0x7e00).is_nan());
-        assert_eq!(Float::Bf16.decode(&[0x80, 0x3f, 0]), [1.0]);
-    }
 }

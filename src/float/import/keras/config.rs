@@ -24,20 +24,27 @@ pub struct Layer<'a> {
 const DEEPEST: usize = 8;
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 
-/// The layers of the model in `json`, in the order of the file.
-pub fn layers(json: &Value) -> Result<Vec<Layer<'_>>, String> {
-    let mut list = vec![];
-    model(json, "", None, &mut list, 0)?;
-    Ok(list)
+/// The layers of the model in `json`, in the order of the file, and the one that makes its output.
+pub fn layers(json: &Value) -> Result<(Vec<Layer<'_>>, &str), String> {
+    let mut list: Vec<Layer> = vec![];
+    let output = model(json, "", None, &mut list, 0)?;
+    let mut seen = std::collections::HashSet::new();
+    let twice =
+        list.iter().flat_map(|l| l.aliases.iter().chain([&l.name]).copied()).find(|name| !seen.insert(*name));
+    match twice {
+        Some(name) => Err(format!("two of its layers are called {name}")),
+        None => Ok((list, output)),
+    }
 }
 
+/// Adds the layers of a model to `list`; the name of the one that makes its output.
 fn model<'a>(
     json: &'a Value,
     path: &str,
     outermost: Option<&'a str>,
     list: &mut Vec<Layer<'a>>,
     depth: usize,
-) -> Result<(), String> {
+) -> Result<&'a str, String> {
     let class = json["class_name"].as_str().unwrap_or("?");
     if !MODELS.contains(&class) || depth > DEEPEST {
         return Err(format!("its configuration is of a {class}; Sequential and Functional models are read"));
@@ -45,7 +52,6 @@ fn model<'a>(
     // Before Keras 2.2.3 a Sequential's configuration was the list itself.
     let layers = json["config"]["layers"].as_array().or(json["config"].as_array());
     let mut counts = std::collections::HashMap::new();
-    let mut input: Option<&str> = None;
     for layer in layers.ok_or("its configuration has no layers")? {
         let class = layer["class_name"].as_str().ok_or("a layer without class_name")?;
         let config = &layer["config"];
@@ -55,35 +61,48 @@ fn model<'a>(
         let own = if *count == 0 { snake } else { format!("{snake}_{count}") };
         *count += 1;
         let path = format!("{path}layers/{own}");
-        let reads =
-            source(&layer["inbound_nodes"]).map_err(|e| format!("layer {name}: {e}"))?.or(input.take());
+        let reads = source(&layer["inbound_nodes"]).map_err(|e| format!("layer {name}: {e}"))?;
         let outermost = outermost.unwrap_or(name);
         if !MODELS.contains(&class) {
             list.push(Layer { class, name, config, outermost, path, input: reads, aliases: vec![] });
             continue;
         }
         let first = list.len();
-        model(layer, &format!("{path}/"), Some(outermost), list, depth + 1)?;
+        let output = model(layer, &format!("{path}/"), Some(outermost), list, depth + 1)?;
         splice(list, first, reads);
-        if let Some(last) = list.last_mut() {
-            last.aliases.push(name);
-        }
+        let last = list[first..].iter_mut().find(|l| l.name == output || l.aliases.contains(&output));
+        last.ok_or_else(|| format!("model {name} ends in its input"))?.aliases.push(name);
     }
-    Ok(())
+    match json["config"]["output_layers"].as_array().map(Vec::as_slice) {
+        None => list.last().map(|l| l.name).ok_or("its configuration has no layers".into()),
+        Some(outputs) => output(outputs).ok_or("it has several outputs; only one is supported".into()),
+    }
+}
+
+/// The layer of `[["name", 0, 0]]`, or `["name", 0, 0]`.
+fn output(outputs: &[Value]) -> Option<&str> {
+    match outputs {
+        [Value::String(name), ..] => Some(name),
+        [one] => one[0].as_str(),
+        _ => None,
+    }
 }
 
 /// A model inside a model reads what the layer before it makes: its own input goes, if there is anything before it.
 fn splice<'a>(list: &mut Vec<Layer<'a>>, first: usize, reads: Option<&'a str>) {
-    let outer_input = list[..first].iter().any(|l| l.class == "InputLayer");
-    if !outer_input || list.get(first).is_none_or(|l| l.class != "InputLayer") {
+    let is_input = |l: &Layer| l.class == "InputLayer";
+    if !list[..first].iter().any(is_input) {
         return;
     }
     let before = reads.or(list[..first].last().map(|l| l.name));
-    let inner = list.remove(first).name;
-    for layer in &mut list[first..] {
-        if layer.input == Some(inner) {
+    if list.get(first).is_some_and(is_input) {
+        let inner = list.remove(first).name;
+        for layer in list[first..].iter_mut().filter(|l| l.input == Some(inner)) {
             layer.input = before;
         }
+    }
+    if let Some(layer) = list.get_mut(first) {
+        layer.input = layer.input.or(before);
     }
 }
 

@@ -30,8 +30,8 @@ const TRAINING_ONLY: [&str; 16] = [
     "RandomErasing",
 ];
 
-/// The graph of `layers`.
-pub fn graph(layers: &[Layer], weights: &mut Weights) -> Outcome<GraphProto> {
+/// The graph of `layers`, whose output the layer `output` makes.
+pub fn graph(layers: &[Layer], output: &str, weights: &mut Weights) -> Outcome<GraphProto> {
     let mut translator =
         Translator { graph: GraphProto::default(), weights, maps: true, layer: String::new() };
     let mut value = translator.input(layers)?;
@@ -47,7 +47,8 @@ pub fn graph(layers: &[Layer], weights: &mut Weights) -> Outcome<GraphProto> {
         }
     }
     let Translator { mut graph, .. } = translator;
-    graph.output = vec![ValueInfoProto::floats(&value, &[])];
+    let value = names.get(output).ok_or_else(|| format!("no layer is called {output}, its output"))?;
+    graph.output = vec![ValueInfoProto::floats(value, &[])];
     Ok(graph)
 }
 

@@ -16,6 +16,7 @@ use super::imported::{Imported, Outcome};
 use super::onnx;
 use super::options::{Habit, Habits, Options};
 use super::state_dict;
+use super::taps::Taps;
 use super::tensors::{Data, Tensor, Tensors};
 use crate::net::Colour;
 use config::Layer;
@@ -41,8 +42,7 @@ pub fn of_zip(blob: &Blob, name: &str, options: &Options) -> Outcome<Imported> {
         Ok(bytes)
     };
     let text = entry("config.json", LONGEST)?;
-    let weights = entry("model.weights.h5", blob.len())?;
-    let file = weights::open(Blob::Memory(&weights))?;
+    let file = weights::of_bytes(entry("model.weights.h5", blob.len())?)?;
     of_config(&String::from_utf8_lossy(&text), Weights::of(&file, blob.len())?, name, options)
 }
 
@@ -60,8 +60,8 @@ pub fn of_hdf5(blob: Blob, name: &str, options: &Options) -> Outcome<Imported> {
 
 fn of_config(text: &str, mut weights: Weights, name: &str, options: &Options) -> Outcome<Imported> {
     let json: Value = serde_json::from_str(text).map_err(|e| format!("its configuration is no JSON: {e}"))?;
-    let layers = config::layers(&json)?;
-    let graph = graph::graph(&layers, &mut weights)?;
+    let (layers, output) = config::layers(&json)?;
+    let graph = graph::graph(&layers, output, &mut weights)?;
     let mut facts = Facts::default();
     facts.note("Keras configuration", format!("{} layers", layers.len()), Origin::File);
     let application = layers.iter().any(|l: &Layer| l.name == APPLICATION);
@@ -109,7 +109,9 @@ fn of_weights(mut weights: Weights, name: &str, options: &Options) -> Outcome<Im
     }
     let application = layers.iter().any(|l| l == APPLICATION);
     let habits = Habits { pictures: habit(application), ..Habits::KERAS };
-    state_dict::model(tensors, name, options, habits, facts)
+    let imported = state_dict::model(tensors, name, options, habits, facts)?;
+    // A layer's output is what its activation makes of it, which weights alone do not show.
+    Ok(Imported { taps: Taps::default(), ..imported })
 }
 
 /// What PyTorch calls a layer's tensors, in their order.

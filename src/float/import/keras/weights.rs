@@ -17,11 +17,21 @@ const SMALL: u64 = 1 << 20;
 
 /// An open file.
 pub fn open(blob: Blob) -> Result<Hdf5File, String> {
-    let file = match blob {
-        Blob::Memory(bytes) => Hdf5File::from_vec(bytes.to_vec()),
-        Blob::Disk(file, _) => FileStorage::from_file(file).and_then(|s| Hdf5File::from_storage(Arc::new(s))),
-    };
-    file.map_err(|e| format!("not a whole HDF5 file: {e}"))
+    match blob {
+        Blob::Memory(bytes) => of_bytes(bytes.to_vec()),
+        Blob::Disk(file, _) => {
+            FileStorage::from_file(file).and_then(|s| Hdf5File::from_storage(Arc::new(s))).map_err(damaged)
+        }
+    }
+}
+
+/// A file in memory.
+pub fn of_bytes(bytes: Vec<u8>) -> Result<Hdf5File, String> {
+    Hdf5File::from_vec(bytes).map_err(damaged)
+}
+
+fn damaged(error: Error) -> String {
+    format!("not a whole HDF5 file: {error}")
 }
 
 /// The text of the attribute `name` of a group, if it has one.

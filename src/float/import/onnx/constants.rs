@@ -2,7 +2,7 @@
 
 use super::label;
 use super::proto::{GraphProto, NodeProto, TensorProto, data_type};
-use crate::float::import::tensors::Float;
+use crate::float::import::element::Float;
 use crate::store;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -216,7 +216,13 @@ impl<'a> Constants<'a> {
             kind => {
                 let float =
                     float(kind).ok_or_else(|| bad(format!("has element type {kind}, no float type")))?;
-                float.decode(&self.raw(tensor, count.saturating_mul(float.size())).map_err(bad)?)
+                if float.size() == 2 && !tensor.int32_data.is_empty() {
+                    // One number in the low half of each.
+                    let low = tensor.int32_data.iter().flat_map(|v| (*v as u16).to_le_bytes());
+                    float.decode(&low.collect::<Vec<u8>>())
+                } else {
+                    float.decode(&self.raw(tensor, count.saturating_mul(float.size())).map_err(bad)?)
+                }
             }
         };
         if data.len() != count {

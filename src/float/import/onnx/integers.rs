@@ -50,7 +50,7 @@ pub fn integers(
         }
         own_layer.bias = biases(said, constants, layer.op.co(), &own_layer, &mut changes).map_err(bad)?;
         own_layer.output = track.layers.get(i + 1).map(|next| (next.input, vec![]));
-        real(layer, &own_layer, said.input.step);
+        own_layer.give_reals(layer, said.input.step);
         all.push(own_layer);
     }
     let mut quantized = Quantized { input: track.layers[0].input, layers: all };
@@ -201,18 +201,6 @@ fn bias(constants: &Constants, name: &str) -> Result<(Vec<f32>, Option<(Vec<i32>
     }
     let real = codes.iter().enumerate().map(|(c, &v)| (f64::from(v) * f64::from(step(c).get())) as f32);
     Ok((real.collect(), Some((codes, scale.steps))))
-}
-
-/// Replaces codes by what they stand for.
-fn real(layer: &mut FloatLayer, codes: &QuantizedLayer, x: Step) {
-    let row = layer.weight.len() / layer.op.co();
-    for (c, (weights, codes_row)) in
-        layer.weight.chunks_exact_mut(row).zip(codes.weight.chunks_exact(row)).enumerate()
-    {
-        let step = codes.step(c);
-        weights.iter_mut().zip(codes_row).for_each(|(w, &q)| *w = arith::dequantize(q.into(), step));
-        layer.bias[c] = (codes.bias[c] as f64 * f64::from(step.get()) * f64::from(x.get())) as f32;
-    }
 }
 
 /// What only this program's own description says.

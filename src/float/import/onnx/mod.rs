@@ -67,7 +67,7 @@ pub fn network(
     mut facts: Facts,
 ) -> Outcome<Imported> {
     let Source { name, folder, own, habit } = source;
-    refuse_options(options)?;
+    options.refuse_what_the_file_says()?;
     let quantized = is_quantized(&graph);
     if quantized {
         graph = rewrite::rewritten(&graph, &Constants::new(&graph, folder))?;
@@ -131,24 +131,6 @@ fn header(
 fn is_quantized(graph: &GraphProto) -> bool {
     let ops = || graph.node.iter().map(|n| n.op_type.as_str());
     ops().any(|op| QUANTIZERS.contains(&op) || SPELLINGS.contains(&op))
-}
-
-/// A graph says itself what these options say of a state dict.
-fn refuse_options(options: &Options) -> Outcome<()> {
-    let table = [
-        ("--bn-eps", options.bn_eps.is_some()),
-        ("--pools, --cfg", options.pools.is_some()),
-        ("--head", options.head.is_some()),
-        ("--flatten", options.flatten.is_some()),
-        ("--key", options.key.is_some()),
-        ("--activation", options.relu),
-        ("--outputs", options.outputs.is_some()),
-        ("--weight-levels", options.weight_levels.is_some()),
-    ];
-    match table.iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(format!("{option} is for files of weights alone; this one says it itself")),
-        None => Ok(()),
-    }
 }
 
 /// Order of the input's dimensions.

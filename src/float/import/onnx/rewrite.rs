@@ -84,7 +84,7 @@ impl Rewriter<'_> {
         [x, scale, zero]: [&str; 3],
         axis: i64,
     ) -> String {
-        self.add(from, "DequantizeLinear", part, &[x, scale, zero], vec![int("axis", axis)])
+        self.add(from, "DequantizeLinear", part, &[x, scale, zero], vec![AttributeProto::int("axis", axis)])
     }
 
     /// The last node becomes that of the value which `from` makes.
@@ -208,8 +208,4 @@ fn operands<const N: usize>(node: &NodeProto) -> Result<[&str; N], String> {
         Some(i) => Err(format!("has no input {i}")),
         None => all.try_into().map_err(|_| "has too few inputs".into()),
     }
-}
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i: Some(value), r#type: 2, ..Default::default() }
 }

@@ -5,24 +5,29 @@
 mod checkpoint;
 mod legacy;
 mod opened;
+pub mod own;
 mod zipped;
 
 pub use legacy::MAGIC;
 
 use super::blob::Blob;
+use super::element::Float;
 use super::facts::Facts;
 use super::pickle;
-use super::tensors::{Data, Float, Stored, Tensor, Tensors};
+use super::tensors::{Data, Stored, Tensor, Tensors};
 use opened::{Opened, element};
+use own::Own;
 
-/// The state dict in `.pth` zips: one, or the shards of one network.
+/// The state dict in `.pth` zips: one, or the shards of one network. With it what `export --torch` has written beside it.
 pub fn read_zip<'a>(
     blobs: Vec<Blob<'a>>,
     key: Option<&str>,
     facts: &mut Facts,
-) -> Result<Tensors<'a>, String> {
+) -> Result<(Tensors<'a>, Option<Own>), String> {
     let opened = blobs.iter().map(zipped::open).collect::<Result<Vec<_>, _>>()?;
-    read(blobs, opened, key, facts)
+    let own = Own::of(&opened[0].machine)?;
+    let key = if own.is_some() { Some(own::STATE_DICT) } else { key };
+    Ok((read(blobs, opened, key, facts)?, own))
 }
 
 /// The state dict in a file of PyTorch before 1.6.
@@ -55,9 +60,7 @@ fn tensor(opened: &Opened, blob: usize, t: &pickle::Tensor) -> Result<Tensor, St
     let data = match float {
         None => Data::NoFloat(kind, None),
         // Counters of all sorts, which nobody may need.
-        Some(float @ (Float::I32 | Float::I64)) => {
-            Data::NoFloat(kind, stored(opened, blob, t, size, float).ok())
-        }
+        Some(float) if float.is_integer() => Data::NoFloat(kind, stored(opened, blob, t, size, float).ok()),
         Some(float) => Data::Stored(stored(opened, blob, t, size, float)?),
     };
     Ok(Tensor { shape, data })

@@ -1,7 +1,7 @@
 //! A checkpoint whose pickle has been run, and whose storages have been found.
 
+use crate::float::import::element::Float;
 use crate::float::import::pickle::Machine;
-use crate::float::import::tensors::Float;
 use std::collections::HashMap;
 
 /// A checkpoint's pickle, and where its storages lie in the file: first byte and bytes by key.
@@ -19,7 +19,8 @@ pub fn element(storage: &str) -> (usize, Option<Float>) {
         "BFloat16Storage" => (2, Some(Float::Bf16)),
         "FloatStorage" => (4, Some(Float::F32)),
         "DoubleStorage" => (8, Some(Float::F64)),
-        "ShortStorage" => (2, None),
+        "CharStorage" => (1, Some(Float::I8)),
+        "ShortStorage" => (2, Some(Float::I16)),
         "IntStorage" => (4, Some(Float::I32)),
         "LongStorage" => (8, Some(Float::I64)),
         "QInt32Storage" => (4, None),
