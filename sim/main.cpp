@@ -9,6 +9,7 @@
 #if VM_TRACE
 #include "verilated_vcd_c.h"
 #endif
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -42,7 +43,7 @@ Options parse(int argc, char **argv) {
         std::string name = argv[i];
         if (i + 1 >= argc) fail(name + " needs a value");
         std::string value = argv[i + 1];
-        if (name == "--image") o.image = value;             // memory from address 0 up to the write window
+        if (name == "--image") o.image = value;             // the model, and behind it the data up to the write window
         else if (name == "--expected") o.expected = value;  // the write window after the run
         else if (name == "--output") o.output = value;      // where the write window goes
         else if (name == "--vcd") o.vcd = value;
@@ -50,7 +51,9 @@ Options parse(int argc, char **argv) {
         else if (name == "--vcd-to") o.vcd_to = number(value);
         else if (name == "--max-cycles") o.max_cycles = number(value);
         else if (name == "--weights-at") o.memory.weights_at = number(value);
-        else if (name == "--maps-at") o.memory.maps_at = number(value);
+        else if (name == "--model-bytes") o.memory.model_bytes = number(value);
+        else if (name == "--model-base") o.memory.model_base = number(value);
+        else if (name == "--data-base") o.memory.data_bases.push_back(number(value));  // again: a queued run there
         else if (name == "--write-base") o.memory.write_base = number(value);
         else if (name == "--write-limit") o.memory.write_limit = number(value);
         else if (name == "--latency") o.memory.latency = number(value);
@@ -60,8 +63,9 @@ Options parse(int argc, char **argv) {
         else if (name == "--write-error-at") o.memory.write_error_at = number(value);
         else fail("unknown option " + name);
     }
-    if (o.image.empty() || !o.max_cycles || o.memory.write_limit == UINT64_MAX)
-        fail("--image, --max-cycles, --write-base and --write-limit are needed");
+    if (o.image.empty() || !o.max_cycles || !o.memory.model_bytes || o.memory.write_limit == UINT64_MAX)
+        fail("--image, --max-cycles, --model-bytes, --write-base and --write-limit are needed");
+    if (o.memory.data_bases.empty()) o.memory.data_bases.push_back(o.memory.model_base + o.memory.model_bytes);
     return o;
 }
 
@@ -86,8 +90,11 @@ class Bench {
   public:
     explicit Bench(const Options &options)
         : options_(options), memory_(options.memory), top_(new Vaccelerator(&context_)) {
-        memory_.bytes.resize(options.memory.write_limit);
-        read_file(options.image, memory_.bytes, options.memory.write_base);
+        const MemoryOptions &m = options.memory;
+        memory_.bytes.resize(m.model_bytes + m.write_limit * m.data_bases.size());
+        read_file(options.image, memory_.bytes, m.model_bytes + m.write_base);
+        for (size_t i = 1; i < m.data_bases.size(); i++)  // the same input
+            memcpy(data(i), data(0), m.write_base);
         if (!options.expected.empty()) {
             memory_.expected.resize(options.memory.write_limit - options.memory.write_base);
             read_file(options.expected, memory_.expected, memory_.expected.size());
@@ -108,24 +115,34 @@ class Bench {
     bool run() {
         try {
             reset();
-            axil_write(REG_READ_LIMIT, options_.memory.write_limit);
+            axil_write(REG_READ_LIMIT, options_.memory.model_bytes);
             axil_write(REG_WRITE_BASE, options_.memory.write_base);
             axil_write(REG_WRITE_LIMIT, options_.memory.write_limit);
-            axil_write(REG_CONTROL, CONTROL_START.put(1));
+            axil_write(REG_MODEL_BASE, options_.memory.model_base);
+            axil_write(REG_MODEL_BASE_HI, options_.memory.model_base >> 32);
+            for (uint64_t base : options_.memory.data_bases) {
+                axil_write(REG_DATA_BASE, base);
+                axil_write(REG_DATA_BASE_HI, base >> 32);
+                axil_write(REG_CONTROL, CONTROL_START.put(1));
+            }
             while (!top_->irq) cycle();
-            end_ = cycle_;
+            end_ = first_end_ = cycle_;
             commands_.push_back({cycle_, memory_.traffic});
+            while (STATUS_BUSY.of(axil_read(REG_STATUS))) end_ = cycle_;
             options_.max_cycles = cycle_ + 10000;  // for the registers
             for (uint32_t address = 0; address < 0x40; address += 4) registers_[address / 4] = axil_read(address);
         } catch (Hang) {
             hang_ = true;
             end_ = cycle_;
         }
-        const uint8_t *window = &memory_.bytes[options_.memory.write_base];
+        const uint8_t *window = data(0) + options_.memory.write_base;
         size_t size = options_.memory.write_limit - options_.memory.write_base;
         if (!options_.output.empty()) write_file(options_.output, window, size);
         uint64_t wrong_bytes = 0;
-        for (size_t i = 0; i < memory_.expected.size(); i++) wrong_bytes += window[i] != memory_.expected[i];
+        size_t runs = std::min<size_t>(options_.memory.data_bases.size(), std::max(1u, registers_[REG_RUNS / 4]));
+        for (size_t run = 0; run < runs; run++)
+            for (size_t i = 0; i < memory_.expected.size(); i++)
+                wrong_bytes += data(run)[options_.memory.write_base + i] != memory_.expected[i];
         report(wrong_bytes);
         return !hang_ && !error() && memory_.violation.empty() && !wrong_bytes;
     }
@@ -143,10 +160,12 @@ class Bench {
     std::unique_ptr<VerilatedVcdC> vcd_;
 #endif
     AxiPort port_;
-    uint64_t cycle_ = 0, end_ = 0;
+    uint64_t cycle_ = 0, end_ = 0, first_end_ = 0, between_runs_ = 0;
     bool hang_ = false;
     uint32_t registers_[16] = {};
     std::vector<Command> commands_;  // when each command was asked for, the end mark too, and the interrupt
+
+    uint8_t *data(size_t area) { return &memory_.bytes[options_.memory.model_bytes + area * options_.memory.write_limit]; }
 
     uint32_t error() const { return STATUS_ERROR.of(registers_[REG_STATUS / 4]); }
 
@@ -156,6 +175,7 @@ class Bench {
                error());
         for (size_t i = 0; i < 16; i++) printf("%s%u", i ? ", " : "", registers_[i]);
         printf("],\n \"violation\": \"%s\", \"wrong_bytes\": %llu,", memory_.violation.c_str(), u(wrong_bytes));
+        if (between_runs_) printf(" \"between_runs\": %llu,", u(between_runs_));
         if (memory_.wrong_words)
             printf(" \"wrong_words\": %llu, \"wrong_at\": %llu, \"wrong_cycle\": %llu,", u(memory_.wrong_words),
                    u(memory_.wrong_at), u(memory_.wrong_cycle));
@@ -172,6 +192,8 @@ class Bench {
         top_->rst_n = 0;
         top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_arvalid = 0;
         top_->s_axil_bready = top_->s_axil_rready = 1;
+        top_->s_axil_awprot = top_->s_axil_arprot = 0;
+        top_->m_axi_bid = top_->m_axi_rid = 0;
         for (int i = 0; i < 8; i++) cycle();
         top_->rst_n = 1;
         cycle();
@@ -218,9 +240,11 @@ class Bench {
         port_.wdata = reinterpret_cast<const uint8_t *>(&top_->m_axi_wdata);
         port_.wstrb = top_->m_axi_wstrb;
         port_.bready = top_->m_axi_bready;
-        if (port_.arvalid && port_.arready && port_.araddr == COMMAND_BYTES * commands_.size() &&
-            port_.araddr < options_.memory.weights_at)
+        uint64_t asked = port_.araddr - options_.memory.model_base;
+        if (port_.arvalid && port_.arready && !first_end_ && asked == COMMAND_BYTES * commands_.size() &&
+            asked < options_.memory.weights_at)
             commands_.push_back({cycle_, memory_.traffic});
+        if (port_.arvalid && port_.arready && first_end_ && asked == 0) between_runs_ = cycle_ - first_end_;
     }
 
     void dump(uint64_t time) {

@@ -1,6 +1,6 @@
 //! The tables as text: the reference for people, and constants for benches in other languages.
 
-use super::{COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
+use super::{Area, COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
 
 /// Generated files of this repository: path and text. `tests/rtl.rs` keeps them as they are here.
 pub fn files() -> [(&'static str, String); 4] {
@@ -22,13 +22,13 @@ fn reference() -> String {
     };
     format!(
         "# What a host needs to know\n\n<!-- {SOURCE} -->\n\n\
-         A host writes a memory image, sets up the registers, starts, and waits for the interrupt.\n\
+         A host writes a model and an input to memory, sets up the registers, starts, and waits for the interrupt.\n\
          [accelerator.md](accelerator.md) says how the accelerator works.\n\n\
          ## Registers\n\nAXI4-Lite, 32 bits. Unmapped addresses read 0. A register takes a write only with all four \
          strobes.\n\n{}\n\
          ## Errors\n\n{}\n\
-         ## Memory\n\nAddresses are bytes; every region starts on 4 KiB. Bits are little-endian: element 0 in the lowest \
-         bits.\n\n{}\n\
+         ## Memory\n\nAddresses are bytes, from one of two bases; both, and every region, lie on 4 KiB. Bits are little-endian: \
+         element 0 in the lowest bits.\n\n{}\n\
          ## Layer command\n\n{COMMAND_WORDS} words of 32 bits, little-endian; what is not listed is 0.\n\n{}",
         registers(),
         errors(),
@@ -81,9 +81,13 @@ pub fn memory(value: impl Fn(&str) -> String) -> String {
         for (i, part) in r.layout.split(['{', '}']).enumerate() {
             layout += &if i % 2 == 0 { part.to_string() } else { value(part) };
         }
-        format!("| {} | {layout} |\n", r.name)
+        let base = match r.area {
+            Area::Model => "MODEL_BASE",
+            Area::Data => "DATA_BASE",
+        };
+        format!("| {} | {base} | {layout} |\n", r.name)
     };
-    format!("| region | layout |\n|---|---|\n{}", REGIONS.iter().map(row).collect::<String>())
+    format!("| region | base | layout |\n|---|---|---|\n{}", REGIONS.iter().map(row).collect::<String>())
 }
 
 /// The fields of a layer command as a Markdown table.

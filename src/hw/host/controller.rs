@@ -36,22 +36,30 @@ pub struct Controller {
     pub clk_i: Signal<In, Clock>,
     /// Synchronous reset, active low.
     pub rst_ni: Signal<In, Bit>,
-    /// One cycle: start a run; while one is under way it is refused.
+    /// One cycle: start a run; while one is under way it is queued, and while one is queued refused.
     pub start_i: Signal<In, Bit>,
     /// One cycle: done and refused become false.
     pub clear_i: Signal<In, Bit>,
-    /// A run is under way.
+    /// The bases of the run that has begun are not aligned; stable from the cycle after `begin_o`.
+    pub misaligned_i: Signal<In, Bit>,
+    /// A run is under way, or queued.
     pub busy_o: Signal<Out, Bit>,
-    /// A run has ended; until cleared, or the next start.
+    /// A run has ended; until cleared, or the next start that is not queued.
     pub done_o: Signal<Out, Bit>,
-    /// A start was refused; until cleared, or the next start that is not.
+    /// A start was refused; until cleared, or the next start that is not queued.
     pub refused_o: Signal<Out, Bit>,
+    /// A start is queued: it begins when the run under way ends without an error, and is refused if that fails.
+    pub queued_o: Signal<Out, Bit>,
+    /// Runs that have ended.
+    pub runs_o: Sig<Out>,
     /// [`ErrorCode`] of the last run, 0 if there was none.
     pub error_o: Sig<Out>,
     /// The command under way, which is the number of those completed; stays after the end.
     pub index_o: Sig<Out>,
-    /// One cycle: a run begins.
+    /// One cycle: a run begins; the queued one if `queued_o`.
     pub begin_o: Signal<Out, Bit>,
+    /// One cycle: a start is queued.
+    pub queue_o: Signal<Out, Bit>,
     /// One cycle: fetch command `index_o`.
     pub fetch_o: Signal<Out, Bit>,
     /// One cycle: its fields are there.
@@ -93,6 +101,8 @@ pub struct Controller {
     busy: Flop<Bit>,
     done: Flop<Bit>,
     refused: Flop<Bit>,
+    queued: Flop<Bit>,
+    runs: Reg,
     error: Reg,
     index: Reg,
     start: Flop<Bit>,
@@ -103,6 +113,9 @@ pub struct Controller {
     count: Reg,
     watchdog: Reg,
     begins: Signal<Local, Bit>,
+    queues: Signal<Local, Bit>,
+    ends: Signal<Local, Bit>,
+    failed: Signal<Local, Bit>,
     late: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
     code: Sig<Local>,
@@ -114,6 +127,7 @@ pub struct Controller {
     write_address: K,
     timeout: K,
     program_too_long: K,
+    misaligned_base: K,
     last_index: K,
     patience: K,
     flush_cycles: K,
@@ -131,7 +145,7 @@ impl Controller {
     /// A controller that resets the datapath for `flush` cycles, more than [`Controller::SETTLE`], and gives up after
     /// `patience` cycles without `active_i`.
     pub fn new(flush: usize, patience: usize) -> Self {
-        let (code, index) = (u(4), u(12));
+        let (code, index, runs) = (u(4), u(12), u(16));
         let (count, watchdog) = (u(address_bits(flush + 1)), u(address_bits(patience + 1)));
         let error = |error: ErrorCode| K::new(code, error as i64);
         Self {
@@ -139,12 +153,16 @@ impl Controller {
             rst_ni: Default::default(),
             start_i: Default::default(),
             clear_i: Default::default(),
+            misaligned_i: Default::default(),
             busy_o: Default::default(),
             done_o: Default::default(),
             refused_o: Default::default(),
+            queued_o: Default::default(),
+            runs_o: Sig::new(runs),
             error_o: Sig::new(code),
             index_o: Sig::new(index),
             begin_o: Default::default(),
+            queue_o: Default::default(),
             fetch_o: Default::default(),
             fetched_i: Default::default(),
             end_i: Default::default(),
@@ -168,6 +186,8 @@ impl Controller {
             busy: Default::default(),
             done: Default::default(),
             refused: Default::default(),
+            queued: Default::default(),
+            runs: Reg::new(runs),
             error: Reg::new(code),
             index: Reg::new(index),
             start: Default::default(),
@@ -178,6 +198,9 @@ impl Controller {
             count: Reg::new(count),
             watchdog: Reg::new(watchdog),
             begins: Default::default(),
+            queues: Default::default(),
+            ends: Default::default(),
+            failed: Default::default(),
             late: Default::default(),
             finish: Default::default(),
             code: Sig::new(code),
@@ -189,6 +212,7 @@ impl Controller {
             write_address: error(ErrorCode::WriteAddress),
             timeout: error(ErrorCode::Timeout),
             program_too_long: error(ErrorCode::ProgramTooLong),
+            misaligned_base: error(ErrorCode::MisalignedBase),
             last_index: K::new(index, Self::COMMANDS as i64),
             patience: K::new(watchdog, patience as i64),
             flush_cycles: K::new(count, flush as i64),
@@ -203,16 +227,20 @@ impl Logic for Controller {
     fn update(&mut self) {
         comment!("module controller: runs a program command by command");
         dff_setup!(
-            self, clk_i, phase, running, ending, busy, done, refused, error, index, start, stop, flush_n,
-            active, fault, count, watchdog
+            self, clk_i, phase, running, ending, busy, done, refused, queued, runs, error, index, start, stop,
+            flush_n, active, fault, count, watchdog
         );
-        self.busy_o.next = self.busy.q.val();
+        self.busy_o.next = self.busy.q.val() || self.queued.q.val();
         self.done_o.next = self.done.q.val();
         self.refused_o.next = self.refused.q.val();
         self.error_o.next = self.error.q.val();
         self.index_o.next = self.index.q.val();
-        self.begins.next = self.start_i.val() && !self.busy.q.val();
+        self.queued_o.next = self.queued.q.val();
+        self.runs_o.next = self.runs.q.val();
+        self.begins.next = (self.start_i.val() || self.queued.q.val()) && !self.busy.q.val();
+        self.queues.next = self.start_i.val() && (self.busy.q.val() != self.queued.q.val());
         self.begin_o.next = self.begins.val();
+        self.queue_o.next = self.queues.val();
         self.fetch_o.next = self.phase.q.val() == Phase::Fetch;
         self.start_o.next = self.start.q.val();
         self.stop_o.next = self.stop.q.val();
@@ -251,12 +279,17 @@ impl Logic for Controller {
         }
         self.start.d.next = false;
         self.finish.next = false;
+        self.ends.next = false;
+        self.failed.next = self.error.q.val() != 0;
         self.code.next = 0;
         match self.phase.q.val() {
             Phase::Idle => {
                 if self.busy.q.val() {
                     self.phase.d.next = Phase::Fetch;
                     self.running.d.next = true;
+                    if self.misaligned_i.val() {
+                        self.code.next = self.misaligned_base.val();
+                    }
                 }
             }
             Phase::Fetch => {
@@ -298,8 +331,8 @@ impl Logic for Controller {
                 if self.late.val() && self.ending.q.val() {
                     self.error.d.next = self.timeout.val();
                     self.ending.d.next = false;
-                    self.busy.d.next = false;
-                    self.done.d.next = true;
+                    self.ends.next = true;
+                    self.failed.next = true;
                 }
                 if !self.read_idle_i.val() || !self.write_quiet_i.val() {
                     self.count.d.next = self.settle_cycles.val();
@@ -315,10 +348,7 @@ impl Logic for Controller {
                     self.flush_n.d.next = true;
                     self.stop.d.next = false;
                     self.ending.d.next = false;
-                    if self.ending.q.val() {
-                        self.busy.d.next = false;
-                        self.done.d.next = true;
-                    }
+                    self.ends.next = self.ending.q.val();
                 }
             }
         }
@@ -339,13 +369,29 @@ impl Logic for Controller {
             self.watchdog.d.next = 0;
         }
 
-        if self.start_i.val() && self.busy.q.val() {
+        comment!("What is queued behind a run that fails is refused.");
+        if self.start_i.val() && self.busy.q.val() && self.queued.q.val() {
             self.refused.d.next = true;
+        }
+        if self.queues.val() {
+            self.queued.d.next = true;
+        }
+        if self.ends.val() {
+            self.busy.d.next = false;
+            self.done.d.next = true;
+            self.runs.d.next = self.runs.q.val() + 1;
+            if self.failed.val() && (self.queued.q.val() || self.queues.val()) {
+                self.queued.d.next = false;
+                self.refused.d.next = true;
+            }
         }
         if self.begins.val() {
             self.busy.d.next = true;
-            self.done.d.next = false;
-            self.refused.d.next = false;
+            self.queued.d.next = self.queues.val();
+            if !self.queued.q.val() {
+                self.done.d.next = false;
+                self.refused.d.next = false;
+            }
             self.error.d.next = 0;
             self.index.d.next = 0;
             if self.phase.q.val() == Phase::Stop {
@@ -363,6 +409,8 @@ impl Logic for Controller {
             self.busy.d.next = false;
             self.done.d.next = false;
             self.refused.d.next = false;
+            self.queued.d.next = false;
+            self.runs.d.next = 0;
             self.error.d.next = 0;
             self.index.d.next = 0;
             self.start.d.next = false;
