@@ -21,6 +21,16 @@ pub enum Area {
     Data,
 }
 
+impl Area {
+    /// The register that says where it lies.
+    pub fn base(self) -> &'static str {
+        match self {
+            Self::Model => "MODEL_BASE",
+            Self::Data => "DATA_BASE",
+        }
+    }
+}
+
 /// A kind of region of external memory.
 pub struct Region {
     /// What it holds.

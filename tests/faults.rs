@@ -96,12 +96,7 @@ fn memory_errors_end_the_run() {
     setup.clean("reset");
     let command = setup.schedule.layers[1].command;
     let data = setup.schedule.data_at() as u32;
-    let reads = [
-        ("command", 140),
-        ("weights", command.weights),
-        ("params", command.params),
-        ("input", data),
-    ];
+    let reads = [("command", 140), ("weights", command.weights), ("params", command.params), ("input", data)];
     for (what, at) in reads {
         setup.fault(what, 3, answering(|o| o.read_error_at = Some(at.into())), |_| ());
     }
@@ -151,7 +146,10 @@ fn a_misaligned_base_ends_the_run_before_anything_is_read() {
             *base ^= 1 << bit;
             let mut memory = setup.memory.clone();
             let run = setup.run(&mut memory, &answering(|o| o.bases = Some(bases.clone())));
-            assert_eq!((run.hang, run.error(), run.completed(), run.counted()), (false, 9, 0, Traffic::default()));
+            assert_eq!(
+                (run.hang, run.error(), run.completed(), run.counted()),
+                (false, 9, 0, Traffic::default())
+            );
             assert_eq!(run.commands.len(), 1, "a command was read");
         }
     }
@@ -168,14 +166,19 @@ fn with_areas(setup: &Setup, areas: usize) -> Vec<u8> {
 fn run_areas(setup: &mut Setup, seed: u64) -> (Statistics, Vec<Option<Trace>>) {
     let (regions, before) = (setup.schedule.regions(), with_areas(setup, 3));
     let bases = Bases::drawn(&regions, 3, setup.schedule.config.address_bits, seed);
-    let (mut bytes, options) = (before.clone(), answering(|o| (o.bases, o.seed) = (Some(bases.clone()), seed)));
+    let (mut bytes, options) =
+        (before.clone(), answering(|o| (o.bases, o.seed) = (Some(bases.clone()), seed)));
     let run = setup.device.run(&mut bytes, &regions, None, &options, 2 * MAX_CYCLES).unwrap();
     assert_eq!((run.violation.as_str(), run.hang), ("", false));
     let model = setup.schedule.data_at();
     assert_eq!(bytes[..model], before[..model]);
     let areas = bytes[model..].chunks(regions.window.end).zip(before[model..].chunks(regions.window.end));
     let trace = |(after, before): (&[u8], &[u8])| {
-        assert_eq!(after[..regions.window.start], before[..regions.window.start], "written outside the window");
+        assert_eq!(
+            after[..regions.window.start],
+            before[..regions.window.start],
+            "written outside the window"
+        );
         let mut memory = setup.memory.clone();
         memory.bytes.splice(model.., after.iter().copied());
         (after != before).then(|| setup.schedule.trace(&memory))

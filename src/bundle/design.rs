@@ -3,6 +3,7 @@
 use super::Bundle;
 use crate::config::ArrayConfig;
 use crate::hw;
+use crate::schedule::Regions;
 use crate::schedule::cycles::{self, Cycles, MemoryTiming};
 use serde::Serialize;
 use std::path::Path;
@@ -26,7 +27,9 @@ struct Design<'a> {
     on_chip_memory_bits: usize,
     model: &'a str,
     images: usize,
-    /// Registers READ_LIMIT, WRITE_BASE, WRITE_LIMIT.
+    address_bits: u32,
+    id_bits: u32,
+    /// Registers READ_LIMIT, which is the bytes of the model, WRITE_BASE and WRITE_LIMIT, which is the bytes of the data.
     read_limit: usize,
     write_base: usize,
     write_limit: usize,
@@ -38,6 +41,8 @@ struct Design<'a> {
 #[derive(Serialize)]
 struct Region<'a> {
     name: &'a str,
+    /// The base of its address.
+    base: &'a str,
     address: u32,
     bytes: usize,
 }
@@ -49,7 +54,7 @@ struct Layer<'a> {
     macs: u64,
     /// Cycles of the closed-form model, latency 20, 10 % stalls.
     model_cycles: u64,
-    /// Output: first byte, and bytes from row to row, block to block, image to image.
+    /// Output: first byte from DATA_BASE, and bytes from row to row, block to block, image to image.
     address: u32,
     row_pitch: u32,
     plane_pitch: u32,
@@ -68,8 +73,11 @@ pub fn is_bundle(path: &Path) -> bool {
 impl Bundle<'_> {
     pub(super) fn design(&self) -> String {
         let schedule = self.schedule;
-        let window = schedule.write_window();
-        let regions = schedule.memory.regions.iter();
+        let Regions { model_bytes, window, .. } = schedule.regions();
+        let regions = schedule.memory.regions.iter().map(|r| {
+            let (area, address) = schedule.place(r);
+            Region { name: &r.name, base: area.base(), address, bytes: r.bytes }
+        });
         let layers =
             schedule.layers.iter().zip(cycles::estimate(schedule, MEMORY)).map(|(l, cycles)| Layer {
                 name: &l.name,
@@ -85,7 +93,7 @@ impl Bundle<'_> {
             });
         let design = Design {
             format: FORMAT,
-            version: 1,
+            version: 2,
             tool: format!("vgg2rtl {}", env!("CARGO_PKG_VERSION")),
             configuration_hash: hw::hash(&schedule.config),
             configuration: &schedule.config,
@@ -93,11 +101,13 @@ impl Bundle<'_> {
             on_chip_memory_bits: schedule.config.memory_bits(),
             model: &self.model.header.name,
             images: schedule.images,
-            read_limit: window.end,
+            address_bits: schedule.config.address_bits,
+            id_bits: schedule.config.id_bits,
+            read_limit: model_bytes,
             write_base: window.start,
             write_limit: window.end,
             max_cycles: self.max_cycles,
-            regions: regions.map(|r| Region { name: &r.name, address: r.base, bytes: r.bytes }).collect(),
+            regions: regions.collect(),
             layers: layers.collect(),
         };
         serde_json::to_string_pretty(&design).expect("a design is plain data") + "\n"

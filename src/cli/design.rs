@@ -4,8 +4,8 @@ use super::number;
 use super::print::note;
 use std::path::{Path, PathBuf};
 use vgg2rtl::config::{
-    ADDRESS_BITS, AXI_CACHES, ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, ID_BITS, MOST_ACC_BITS, Multipliers, PACK, Pack, ROWS,
-    Requantize,
+    ADDRESS_BITS, AXI_CACHES, ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, ID_BITS, MOST_ACC_BITS,
+    Multipliers, PACK, Pack, ROWS, Requantize,
 };
 use vgg2rtl::explore::Family;
 use vgg2rtl::int::IntModel;

@@ -73,7 +73,10 @@ mod tests {
             at_the_end += usize::from(spans[2].1 == 1 << (bits - 12));
             let places = [bases.model, bases.data[0] + 7, bases.data[1]].map(|a| bases.find(a, &regions));
             assert_eq!(places, [Some(0), Some(5 * PAGE + 7), Some(8 * PAGE)]);
-            assert_eq!(bases.find(bases.model.wrapping_sub(1), &regions).is_some(), spans.iter().any(|s| s.1 == bases.model / 4096));
+            assert_eq!(
+                bases.find(bases.model.wrapping_sub(1), &regions).is_some(),
+                spans.iter().any(|s| s.1 == bases.model / 4096)
+            );
         }
         assert!(at_the_end > 20, "{at_the_end}");
     }

@@ -20,8 +20,8 @@ pub struct InProcess {
 impl InProcess {
     /// A simulator of `config`.
     pub fn new(config: &ArrayConfig) -> Result<Self> {
-        let ours =
-            [include_str!("in_process.rs"), include_str!("memory.rs"), include_str!("bases.rs")].map(|text| text.as_bytes().to_vec());
+        let ours = [include_str!("in_process.rs"), include_str!("memory.rs"), include_str!("bases.rs")]
+            .map(|text| text.as_bytes().to_vec());
         let modules = hw::verilog(config)?.into_iter().map(|m| m.text.into_bytes());
         let key = format!("in-process-{}", &store::digest(modules.chain(ours))[..32]);
         Ok(Self { config: config.clone(), key })
@@ -338,7 +338,8 @@ mod tests {
         ];
         let mut bench = Bench::new(Accelerator::new(&config), |b| &mut b.clk);
         let options = MemoryOptions::default();
-        let mut memory = AxiMemory::new(&mut bytes.bytes, &regions, &bases, None, config.bus_bytes(), &options);
+        let mut memory =
+            AxiMemory::new(&mut bytes.bytes, &regions, &bases, None, config.bus_bytes(), &options);
         let mut cycle = |bench: &mut Bench<Accelerator>| {
             drive(&mut bench.block, memory.drive());
             bench.settle();

@@ -175,8 +175,7 @@ impl<'a> AxiMemory<'a> {
             let (bus, regions, model) = (self.bus, &self.regions, self.regions.model_bytes as u64);
             if let Some(burst) = self.reads.front_mut() {
                 self.traffic.act_beats += u64::from(burst.address >= model);
-                self.traffic.weight_beats +=
-                    u64::from((regions.weights_at..model).contains(&burst.address));
+                self.traffic.weight_beats += u64::from((regions.weights_at..model).contains(&burst.address));
                 (burst.address, burst.beats) = (burst.address + bus, burst.beats - 1);
             }
             if self.reads.front().is_some_and(|b| b.beats == 0) {
@@ -214,7 +213,8 @@ impl<'a> AxiMemory<'a> {
         let Regions { model_bytes, window, .. } = &self.regions;
         let first = (burst.address as usize).checked_sub(*model_bytes).map(|at| at % window.end);
         let end = first.map(|first| first + (burst.beats * self.bus) as usize);
-        if burst.address as usize >= self.bytes.len() || first < Some(window.start) || end > Some(window.end) {
+        if burst.address as usize >= self.bytes.len() || first < Some(window.start) || end > Some(window.end)
+        {
             self.breach(format!("a write outside its window, at byte {:#x} of the image", burst.address));
         }
     }
@@ -225,7 +225,8 @@ impl<'a> AxiMemory<'a> {
             (self.response(burst.address, self.options.write_error_at), burst.address as usize);
         if response == OKAY {
             self.bytes[at..at + word.len()].copy_from_slice(word);
-            let expected = self.expected.zip(at.checked_sub(self.regions.model_bytes + self.regions.window.start));
+            let expected =
+                self.expected.zip(at.checked_sub(self.regions.model_bytes + self.regions.window.start));
             if expected.and_then(|(bytes, at)| bytes.get(at..at + word.len())).is_some_and(|e| e != word) {
                 self.wrong_cycle.get_or_insert(self.cycle);
             }

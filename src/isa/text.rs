@@ -1,6 +1,6 @@
 //! The tables as text: the reference for people, and constants for benches in other languages.
 
-use super::{Area, COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
+use super::{COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
 
 /// Generated files of this repository: path and text. `tests/rtl.rs` keeps them as they are here.
 pub fn files() -> [(&'static str, String); 4] {
@@ -81,11 +81,7 @@ pub fn memory(value: impl Fn(&str) -> String) -> String {
         for (i, part) in r.layout.split(['{', '}']).enumerate() {
             layout += &if i % 2 == 0 { part.to_string() } else { value(part) };
         }
-        let base = match r.area {
-            Area::Model => "MODEL_BASE",
-            Area::Data => "DATA_BASE",
-        };
-        format!("| {} | {base} | {layout} |\n", r.name)
+        format!("| {} | {} | {layout} |\n", r.name, r.area.base())
     };
     format!("| region | base | layout |\n|---|---|---|\n{}", REGIONS.iter().map(row).collect::<String>())
 }
@@ -176,7 +172,7 @@ mod tests {
         let lines = [
             (
                 registers(),
-                "| 0x04 | STATUS | R | State of the run (bit 0 BUSY: A run is under way; bit 1 DONE:",
+                "| 0x04 | STATUS | R | State of the run (bit 0 BUSY: A run is under way, or queued; bit 1 DONE:",
             ),
             (errors(), "| 7 | 2²⁰ cycles without a beat on the bus or a position in the array |"),
             (command(), "| 0 | 15:8 | `kernel` | How the kernel reaches the array; 0: convolution,"),

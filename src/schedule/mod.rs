@@ -19,6 +19,7 @@ pub use tiling::Tiling;
 
 use crate::config::{ArrayConfig, Requantize};
 use crate::int::{IntModel, Output, Trace};
+use crate::isa::Area;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis};
 use program::Command;
@@ -78,6 +79,14 @@ impl Schedule {
     /// Where in the image the data begin, which is where the model ends.
     pub fn data_at(&self) -> usize {
         self.memory.region("input").base as usize
+    }
+
+    /// Whose area `region` is in, and its address from that area's base.
+    pub fn place(&self, region: &Region) -> (Area, u32) {
+        match region.base.checked_sub(self.data_at() as u32) {
+            Some(address) => (Area::Data, address),
+            None => (Area::Model, region.base),
+        }
     }
 
     /// Where in model and data is what.

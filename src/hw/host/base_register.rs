@@ -86,7 +86,7 @@ impl Logic for BaseRegister {
         let bits = self.address_bits();
         let (top, page, high) = (bits - 1, PAGE_BITS, bits - 32);
         let (write, read) = match high {
-            0 => ("    // no high word\n".into(), "32'd0".into()),
+            0 => (String::new(), "32'd0".into()),
             _ => (
                 format!("    if (write_hi_i) base[{top}:32] <= data_i[{}:0];\n", high - 1),
                 if high == 32 {
@@ -138,7 +138,11 @@ mod tests {
                 let [mut low, mut high] = [want as u32, (want >> 32) as u32];
                 low = if lo { data } else { low };
                 high = if hi { data } else { high };
-                want = if running { (u64::from(high) << 32 | u64::from(low)) & (u64::MAX >> (64 - bits)) } else { 0 };
+                want = if running {
+                    (u64::from(high) << 32 | u64::from(low)) & (u64::MAX >> (64 - bits))
+                } else {
+                    0
+                };
                 let b = &bench.block;
                 let got = [b.lo_o.val() as u64, b.hi_o.val() as u64, b.page_o.val() as u64];
                 assert_eq!(got, [want & 0xffff_ffff, want >> 32, want / 4096], "{bits} bits");

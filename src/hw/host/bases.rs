@@ -100,7 +100,8 @@ mod tests {
             let (mut run, mut waiting) = ((0, 0, false), None);
             let mut runs = 0;
             for _ in 0..300 {
-                let now = (rng.random_range(0..1 << 20), rng.random_range(0..1i64 << (bits - 12)), rng.random());
+                let now =
+                    (rng.random_range(0..1 << 20), rng.random_range(0..1i64 << (bits - 12)), rng.random());
                 let (ends, starts) = (rng.random_bool(0.2), rng.random_bool(0.3));
                 let begins = ends && (waiting.is_some() || starts);
                 let queues = starts && (if ends { waiting.is_some() } else { waiting.is_none() });

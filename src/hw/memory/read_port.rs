@@ -502,7 +502,10 @@ mod tests {
             let mut rng = random(1);
             let port = &mut rig.port.block;
             let limits = [&mut port.model_limit_i, &mut port.data_limit_i];
-            limits.into_iter().enumerate().for_each(|(i, l)| l.next = if (client == 1) == (i == 1) { limit } else { 0 });
+            limits
+                .into_iter()
+                .enumerate()
+                .for_each(|(i, l)| l.next = if (client == 1) == (i == 1) { limit } else { 0 });
             rig.clients[client].run = Some((1024 - 3 * 16, 3));
             for _ in 0..30 {
                 rig.cycle(true, &mut rng);
