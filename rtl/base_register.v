@@ -31,7 +31,6 @@ module base_register (
 
     always @(posedge clk_i) begin
         if (write_lo_i) base[31:0] <= data_i;
-        // no high word
         if (!rst_ni) base <= 32'd0;
     end
 

@@ -63,7 +63,7 @@ template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
   public:
     static constexpr uint32_t OKAY = 0, SLVERR = 2, DECERR = 3;
     std::vector<uint8_t> bytes;     // the model, and behind it the data areas
-    std::vector<uint8_t> expected;  // of the first write window after its run; empty: not known
+    std::vector<uint8_t> expected;  // of a write window after its run; empty: not known
     Traffic traffic;
     std::string violation;          // first breach of the AXI rules by the device, empty if none
     uint64_t wrong_words = 0, wrong_at = 0, wrong_cycle = 0;  // written words that differ, and the first of them
@@ -187,7 +187,7 @@ template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
         else
             for (unsigned i = 0; i < BUS; i++)
                 if (port.wstrb >> i & 1) word[i] = port.wdata[i];
-        uint64_t at = address - options_.model_bytes - options_.write_base;
+        uint64_t at = (address - options_.model_bytes) % options_.write_limit - options_.write_base;
         if (at < expected.size() && memcmp(word, &expected[at], BUS) && wrong_words++ == 0) {
             wrong_at = address;
             wrong_cycle = cycle_;

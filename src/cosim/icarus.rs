@@ -46,7 +46,8 @@ impl Icarus {
             ("SEED", job.memory.seed & 0x7fff_ffff),
         ];
         let config = &job.schedule.config;
-        let bases = Bases::drawn(&job.schedule.regions(), 1, config.address_bits, job.memory.seed);
+        let drawn = || Bases::drawn(&job.schedule.regions(), 1, config.address_bits, job.memory.seed);
+        let bases = job.memory.bases.clone().unwrap_or_else(drawn);
         let bases = [("MODEL_BASE", bases.model), ("DATA_BASE", bases.data[0])];
         let parameters = job.schedule.bench_numbers().into_iter().chain(run);
         let mut arguments: Vec<String> =
@@ -77,6 +78,9 @@ impl Simulator for Icarus {
         }
         if job.memory.read_error_at.or(job.memory.write_error_at).is_some() {
             return refuse("memory", "has a bench whose memory makes no errors");
+        }
+        if job.memory.bases.as_ref().is_some_and(|bases| bases.data.len() > 1) {
+            return refuse("memory", "has a bench of one data area");
         }
         let cycles = job.max_cycles.saturating_add(job.memory.latency);
         if cycles > COUNTED {

@@ -106,7 +106,7 @@ pub struct AxiMemory<'a> {
 
 impl<'a> AxiMemory<'a> {
     /// A memory of `bytes`, the model and behind it a data area for each of `bases`, on a bus of `bus_bytes`; `expected` are
-    /// the bytes of the first write window after the run.
+    /// the bytes of a write window after its run.
     pub fn new(
         bytes: &'a mut [u8],
         regions: &Regions,
@@ -225,8 +225,10 @@ impl<'a> AxiMemory<'a> {
             (self.response(burst.address, self.options.write_error_at), burst.address as usize);
         if response == OKAY {
             self.bytes[at..at + word.len()].copy_from_slice(word);
-            let expected =
-                self.expected.zip(at.checked_sub(self.regions.model_bytes + self.regions.window.start));
+            let Regions { model_bytes, window, .. } = &self.regions;
+            let area =
+                at.checked_sub(*model_bytes).and_then(|at| (at % window.end).checked_sub(window.start));
+            let expected = self.expected.zip(area);
             if expected.and_then(|(bytes, at)| bytes.get(at..at + word.len())).is_some_and(|e| e != word) {
                 self.wrong_cycle.get_or_insert(self.cycle);
             }
