@@ -5,11 +5,13 @@
 //! [`text`]: the reference for people and the constants of the benches in C++, Verilog and Python.
 
 mod command;
+mod identity;
 mod register;
 pub mod text;
 pub mod timing;
 
 pub use command::{COMMAND_BYTES, COMMAND_WORDS, Command, FIELDS, Field, Kernel, Layer, kernel, opcode};
+pub use identity::{ID, VERSION, identity};
 pub use register::{Access, Bits, ERRORS, ErrorCode, REGISTERS, Register, address, bit, word};
 
 /// A part of external memory that lies in one piece, at an address of its own.

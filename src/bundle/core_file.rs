@@ -46,6 +46,7 @@ filesets:
     file_type: cppSource
     files:
       - sim/axi_memory.h: {{is_include_file: true}}
+      - sim/device.h: {{is_include_file: true}}
       - sim/isa.h: {{is_include_file: true}}
       - sim/main.cpp
 

@@ -39,6 +39,7 @@ Weights have {w} bits, activations {a}, accumulators {acc}; the bus has {bus} bi
 ```sh
 make verilator   # fast
 make icarus      # independent of the first; slow on large networks
+make driver      # the C driver on Verilator: pictures in, logits out
 make cocotb      # cocotb 2 and cocotbext-axi on Icarus
 make lint        # verilator -Wall
 fusesoc --cores-root . run --target=lint vgg2rtl::{vlnv}   # also: sim (Icarus), verilator

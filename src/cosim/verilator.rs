@@ -12,8 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The bench around the model: name and text.
-pub const HARNESS: [(&str, &str); 3] = [
+pub const HARNESS: [(&str, &str); 4] = [
     ("main.cpp", include_str!("../../sim/main.cpp")),
+    ("device.h", include_str!("../../sim/device.h")),
     ("axi_memory.h", include_str!("../../sim/axi_memory.h")),
     ("isa.h", include_str!("../../sim/isa.h")),
 ];

@@ -3,12 +3,13 @@
 use super::{COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
 
 /// Generated files of this repository: path and text. `tests/rtl.rs` keeps them as they are here.
-pub fn files() -> [(&'static str, String); 4] {
+pub fn files() -> [(&'static str, String); 5] {
     [
         ("docs/isa.md", reference()),
         ("sim/isa.h", cpp()),
         ("testbenches/isa.vh", verilog()),
         ("testbenches/isa.py", python()),
+        ("testbenches/driver/registers.h", c()),
     ]
 }
 
@@ -125,6 +126,22 @@ fn cpp() -> String {
             |name, address| format!("constexpr uint32_t REG_{name} = 0x{address:02x};\n"),
             |name, low, count| format!("constexpr Bits {name} = {{{low}, {count}}};\n"),
         )
+    )
+}
+
+fn c() -> String {
+    let most = ERRORS.iter().map(|e| e.0 as u32).max().unwrap_or(0);
+    let text = |code| super::ErrorCode::new(code).map_or("no error", super::ErrorCode::name);
+    format!(
+        "/* Registers of the accelerator. {SOURCE} */\n#ifndef VGG2RTL_REGISTERS_H\n#define VGG2RTL_REGISTERS_H\n\n{}\n\
+         /* By code. */\n#define VGG2RTL_ERROR_TEXTS \\\n    {{{}}}\n\n#endif\n",
+        constants(
+            |name, address| format!("#define VGG2RTL_REG_{name} 0x{address:02x}u\n"),
+            |name, low, count| format!(
+                "#define VGG2RTL_{name}_LOW {low}\n#define VGG2RTL_{name}_BITS {count}\n"
+            ),
+        ),
+        (0..=most).map(|code| format!("\"{}\"", text(code))).collect::<Vec<_>>().join(", \\\n     "),
     )
 }
 

@@ -1,9 +1,9 @@
 //! The registers: an AXI4-Lite slave.
 
 use super::BaseRegister;
-use crate::config::{ArrayConfig, PAGE_BITS, Requantize};
+use crate::config::{ArrayConfig, PAGE_BITS};
 use crate::hw::rt::{Flop, K, Reg, Sig, u};
-use crate::isa::{Bits, bit, word};
+use crate::isa::{address, bit, identity, word};
 use rust_hdl::prelude::*;
 
 /// 32 words of 32 bits at byte addresses; the low two bits of an address do not matter. AW and W may come in any
@@ -129,16 +129,13 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// What ID reads: "VGR2".
-    pub const ID: i64 = 0x5647_5232;
-    /// What VERSION reads.
-    pub const VERSION: i64 = 2;
-
     /// The registers of the design point `config`.
     pub fn new(config: &ArrayConfig) -> Self {
         let (data, page) = (u(32), u(config.address_bits - PAGE_BITS));
-        let constant = |parts: &[(Bits, usize)]| {
-            K::new(data, parts.iter().map(|(bits, value)| i64::from(bits.put(*value as u32))).sum())
+        let values = identity(config);
+        let constant = |register: usize| {
+            let value = values.iter().find(|v| v.0 == register).map_or(0, |v| v.1);
+            K::new(data, value.into())
         };
         Self {
             clk_i: Default::default(),
@@ -204,29 +201,14 @@ impl Registers {
             whole: Default::default(),
             status: Sig::new(data),
             address_unused: Sig::new(u(4)),
-            id: K::new(data, Self::ID),
-            version: K::new(data, Self::VERSION),
-            array: constant(&[(bit::ROWS, config.rows), (bit::COLS, config.cols)]),
-            widths: constant(&[
-                (bit::WEIGHT_BITS, config.weight_bits as usize),
-                (bit::ACT_BITS, config.act_bits as usize),
-                (bit::ACC_BITS, config.acc_bits as usize),
-            ]),
-            depths: constant(&[
-                (bit::ACT_DEPTH, config.act_depth - 1),
-                (bit::WEIGHT_DEPTH, config.weight_depth - 1),
-            ]),
-            drain: constant(&[
-                (bit::ACC_DEPTH, config.acc_depth - 1),
-                (bit::REQUANTIZERS, config.requantizers),
-            ]),
-            bus: constant(&[
-                (bit::BUS_BITS, config.bus_bits),
-                (bit::FOLD_CHANNELS, config.fold_channels),
-                (bit::POW2, (config.requantize == Requantize::Pow2) as usize),
-                (bit::ADDRESS_BITS, config.address_bits as usize),
-            ]),
-            fold_width: K::new(data, config.fold_width as i64),
+            id: constant(address::ID),
+            version: constant(address::VERSION),
+            array: constant(address::ARRAY),
+            widths: constant(address::WIDTHS),
+            depths: constant(address::DEPTHS),
+            drain: constant(address::DRAIN),
+            bus: constant(address::BUS),
+            fold_width: constant(address::FOLD_WIDTH),
         }
     }
 }
@@ -400,7 +382,7 @@ impl Logic for Registers {
 mod tests {
     use super::super::master::{Master, Op};
     use super::*;
-    use crate::config::Multipliers;
+    use crate::config::{Multipliers, Requantize};
     use crate::hw::check::{Bench, random};
     use rand::Rng;
 
