@@ -4,6 +4,7 @@
 use ndarray::Axis;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,6 +15,7 @@ use vgg2rtl::float::data::{Picture, preprocess};
 use vgg2rtl::int::{IntModel, random};
 use vgg2rtl::net::{Colour, Op, Shape};
 use vgg2rtl::quantize::{byte_codes, input_codes};
+use vgg2rtl::schedule::program::Kernel;
 use vgg2rtl::schedule::schedule;
 
 /// Pictures of all design points together.
@@ -27,11 +29,11 @@ const MAIN: &str = r#"
 static uint8_t area[1 << 20], picture[1 << 16];
 
 int main(void) {
-    const struct vgg2rtl_layout *map = &vgg2rtl_network.input;
+    const struct vgg2rtl_layout *map = &VGG2RTL_NETWORK.input;
     size_t bytes = (size_t)map->channels * map->height * map->width;
     for (size_t i = 0; i < sizeof area; i++) area[i] = 0xa5; /* of the run before */
     while (fread(picture, 1, bytes, stdin) == bytes) {
-        vgg2rtl_set_image(&vgg2rtl_network, area, 1, picture);
+        vgg2rtl_set_image(&VGG2RTL_NETWORK, area, 1, picture);
         fwrite(area + map->address + map->image_pitch, 1, map->image_pitch, stdout);
     }
     return 0;
@@ -91,7 +93,9 @@ fn model(a: u32, colour: Colour, rng: &mut ChaCha8Rng) -> IntModel {
     let preprocessing = &mut model.header.preprocessing;
     preprocessing.colour = colour;
     preprocessing.mean = (0..c).map(|c| 0.3 + 0.1 * c as f32).collect();
-    preprocessing.std = (0..c).map(|c| 0.9 - 0.2 * c as f32).collect();
+    // So that bytes reach all codes, and some are clipped.
+    let range = model.input.step.get() * (1 << a) as f32;
+    preprocessing.std = (0..c).map(|c| (0.9 - 0.2 * c as f32) / range).collect();
     model.input.levels = if rng.random() { Levels::unsigned(a) } else { Levels::signed(a) };
     model
 }
@@ -118,6 +122,9 @@ fn packs_pictures_as_the_program_does() {
         };
         let schedule = schedule(&model, &config, 2).unwrap();
         let codes = byte_codes(&model);
+        let distinct: BTreeSet<i32> = codes.iter().copied().collect();
+        assert!(distinct.len() > 1 << (a - 1), "A{a}: {distinct:?}");
+        assert_eq!(schedule.layers[0].tiling.kernel == Kernel::Folded, fold_channels > 0);
         let driven = Driven { model: &model, schedule: &schedule, byte_codes: codes.view() };
         let folder = tempfile::tempdir().unwrap();
         compile(folder.path(), &driven.header());

@@ -1,8 +1,10 @@
 //! What a program needs to know of a bundle: `design.json`, and the same for make.
 
 use super::Bundle;
+use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;
+use crate::net::{Preprocessing, Shape};
 use crate::schedule::Regions;
 use crate::schedule::cycles::{self, Cycles, MemoryTiming};
 use serde::Serialize;
@@ -34,8 +36,37 @@ struct Design<'a> {
     write_base: usize,
     write_limit: usize,
     max_cycles: u64,
+    preprocessing: &'a Preprocessing,
+    input: Input<'a>,
+    logits: Logits,
+    classes: &'a [String],
     regions: Vec<Region<'a>>,
     layers: Vec<Layer<'a>>,
+}
+
+/// The input: step and levels of its codes, and its layout, as a layer's output has one.
+#[derive(Serialize)]
+struct Input<'a> {
+    #[serde(flatten)]
+    quantizer: &'a Quantizer,
+    address: u32,
+    row_pitch: usize,
+    plane_pitch: usize,
+    image_pitch: usize,
+    block: usize,
+    bits: u32,
+    #[serde(flatten)]
+    shape: Shape,
+}
+
+#[derive(Serialize)]
+struct Logits {
+    /// First byte from DATA_BASE, and bytes from image to image and from class to class.
+    address: u32,
+    image_pitch: u32,
+    class_pitch: usize,
+    /// A logit is worth mantissa · 2^exponent, where a number of 32 bits holds that.
+    step: Option<(u32, i32)>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +122,23 @@ impl Bundle<'_> {
                 block: schedule.config.block(),
                 bits: l.output.map_or(64, |layout| layout.bits),
             });
+        let (layout, last) = (&schedule.input, schedule.layers.last().expect("a schedule has layers"));
+        let input = Input {
+            quantizer: &self.model.input,
+            address: 0,
+            row_pitch: layout.row_pitch,
+            plane_pitch: layout.plane_pitch,
+            image_pitch: layout.image_pitch,
+            block: layout.block,
+            bits: layout.bits,
+            shape: layout.shape,
+        };
+        let logits = Logits {
+            address: last.command.y_base,
+            image_pitch: last.command.y_image_pitch,
+            class_pitch: schedule.config.bus_bytes(),
+            step: self.driven().logit_step(),
+        };
         let design = Design {
             format: FORMAT,
             version: 2,
@@ -107,6 +155,10 @@ impl Bundle<'_> {
             write_base: window.start,
             write_limit: window.end,
             max_cycles: self.max_cycles,
+            preprocessing: &self.model.header.preprocessing,
+            input,
+            logits,
+            classes: &self.model.header.classes,
             regions: regions.collect(),
             layers: layers.collect(),
         };

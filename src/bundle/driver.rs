@@ -44,7 +44,7 @@ static const int16_t vgg2rtl_codes[] = {{
 {names}
 static const struct vgg2rtl_value vgg2rtl_identity[] = {{{registers}}};
 
-static const struct vgg2rtl_network vgg2rtl_network = {{
+static const struct vgg2rtl_network VGG2RTL_NETWORK = {{
     .name = {name},
     .model_bytes = {model_bytes}u,
     .data_bytes = {data_bytes}u,

@@ -90,7 +90,7 @@ enum vgg2rtl_result vgg2rtl_start(struct vgg2rtl_device *device, const struct vg
 }
 
 int vgg2rtl_ended(struct vgg2rtl_device *device, uint16_t run) {
-    return (uint16_t)(read_register(device, VGG2RTL_REG_RUNS) - run) < 0x8000;
+    return (uint16_t)(read_register(device, VGG2RTL_REG_RUNS) - run) < 0x8000u;
 }
 
 /* What was queued behind a failure is gone. */
