@@ -17,7 +17,7 @@ module act_loader (
     input  wire [1:0] layer_kernel_i,
     // All tiles of a stripe stay in the activation buffer while the output tiles change.
     input  wire layer_resident_i,
-    // Address of the first input image.
+    // Address of the first input image, from DATA_BASE.
     input  wire [31:0] layer_x_base_i,
     // Input bytes from row to row.
     input  wire [31:0] layer_x_row_pitch_i,

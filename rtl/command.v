@@ -28,7 +28,7 @@ module command (
     output wire layer_resident_o,
     // Every sweep has at most as many positions as the array has rows: all rows swap weights at once.
     output wire layer_aligned_o,
-    // Address of the first input image.
+    // Address of the first input image, from DATA_BASE.
     output wire [31:0] layer_x_base_o,
     // Input bytes from row to row.
     output wire [31:0] layer_x_row_pitch_o,
@@ -40,7 +40,7 @@ module command (
     output wire [15:0] layer_in_h_o,
     // Columns of the input.
     output wire [15:0] layer_in_w_o,
-    // Address of the first output image.
+    // Address of the first output image, from DATA_BASE.
     output wire [31:0] layer_y_base_o,
     // Output bytes from one written row to the next: rows of the map, images of a dense layer.
     output wire [31:0] layer_y_row_pitch_o,
@@ -52,11 +52,11 @@ module command (
     output wire [15:0] layer_units_o,
     // How often the units come: images, or 1 for a dense layer.
     output wire [15:0] layer_outer_o,
-    // Address of the weight stream of output tile 0.
+    // Address of the weight stream of output tile 0, from MODEL_BASE.
     output wire [31:0] layer_weights_o,
     // Bytes of an output tile's weight stream.
     output wire [31:0] layer_weights_pitch_o,
-    // Address of the parameter records (bias, m, s) of output tile 0.
+    // Address of the parameter records (bias, m, s) of output tile 0, from MODEL_BASE.
     output wire [31:0] layer_params_o,
     // Bytes of an output tile's parameter records.
     output wire [31:0] layer_params_pitch_o,

@@ -15,22 +15,30 @@ module controller (
     input  wire clk_i,
     // Synchronous reset, active low.
     input  wire rst_ni,
-    // One cycle: start a run; while one is under way it is refused.
+    // One cycle: start a run; while one is under way it is queued, and while one is queued refused.
     input  wire start_i,
     // One cycle: done and refused become false.
     input  wire clear_i,
-    // A run is under way.
+    // The bases of the run that has begun are not aligned; stable from the cycle after begin_o.
+    input  wire misaligned_i,
+    // A run is under way, or queued.
     output wire busy_o,
-    // A run has ended; until cleared, or the next start.
+    // A run has ended; until cleared, or the next start that is not queued.
     output wire done_o,
-    // A start was refused; until cleared, or the next start that is not.
+    // A start was refused; until cleared, or the next start that is not queued.
     output wire refused_o,
+    // A start is queued: it begins when the run under way ends without an error, and is refused if that fails.
+    output wire queued_o,
+    // Runs that have ended.
+    output wire [15:0] runs_o,
     // ErrorCode of the last run, 0 if there was none.
     output wire [3:0] error_o,
     // The command under way, which is the number of those completed; stays after the end.
     output wire [11:0] index_o,
-    // One cycle: a run begins.
+    // One cycle: a run begins; the queued one if queued_o.
     output wire begin_o,
+    // One cycle: a start is queued.
+    output wire queue_o,
     // One cycle: fetch command index_o.
     output wire fetch_o,
     // One cycle: its fields are there.
@@ -81,6 +89,7 @@ module controller (
     localparam [3:0] WRITE_ADDRESS = 4'd6;
     localparam [3:0] TIMEOUT = 4'd7;
     localparam [3:0] PROGRAM_TOO_LONG = 4'd8;
+    localparam [3:0] MISALIGNED_BASE = 4'd9;
     localparam [4:0] CHECK_CYCLES = 5'd2;
     localparam [4:0] SETTLE_CYCLES = 5'd8;
     localparam [4:0] FLUSH_CYCLES = 5'd29;
@@ -88,6 +97,9 @@ module controller (
     localparam [20:0] PATIENCE = 21'd1048576;
 
     wire begins;
+    wire queues;
+    reg ends;
+    reg failed;
     wire late;
     reg finish;
     reg [3:0] code;
@@ -97,6 +109,8 @@ module controller (
     reg busy;
     reg done;
     reg refused;
+    reg queued;
+    reg [15:0] runs;
     reg [3:0] error;
     reg [11:0] index;
     reg start;
@@ -107,13 +121,17 @@ module controller (
     reg [4:0] count;
     reg [20:0] watchdog;
 
-    assign busy_o = busy;
+    assign busy_o = busy || queued;
     assign done_o = done;
     assign refused_o = refused;
     assign error_o = error;
     assign index_o = index;
-    assign begins = start_i && !busy;
+    assign queued_o = queued;
+    assign runs_o = runs;
+    assign begins = (start_i || queued) && !busy;
+    assign queues = start_i && (busy != queued);
     assign begin_o = begins;
+    assign queue_o = queues;
     assign fetch_o = phase == PHASE_FETCH;
     assign start_o = start;
     assign stop_o = stop;
@@ -123,8 +141,17 @@ module controller (
 
     always @(*) begin
         finish = 1'd0;
+        ends = 1'd0;
+        failed = error != 4'd0;
         code = 4'd0;
         case (phase)
+            PHASE_IDLE: begin
+                if (busy) begin
+                    if (misaligned_i) begin
+                        code = MISALIGNED_BASE;
+                    end
+                end
+            end
             PHASE_CHECK: begin
                 if (count == 5'd0) begin
                     if (unknown_i) begin
@@ -136,6 +163,17 @@ module controller (
                     end else if (bad_i) begin
                         code = BAD_FIELD;
                     end
+                end
+            end
+            PHASE_STOP: begin
+                if (late && ending) begin
+                    ends = 1'd1;
+                    failed = 1'd1;
+                end
+            end
+            PHASE_FLUSH: begin
+                if (count == 5'd0) begin
+                    ends = ending;
                 end
             end
             default: ;
@@ -218,8 +256,6 @@ module controller (
                 if (late && ending) begin
                     error <= TIMEOUT;
                     ending <= 1'd0;
-                    busy <= 1'd0;
-                    done <= 1'd1;
                 end
                 if (!read_idle_i || !write_quiet_i) begin
                     count <= SETTLE_CYCLES;
@@ -235,10 +271,6 @@ module controller (
                     flush_n <= 1'd1;
                     stop <= 1'd0;
                     ending <= 1'd0;
-                    if (ending) begin
-                        busy <= 1'd0;
-                        done <= 1'd1;
-                    end
                 end
             end
         endcase
@@ -254,13 +286,29 @@ module controller (
             count <= SETTLE_CYCLES;
             watchdog <= 21'd0;
         end
-        if (start_i && busy) begin
+        // What is queued behind a run that fails is refused.
+        if ((start_i && busy) && queued) begin
             refused <= 1'd1;
+        end
+        if (queues) begin
+            queued <= 1'd1;
+        end
+        if (ends) begin
+            busy <= 1'd0;
+            done <= 1'd1;
+            runs <= runs + 16'd1;
+            if (failed && (queued || queues)) begin
+                queued <= 1'd0;
+                refused <= 1'd1;
+            end
         end
         if (begins) begin
             busy <= 1'd1;
-            done <= 1'd0;
-            refused <= 1'd0;
+            queued <= queues;
+            if (!queued) begin
+                done <= 1'd0;
+                refused <= 1'd0;
+            end
             error <= 4'd0;
             index <= 12'd0;
             if (phase == PHASE_STOP) begin
@@ -277,6 +325,8 @@ module controller (
             busy <= 1'd0;
             done <= 1'd0;
             refused <= 1'd0;
+            queued <= 1'd0;
+            runs <= 16'd0;
             error <= 4'd0;
             index <= 12'd0;
             start <= 1'd0;

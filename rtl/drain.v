@@ -21,7 +21,7 @@ module drain (
     input  wire layer_pool_i,
     // Accumulators with bias go out as they are: 64 bits, two's complement, in a word of the bus each.
     input  wire layer_raw_i,
-    // Address of the first output image.
+    // Address of the first output image, from DATA_BASE.
     input  wire [31:0] layer_y_base_i,
     // Output bytes from one written row to the next: rows of the map, images of a dense layer.
     input  wire [31:0] layer_y_row_pitch_i,

@@ -17,7 +17,7 @@ module drain_walk (
     input  wire go_i,
     // 2×2 max pool of stride 2 after requantization.
     input  wire layer_pool_i,
-    // Address of the first output image.
+    // Address of the first output image, from DATA_BASE.
     input  wire [31:0] layer_y_base_i,
     // Output bytes from one written row to the next: rows of the map, images of a dense layer.
     input  wire [31:0] layer_y_row_pitch_i,

@@ -1,4 +1,6 @@
+base_register.v
 registers.v
+bases.v
 counters.v
 controller.v
 fetch.v

@@ -61,15 +61,19 @@ module host (
     output wire stop_o,
     // Reset, active low, of every other block; only when no burst is under way.
     output wire flush_no,
-    // Read port: first byte that may not be read.
+    // Both ports: the page of the model, for the run under way.
+    output wire [19:0] model_base_o,
+    // Both ports: the page of the data.
+    output wire [19:0] data_base_o,
+    // Read port: first byte of the model that may not be read.
     output wire [31:0] read_limit_o,
-    // Write port: first byte that may be written.
+    // Write port: first byte of the data that may be written.
     output wire [31:0] write_base_o,
-    // Write port: first byte after it that may not.
+    // Both ports: first byte of the data that may neither be read nor written.
     output wire [31:0] write_limit_o,
     // Read port, one cycle: RRESP was not OKAY.
     input  wire read_response_i,
-    // Read port, one cycle: a burst beyond read_limit_o was not issued.
+    // Read port, one cycle: a burst beyond its limit was not issued.
     input  wire read_address_i,
     // Write port, one cycle: BRESP was not OKAY.
     input  wire write_response_i,
@@ -113,7 +117,7 @@ module host (
     output wire layer_resident_o,
     // Every sweep has at most as many positions as the array has rows: all rows swap weights at once.
     output wire layer_aligned_o,
-    // Address of the first input image.
+    // Address of the first input image, from DATA_BASE.
     output wire [31:0] layer_x_base_o,
     // Input bytes from row to row.
     output wire [31:0] layer_x_row_pitch_o,
@@ -125,7 +129,7 @@ module host (
     output wire [15:0] layer_in_h_o,
     // Columns of the input.
     output wire [15:0] layer_in_w_o,
-    // Address of the first output image.
+    // Address of the first output image, from DATA_BASE.
     output wire [31:0] layer_y_base_o,
     // Output bytes from one written row to the next: rows of the map, images of a dense layer.
     output wire [31:0] layer_y_row_pitch_o,
@@ -137,11 +141,11 @@ module host (
     output wire [15:0] layer_units_o,
     // How often the units come: images, or 1 for a dense layer.
     output wire [15:0] layer_outer_o,
-    // Address of the weight stream of output tile 0.
+    // Address of the weight stream of output tile 0, from MODEL_BASE.
     output wire [31:0] layer_weights_o,
     // Bytes of an output tile's weight stream.
     output wire [31:0] layer_weights_pitch_o,
-    // Address of the parameter records (bias, m, s) of output tile 0.
+    // Address of the parameter records (bias, m, s) of output tile 0, from MODEL_BASE.
     output wire [31:0] layer_params_o,
     // Bytes of an output tile's parameter records.
     output wire [31:0] layer_params_pitch_o,
@@ -187,6 +191,10 @@ module host (
     reg array_active;
     wire registers_start_o;
     wire registers_clear_o;
+    wire [19:0] registers_model_base_o;
+    wire [19:0] registers_data_base_o;
+    wire registers_misaligned_o;
+    wire bases_misaligned_o;
     wire [31:0] counters_cycles_lo_o;
     wire [31:0] counters_cycles_hi_o;
     wire [31:0] counters_weight_beats_o;
@@ -196,9 +204,12 @@ module host (
     wire controller_busy_o;
     wire controller_done_o;
     wire controller_refused_o;
+    wire controller_queued_o;
+    wire [15:0] controller_runs_o;
     wire [3:0] controller_error_o;
     wire [11:0] controller_index_o;
     wire controller_begin_o;
+    wire controller_queue_o;
     wire controller_fetch_o;
     wire controller_active_i;
     wire controller_flush_no;
@@ -275,17 +286,34 @@ module host (
         .read_limit_o(read_limit_o),
         .write_base_o(write_base_o),
         .write_limit_o(write_limit_o),
+        .model_base_o(registers_model_base_o),
+        .data_base_o(registers_data_base_o),
+        .misaligned_o(registers_misaligned_o),
         .busy_i(controller_busy_o),
         .done_i(controller_done_o),
         .refused_i(controller_refused_o),
+        .queued_i(controller_queued_o),
         .error_i(controller_error_o),
         .index_i(controller_index_o),
+        .runs_i(controller_runs_o),
         .cycles_lo_i(counters_cycles_lo_o),
         .cycles_hi_i(counters_cycles_hi_o),
         .weight_beats_i(counters_weight_beats_o),
         .act_beats_i(counters_act_beats_o),
         .write_beats_i(counters_write_beats_o),
         .array_cycles_i(counters_array_cycles_o)
+    );
+    bases u_bases (
+        .clk_i(clk_i),
+        .model_i(registers_model_base_o),
+        .data_i(registers_data_base_o),
+        .misaligned_i(registers_misaligned_o),
+        .queue_i(controller_queue_o),
+        .begin_i(controller_begin_o),
+        .queued_i(controller_queued_o),
+        .model_o(model_base_o),
+        .data_o(data_base_o),
+        .misaligned_o(bases_misaligned_o)
     );
     counters u_counters (
         .clk_i(clk_i),
@@ -308,12 +336,16 @@ module host (
         .rst_ni(rst_ni),
         .start_i(registers_start_o),
         .clear_i(registers_clear_o),
+        .misaligned_i(bases_misaligned_o),
         .busy_o(controller_busy_o),
         .done_o(controller_done_o),
         .refused_o(controller_refused_o),
+        .queued_o(controller_queued_o),
+        .runs_o(controller_runs_o),
         .error_o(controller_error_o),
         .index_o(controller_index_o),
         .begin_o(controller_begin_o),
+        .queue_o(controller_queue_o),
         .fetch_o(controller_fetch_o),
         .fetched_i(fetch_done_o),
         .end_i(check_end_o),

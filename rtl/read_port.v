@@ -4,8 +4,9 @@
 // Gives the read channels to three clients: weights before activations before commands. One ID, so that beats come in
 // the order of the requests.
 //
-// A request stands in a register while its addresses are checked, then in the registers of the AR channel: one burst
-// every second cycle at most. Clients accept their beats always.
+// Requests are relative to a base: activations to that of the data, weights and commands to that of the model. A request
+// stands in a register while it is checked and its base is added, then in the registers of the AR channel: one burst every
+// second cycle at most. Clients accept their beats always.
 
 `default_nettype none
 
@@ -14,8 +15,14 @@ module read_port (
     input  wire clk_i,
     // Synchronous reset, active low.
     input  wire rst_ni,
-    // First byte that must not be read; stable while requests are there.
-    input  wire [31:0] limit_i,
+    // Page of the model; stable, as all of these, while requests are there.
+    input  wire [19:0] model_base_i,
+    // First byte of the model that must not be read.
+    input  wire [31:0] model_limit_i,
+    // Page of the data.
+    input  wire [19:0] data_base_i,
+    // First byte of the data that must not be read.
+    input  wire [31:0] data_limit_i,
     // Show no burst that is not shown yet; requests that wait are dropped.
     input  wire stop_i,
     // Weights: a burst is requested.
@@ -52,7 +59,7 @@ module read_port (
     output wire [63:0] beat_o,
     // No burst is requested, shown or outstanding.
     output wire idle_o,
-    // One cycle: a request went beyond limit_i; it is dropped.
+    // One cycle: a request went beyond its limit; it is dropped.
     output wire bad_address_o,
     // One cycle: the memory answered a beat with an error.
     output wire bad_response_o,
@@ -80,7 +87,8 @@ module read_port (
     wire show;
     wire push;
     wire [24:0] block;
-    wire [28:0] limit;
+    reg [28:0] limit;
+    reg [19:0] base;
     wire [2:0] low_unused;
     reg held;
     reg [1:0] client;
@@ -118,8 +126,7 @@ module read_port (
     assign command_ar_ready_o = (accept && !weights_ar_valid_i) && !acts_ar_valid_i;
     // Its last beat, in the same block of the longest burst, must end below the limit.
     assign block = addr[31:7];
-    assign limit = limit_i[31:3];
-    assign low_unused = limit_i[2:0];
+    assign low_unused = model_limit_i[2:0] | data_limit_i[2:0];
     assign allowed = (({4'd0, block} << 4) | {25'd0, ends}) < limit;
     assign show = (((held && allowed) && order_room_o) && (!arvalid || m_axi_arready_i)) && !stop_i;
     assign m_axi_arvalid_o = arvalid;
@@ -136,6 +143,15 @@ module read_port (
     assign bad_response_o = push && (rresp != 2'd0);
     assign bad_address_o = bad_address;
     assign idle_o = !held && !order_valid_o;
+
+    always @(*) begin
+        base = model_base_i;
+        limit = model_limit_i[31:3];
+        if (client == 2'd1) begin
+            base = data_base_i;
+            limit = data_limit_i[31:3];
+        end
+    end
 
     always @(posedge clk_i) begin
         // One of the requests.
@@ -170,7 +186,7 @@ module read_port (
         end
         if (show) begin
             arvalid <= 1'd1;
-            araddr <= addr;
+            araddr <= (({12'd0, base} + {12'd0, addr[31:12]}) << 12) | {20'd0, addr[11:0]};
             arlen <= len;
         end
         // A beat of the oldest burst.

@@ -5,7 +5,8 @@
 // order. REGISTERS(crate::isa::REGISTERS) lists them; what it does not list reads 0 and is written without effect;
 // every response is OKAY.
 //
-// READ_LIMIT … IRQ_ENABLE read back; a write needs all four bytes, and none should come while busy.
+// READ_LIMIT … IRQ_ENABLE and the bases read back; a write needs all four bytes. Limits should stand while busy; bases are
+// taken at a start and may change after it.
 
 `default_nettype none
 
@@ -60,6 +61,12 @@ module registers (
     output wire [31:0] write_base_o,
     // WRITE_LIMIT.
     output wire [31:0] write_limit_o,
+    // MODEL_BASE, in pages.
+    output wire [19:0] model_base_o,
+    // DATA_BASE, in pages.
+    output wire [19:0] data_base_o,
+    // One of the bases is no multiple of a page.
+    output wire misaligned_o,
     // For STATUS.
     input  wire busy_i,
     // For STATUS, and the interrupt.
@@ -67,9 +74,13 @@ module registers (
     // For STATUS.
     input  wire refused_i,
     // For STATUS.
+    input  wire queued_i,
+    // For STATUS.
     input  wire [3:0] error_i,
     // Commands completed, which is the index of the one under way.
     input  wire [11:0] index_i,
+    // Runs that have ended.
+    input  wire [15:0] runs_i,
     // Counter.
     input  wire [31:0] cycles_lo_i,
     // Counter.
@@ -96,6 +107,7 @@ module registers (
     localparam [5:0] REG_ACT_BEATS = 6'd11;
     localparam [5:0] REG_WRITE_BEATS = 6'd12;
     localparam [5:0] REG_ARRAY_CYCLES = 6'd13;
+    localparam [5:0] REG_RUNS = 6'd14;
     localparam [5:0] REG_ID = 6'd16;
     localparam [5:0] REG_VERSION = 6'd17;
     localparam [5:0] REG_ARRAY = 6'd18;
@@ -104,13 +116,17 @@ module registers (
     localparam [5:0] REG_DRAIN = 6'd21;
     localparam [5:0] REG_BUS = 6'd22;
     localparam [5:0] REG_FOLD_WIDTH = 6'd23;
-    localparam [31:0] VERSION = 32'd1;
+    localparam [5:0] REG_MODEL_BASE = 6'd24;
+    localparam [5:0] REG_MODEL_BASE_HI = 6'd25;
+    localparam [5:0] REG_DATA_BASE = 6'd26;
+    localparam [5:0] REG_DATA_BASE_HI = 6'd27;
+    localparam [31:0] VERSION = 32'd2;
     localparam [31:0] FOLD_WIDTH = 32'd32;
     localparam [31:0] DRAIN = 32'd131199;
-    localparam [31:0] BUS = 32'd196672;
     localparam [31:0] ARRAY = 32'd262148;
     localparam [31:0] DEPTHS = 32'd2032127;
     localparam [31:0] WIDTHS = 32'd2099208;
+    localparam [31:0] BUS = 32'd1073938496;
     localparam [31:0] ID = 32'd1447514674;
 
     wire write;
@@ -133,6 +149,39 @@ module registers (
     reg [31:0] write_base;
     reg [31:0] write_limit;
     reg irq_enable;
+    wire model_base_write_lo_i;
+    wire model_base_write_hi_i;
+    wire [31:0] model_base_lo_o;
+    wire [31:0] model_base_hi_o;
+    wire model_base_misaligned_o;
+    wire data_base_write_lo_i;
+    wire data_base_write_hi_i;
+    wire [31:0] data_base_lo_o;
+    wire [31:0] data_base_hi_o;
+    wire data_base_misaligned_o;
+
+    base_register u_model_base (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .write_lo_i(model_base_write_lo_i),
+        .write_hi_i(model_base_write_hi_i),
+        .data_i(w_data),
+        .lo_o(model_base_lo_o),
+        .hi_o(model_base_hi_o),
+        .page_o(model_base_o),
+        .misaligned_o(model_base_misaligned_o)
+    );
+    base_register u_data_base (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .write_lo_i(data_base_write_lo_i),
+        .write_hi_i(data_base_write_hi_i),
+        .data_i(w_data),
+        .lo_o(data_base_lo_o),
+        .hi_o(data_base_hi_o),
+        .page_o(data_base_o),
+        .misaligned_o(data_base_misaligned_o)
+    );
 
     assign s_axil_awready_o = !aw_full;
     assign s_axil_wready_o = !w_full;
@@ -147,11 +196,16 @@ module registers (
     assign read_limit_o = read_limit;
     assign write_base_o = write_base;
     assign write_limit_o = write_limit;
+    assign misaligned_o = model_base_misaligned_o || data_base_misaligned_o;
     assign irq_o = done_i && irq_enable;
     assign address_unused = {2'd0, s_axil_awaddr_i[1:0]} | ({2'd0, s_axil_araddr_i[1:0]} << 2);
     // Writes.
     assign write = (aw_full && w_full) && (!b_full || s_axil_bready_i);
     assign whole = write && (w_strobe == 4'd15);
+    assign model_base_write_lo_i = whole && (aw_word == REG_MODEL_BASE);
+    assign model_base_write_hi_i = whole && (aw_word == REG_MODEL_BASE_HI);
+    assign data_base_write_lo_i = whole && (aw_word == REG_DATA_BASE);
+    assign data_base_write_hi_i = whole && (aw_word == REG_DATA_BASE_HI);
 
     always @(*) begin
         // Reads.
@@ -164,6 +218,9 @@ module registers (
         end
         if (refused_i) begin
             status = status | (32'd1 << 2);
+        end
+        if (queued_i) begin
+            status = status | (32'd1 << 3);
         end
     end
 
@@ -252,6 +309,9 @@ module registers (
                 REG_ARRAY_CYCLES: begin
                     r_data <= array_cycles_i;
                 end
+                REG_RUNS: begin
+                    r_data <= {16'd0, runs_i};
+                end
                 REG_ID: begin
                     r_data <= ID;
                 end
@@ -275,6 +335,18 @@ module registers (
                 end
                 REG_FOLD_WIDTH: begin
                     r_data <= FOLD_WIDTH;
+                end
+                REG_MODEL_BASE: begin
+                    r_data <= model_base_lo_o;
+                end
+                REG_MODEL_BASE_HI: begin
+                    r_data <= model_base_hi_o;
+                end
+                REG_DATA_BASE: begin
+                    r_data <= data_base_lo_o;
+                end
+                REG_DATA_BASE_HI: begin
+                    r_data <= data_base_hi_o;
                 end
                 default: begin
                     r_data <= 32'd0;

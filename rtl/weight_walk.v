@@ -16,11 +16,11 @@ module weight_walk (
     input  wire [15:0] layer_units_i,
     // How often the units come: images, or 1 for a dense layer.
     input  wire [15:0] layer_outer_i,
-    // Address of the weight stream of output tile 0.
+    // Address of the weight stream of output tile 0, from MODEL_BASE.
     input  wire [31:0] layer_weights_i,
     // Bytes of an output tile's weight stream.
     input  wire [31:0] layer_weights_pitch_i,
-    // Address of the parameter records (bias, m, s) of output tile 0.
+    // Address of the parameter records (bias, m, s) of output tile 0, from MODEL_BASE.
     input  wire [31:0] layer_params_i,
     // Bytes of an output tile's parameter records.
     input  wire [31:0] layer_params_pitch_i,

@@ -11,22 +11,27 @@ struct MemoryOptions {
     unsigned latency = 20;                 // cycles from an accepted address to its first data or response
     unsigned stall_percent = 10;           // share of cycles in which a channel refuses or withholds
     uint64_t seed = 1;
-    uint64_t read_error_at = UINT64_MAX;   // byte address whose read answers SLVERR
-    uint64_t write_error_at = UINT64_MAX;  // byte address whose write answers SLVERR
-    uint64_t write_base = 0;               // bytes that the device may write: [write_base, write_limit)
-    uint64_t write_limit = UINT64_MAX;
-    uint64_t weights_at = 0, maps_at = 0;  // what is read: program, from weights_at weights, from maps_at maps
+    uint64_t read_error_at = UINT64_MAX;   // byte of the memory whose read answers SLVERR
+    uint64_t write_error_at = UINT64_MAX;  // byte of the memory whose write answers SLVERR
+    uint64_t model_base = 0;               // where the model lies,
+    std::vector<uint64_t> data_bases;      // and each data area
+    uint64_t model_bytes = 0;              // of the model: program, from weights_at weights and parameters
+    uint64_t weights_at = 0;
+    uint64_t write_base = 0;               // bytes of a data area that the device may write: [write_base, write_limit)
+    uint64_t write_limit = UINT64_MAX;     // its end
 };
 
 // What the memory drives and what it sees on the device's AXI4 port.
 struct AxiPort {
     bool arvalid = false, arready = false;
-    uint32_t araddr = 0, arlen = 0;
+    uint64_t araddr = 0;
+    uint32_t arlen = 0;
     bool rvalid = false, rready = false, rlast = false;
     uint32_t rresp = 0;
     const uint8_t *rdata = nullptr;
     bool awvalid = false, awready = false;
-    uint32_t awaddr = 0, awlen = 0;
+    uint64_t awaddr = 0;
+    uint32_t awlen = 0;
     bool wvalid = false, wready = false, wlast = false;
     const uint8_t *wdata = nullptr;
     uint64_t wstrb = 0;
@@ -57,8 +62,8 @@ class Random {
 template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
   public:
     static constexpr uint32_t OKAY = 0, SLVERR = 2, DECERR = 3;
-    std::vector<uint8_t> bytes;
-    std::vector<uint8_t> expected;  // of the write window after the run; empty: not known
+    std::vector<uint8_t> bytes;     // the model, and behind it the data areas
+    std::vector<uint8_t> expected;  // of a write window after its run; empty: not known
     Traffic traffic;
     std::string violation;          // first breach of the AXI rules by the device, empty if none
     uint64_t wrong_words = 0, wrong_at = 0, wrong_cycle = 0;  // written words that differ, and the first of them
@@ -123,10 +128,21 @@ template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
     void end_read(AxiPort &port) {
         Burst &burst = reads_.front();
         port.rvalid = false;
-        if (burst.address >= options_.maps_at) traffic.maps++;
+        if (burst.address >= options_.model_bytes) traffic.maps++;
         else if (burst.address >= options_.weights_at) traffic.weights++;
         burst.address += BUS;
         if (--burst.beats == 0) reads_.pop_front();
+    }
+
+    // Where in the memory an address lies; behind its end for what lies in no area.
+    uint64_t find(uint64_t address) const {
+        if (address - options_.model_base < options_.model_bytes) return address - options_.model_base;
+        uint64_t at = options_.model_bytes;
+        for (uint64_t base : options_.data_bases) {
+            if (address - base < options_.write_limit) return at + (address - base);
+            at += options_.write_limit;
+        }
+        return bytes.size();
     }
 
     uint32_t response(uint64_t address, uint64_t error_at) const {
@@ -135,15 +151,18 @@ template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
     }
 
     void accept(std::deque<Burst> &queue, uint64_t address, uint32_t len) {
-        uint64_t last = address + (uint64_t)(len + 1) * BUS - 1;
+        uint64_t last = address + ((uint64_t)(len + 1) * BUS - 1);
         if (address % BUS) breach("a burst's address is not aligned to the bus");
         if (address / 4096 != last / 4096) breach("a burst crosses 4 KiB");
-        queue.push_back({address, cycle_ + 1 + options_.latency, len + 1, OKAY});
+        queue.push_back({find(address), cycle_ + 1 + options_.latency, len + 1, OKAY});
     }
 
     void accept_write(const AxiPort &port) {
-        uint64_t end = port.awaddr + (uint64_t)(port.awlen + 1) * BUS;
-        if (port.awaddr < options_.write_base || end > options_.write_limit) breach("a write outside its window");
+        uint64_t first = find(port.awaddr);
+        uint64_t at = (first - options_.model_bytes) % options_.write_limit;
+        if (first < options_.model_bytes || first >= bytes.size() || at < options_.write_base ||
+            at + (uint64_t)(port.awlen + 1) * BUS > options_.write_limit)
+            breach("a write outside its window");
         accept(writes_, port.awaddr, port.awlen);
     }
 
@@ -168,8 +187,8 @@ template <unsigned BUS> class AxiMemory { // BUS: bytes of a word
         else
             for (unsigned i = 0; i < BUS; i++)
                 if (port.wstrb >> i & 1) word[i] = port.wdata[i];
-        if (address - options_.write_base < expected.size() &&
-            memcmp(word, &expected[address - options_.write_base], BUS) && wrong_words++ == 0) {
+        uint64_t at = (address - options_.model_bytes) % options_.write_limit - options_.write_base;
+        if (at < expected.size() && memcmp(word, &expected[at], BUS) && wrong_words++ == 0) {
             wrong_at = address;
             wrong_cycle = cycle_;
         }

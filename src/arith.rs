@@ -102,6 +102,12 @@ impl Step {
         self.0
     }
 
+    /// Mantissa and exponent: the step is `mantissa · 2^exponent` exactly, the mantissa has 24 bits.
+    pub fn parts(self) -> (u32, i32) {
+        let bits = self.0.to_bits();
+        (bits & 0x007f_ffff | 0x0080_0000, (bits >> 23) as i32 - 150)
+    }
+
     /// Whether the step is a power of two.
     pub fn is_power_of_two(self) -> bool {
         self.0.to_bits() & 0x007f_ffff == 0

@@ -54,6 +54,16 @@ pub const COLS: RangeInclusive<usize> = 2..=64;
 pub const MOST_ACC_BITS: u32 = 48;
 /// Words of lanes, positions of accumulator banks.
 pub const DEPTHS: RangeInclusive<usize> = 16..=1 << 16;
+/// Bits of an address of external memory.
+pub const ADDRESS_BITS: RangeInclusive<usize> = 32..=64;
+/// Bits of the AXI IDs.
+pub const ID_BITS: RangeInclusive<usize> = 1..=16;
+/// Values of AxCACHE.
+pub const AXI_CACHES: RangeInclusive<usize> = 0..=15;
+/// A base of external memory, and every region, lies on a multiple of so many bytes.
+pub const PAGE: usize = 1 << PAGE_BITS;
+/// Bits of an address below [`PAGE`].
+pub const PAGE_BITS: u32 = 12;
 /// Channels of folded first layers.
 pub const FOLD_CHANNELS: RangeInclusive<usize> = 0..=4;
 /// Columns that share a multiplier.
@@ -98,6 +108,16 @@ pub struct ArrayConfig {
     pub multiplier_bits: u32,
     /// Bits of the AXI data bus: 64, 128, 256 or 512.
     pub bus_bits: usize,
+    /// Bits of an address of external memory, 32 … 64. Left out of files where it is 32.
+    #[serde(skip_serializing_if = "is_default_address")]
+    pub address_bits: u32,
+    /// Bits of the AXI IDs, 1 … 16; every transaction has ID 0. Left out of files where it is 1.
+    #[serde(skip_serializing_if = "is_default_id")]
+    pub id_bits: u32,
+    /// AxCACHE of every burst, 0 … 15: 3 for memory that no cache answers for, 15 for a coherent port. Left out of files
+    /// where it is 3.
+    #[serde(skip_serializing_if = "is_default_cache")]
+    pub axi_cache: u32,
     /// First layers of at most this many channels are folded (nine kernel positions side by side in the
     /// array's rows); 0 leaves the block out.
     pub fold_channels: usize,
@@ -122,6 +142,9 @@ impl Default for ArrayConfig {
             pack: 1,
             multiplier_bits: 18,
             bus_bits: 128,
+            address_bits: 32,
+            id_bits: 1,
+            axi_cache: 0b0011,
             fold_channels: 3,
             fold_width: 256,
         }
@@ -134,6 +157,18 @@ fn is_default_pack(pack: &usize) -> bool {
 
 fn is_default_multiplier(bits: &u32) -> bool {
     *bits == ArrayConfig::default().multiplier_bits
+}
+
+fn is_default_address(bits: &u32) -> bool {
+    *bits == ArrayConfig::default().address_bits
+}
+
+fn is_default_id(bits: &u32) -> bool {
+    *bits == ArrayConfig::default().id_bits
+}
+
+fn is_default_cache(cache: &u32) -> bool {
+    *cache == ArrayConfig::default().axi_cache
 }
 
 /// Named design points: name, purpose, configuration.
@@ -323,6 +358,9 @@ impl ArrayConfig {
         let widths = *arith::WIDTHS.start() as usize..=*arith::WIDTHS.end() as usize;
         within("weight_bits", self.weight_bits as usize, widths.clone())?;
         within("act_bits", self.act_bits as usize, widths)?;
+        within("address_bits", self.address_bits as usize, ADDRESS_BITS)?;
+        within("id_bits", self.id_bits as usize, ID_BITS)?;
+        within("axi_cache", self.axi_cache as usize, AXI_CACHES)?;
         within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=MOST_ACC_BITS as usize)?;
         if !MULTIPLIER_BITS.contains(&self.multiplier_bits) {
             let reason = format!("{} is not 16, 18, 25 or 27", self.multiplier_bits);

@@ -5,44 +5,73 @@
 //! [`text`]: the reference for people and the constants of the benches in C++, Verilog and Python.
 
 mod command;
+mod identity;
 mod register;
 pub mod text;
 pub mod timing;
 
 pub use command::{COMMAND_BYTES, COMMAND_WORDS, Command, FIELDS, Field, Kernel, Layer, kernel, opcode};
+pub use identity::{ID, VERSION, identity};
 pub use register::{Access, Bits, ERRORS, ErrorCode, REGISTERS, Register, address, bit, word};
+
+/// A part of external memory that lies in one piece, at an address of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// From MODEL_BASE on; only read.
+    Model,
+    /// From DATA_BASE on; one for each run that is under way, queued or being prepared.
+    Data,
+}
+
+impl Area {
+    /// The register that says where it lies.
+    pub fn base(self) -> &'static str {
+        match self {
+            Self::Model => "MODEL_BASE",
+            Self::Data => "DATA_BASE",
+        }
+    }
+}
 
 /// A kind of region of external memory.
 pub struct Region {
     /// What it holds.
     pub name: &'static str,
+    /// The base of its addresses.
+    pub area: Area,
     /// How, from the outermost index to the innermost; `{name}` stands for a number of the design point.
     pub layout: &'static str,
 }
 
-/// The regions in the order of their addresses: first what the host writes, then what the accelerator writes.
+/// The regions of both areas, each in the order of its addresses.
 pub const REGIONS: [Region; 5] = [
     Region {
         name: "program",
-        layout: "at address 0; {command} bytes a layer, then an end mark: a word 0xff",
+        area: Area::Model,
+        layout: "at MODEL_BASE; {command} bytes a layer, then an end mark: a word 0xff",
     },
     Region {
         name: "weights",
+        area: Area::Model,
         layout: "output tile of {cols} channels (padded to the bus) → reduction tile of {rows} → kernel position → \
                  array row, last to first → column, {weight_bits} bits each",
     },
     Region {
         name: "parameters",
+        area: Area::Model,
         layout: "output tile → column: bias ({acc_bits} bits), multiplier m (16), shift s (6), padded to words of \
                  64 bits",
     },
     Region {
         name: "feature map",
+        area: Area::Data,
         layout: "image → block of {block} channels → row, padded to the bus → pixel → channel, {act_bits} bits each; \
                  the input of a folded layer is one block of {fold_channels} channels",
     },
     Region {
-        name: "logits", layout: "image → class: 64 bits, two's complement, in a word of the bus each"
+        name: "logits",
+        area: Area::Data,
+        layout: "image → class: 64 bits, two's complement, in a word of the bus each",
     },
 ];
 

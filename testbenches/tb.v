@@ -2,17 +2,23 @@
 //
 // External memory answers in order, after LATENCY cycles, and stalls at random; the rules of AXI4 and what
 // docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose traffic must be the schedule's,
-// come its first layer with a memory that hardly gives or takes words, and programs and answers that must be refused. Verilog-2005; the parameters come from design.mk or the FuseSoC core. Ends with $fatal unless all passes.
+// come its first layer with a memory that hardly gives or takes words, a queued start, and programs and answers that must be
+// refused. The memory's bytes are the model and, where it ends, the data; the accelerator sees them from MODEL_BASE and
+// DATA_BASE on. Verilog-2005; the parameters come from design.mk or the FuseSoC core. Ends with $fatal unless all passes.
 // With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
 `timescale 1ns / 1ps
 
 module tb;
     parameter BUS_BITS = 128;
-    parameter WRITE_BASE = 4096;  // bytes that the accelerator may write: [WRITE_BASE, WRITE_LIMIT)
+    parameter ADDRESS_BITS = 32;
+    parameter ID_BITS = 1;
+    parameter [63:0] MODEL_BASE = 0;
+    parameter [63:0] DATA_BASE = 4096;
+    parameter MODEL_BYTES = 4096;  // of the model: program, from here weights and parameters
+    parameter WEIGHTS_AT = 128;
+    parameter WRITE_BASE = 4096;  // bytes of the data that the accelerator may write: [WRITE_BASE, WRITE_LIMIT)
     parameter WRITE_LIMIT = 8192;
-    parameter WEIGHTS_AT = 0;  // what is read: program, from here weights,
-    parameter MAPS_AT = 0;  // from here maps
     parameter WEIGHT_BEATS = 0;  // words of the bus that the run reads of both kinds,
     parameter ACT_BEATS = 0;
     parameter WRITE_BEATS = 0;  // and writes, by the schedule
@@ -21,6 +27,8 @@ module tb;
     parameter STALL_PERCENT = 10;
     parameter SEED = 1;
 
+    localparam OUTPUT = MODEL_BYTES + WRITE_BASE;  // what is written lies from here
+    localparam BYTES = MODEL_BYTES + WRITE_LIMIT;  // up to here
     localparam BUS = BUS_BITS / 8;
     localparam WORDS = BUS_BITS / 64;  // of 64 bits, in a word of the bus
     localparam QUEUE = 64;
@@ -43,7 +51,10 @@ module tb;
     wire [31:0] axil_rdata;
     wire [1:0] axil_bresp, axil_rresp;
 
-    wire [31:0] awaddr, araddr;
+    wire [ADDRESS_BITS-1:0] awaddr, araddr;
+    wire [ID_BITS-1:0] awid, arid;
+    wire awlock, arlock;
+    wire [3:0] awqos, arqos;
     wire [7:0] awlen, arlen;
     wire [2:0] awsize, arsize, awprot, arprot;
     wire [1:0] awburst, arburst;
@@ -58,13 +69,15 @@ module tb;
 
     accelerator dut (
         .clk(clk), .rst_n(rst_n), .irq(irq),
-        .s_axil_awaddr(axil_awaddr), .s_axil_awvalid(axil_awvalid),
+        .s_axil_awaddr(axil_awaddr), .s_axil_awprot(3'd0), .s_axil_arprot(3'd0), .s_axil_awvalid(axil_awvalid),
         .s_axil_awready(axil_awready), .s_axil_wdata(axil_wdata), .s_axil_wstrb(4'hf),
         .s_axil_wvalid(axil_wvalid), .s_axil_wready(axil_wready), .s_axil_bresp(axil_bresp),
         .s_axil_bvalid(axil_bvalid), .s_axil_bready(axil_bready), .s_axil_araddr(axil_araddr),
         .s_axil_arvalid(axil_arvalid), .s_axil_arready(axil_arready),
         .s_axil_rdata(axil_rdata), .s_axil_rresp(axil_rresp), .s_axil_rvalid(axil_rvalid),
         .s_axil_rready(axil_rready),
+        .m_axi_awid(awid), .m_axi_bid({ID_BITS{1'b0}}), .m_axi_arid(arid), .m_axi_rid({ID_BITS{1'b0}}),
+        .m_axi_awlock(awlock), .m_axi_awqos(awqos), .m_axi_arlock(arlock), .m_axi_arqos(arqos),
         .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize), .m_axi_awburst(awburst),
         .m_axi_awcache(awcache), .m_axi_awprot(awprot), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
         .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid),
@@ -76,7 +89,7 @@ module tb;
     );
 
     // external memory
-    reg [63:0] memory [0:WRITE_LIMIT/8-1];
+    reg [63:0] memory [0:BYTES/8-1];
     reg [63:0] expected [0:(WRITE_LIMIT-WRITE_BASE)/8-1];
 
     integer cycle = 0;
@@ -89,7 +102,7 @@ module tb;
     integer owed = 0;  // words whose address has come
     integer commands = 0, weight_words = 0, map_words = 0, written_words = 0;
     integer read_stalls = STALL_PERCENT, no_writes_until = 0;
-    reg [31:0] read_limit = 0;  // as the register has it
+    reg [31:0] model_limit = 0, data_limit = 0;  // as the registers have them
     integer w;
 
     function stall(input [5:0] six, input integer percent);
@@ -104,12 +117,13 @@ module tb;
         cycle = cycle + 1;
         draw = $random(seed);
         if (arvalid && arready) begin
-            read_addr[reads % QUEUE] = araddr;
+            read_addr[reads % QUEUE] = place(araddr);
             read_beats[reads % QUEUE] = arlen + 1;
             read_ready[reads % QUEUE] = cycle + LATENCY;
             reads = reads + 1;
-            if (araddr + (arlen + 1) * BUS > read_limit) fail("a read beyond READ_LIMIT");
-            if (araddr == COMMAND_BYTES * commands && araddr < WEIGHTS_AT) mark;
+            if (place(araddr) + (arlen + 1) * BUS > (place(araddr) < MODEL_BYTES ? model_limit : MODEL_BYTES + data_limit))
+                fail("a read beyond its limit");
+            if (place(araddr) == COMMAND_BYTES * commands && place(araddr) < WEIGHTS_AT) mark;
         end
         arready <= !stall(draw[5:0], read_stalls) && reads - reads_done < QUEUE - 1;
         if (!rvalid || rready) begin
@@ -117,8 +131,8 @@ module tb;
             if (reads_done < reads && read_ready[reads_done % QUEUE] <= cycle && !stall(draw[11:6], read_stalls)) read_word;
         end
         if (awvalid && awready) begin
-            if (awaddr < WRITE_BASE || awaddr + (awlen + 1) * BUS > WRITE_LIMIT) fail("a write outside its window");
-            write_addr[writes % QUEUE] = awaddr;
+            if (place(awaddr) < OUTPUT || place(awaddr) + (awlen + 1) * BUS > BYTES) fail("a write outside its window");
+            write_addr[writes % QUEUE] = place(awaddr);
             write_beats[writes % QUEUE] = awlen + 1;
             owed = owed + awlen + 1;
             writes = writes + 1;
@@ -135,9 +149,16 @@ module tb;
         end
     end
 
+    // Where in the memory an address of the accelerator lies; behind its end for what is in neither area.
+    function [31:0] place(input [63:0] at);
+        if (at - MODEL_BASE < MODEL_BYTES) place = at - MODEL_BASE;
+        else if (at - DATA_BASE < WRITE_LIMIT) place = MODEL_BYTES + (at - DATA_BASE);
+        else place = BYTES;
+    endfunction
+
     // What every memory relies on: an offer stays until it is taken, bursts are of the documented kind, nothing is unknown.
     reg ar_waits = 0, aw_waits = 0, w_waits = 0, w_inside = 0;
-    reg [39:0] ar_offer, aw_offer;
+    reg [ADDRESS_BITS+7:0] ar_offer, aw_offer;
     reg [BUS_BITS+BUS:0] w_offer;
     always @(posedge clk) if (rst_n) begin
         if (^{irq, arvalid, awvalid, wvalid, bready, rready} === 1'bx) fail("an unknown value at a port");
@@ -152,6 +173,8 @@ module tb;
         w_offer <= {wdata, wstrb, wlast};
         if (arvalid) burst(araddr, arlen, arsize, arburst);
         if (awvalid) burst(awaddr, awlen, awsize, awburst);
+        if (arvalid && {arid, arlock, arprot, arqos} != 0 || awvalid && {awid, awlock, awprot, awqos} != 0)
+            fail("not a plain transaction of ID 0");
         if (!rready) fail("RREADY falls");
         if (w_inside && !wvalid) fail("a write burst pauses");
         if (wvalid && wready) w_inside <= !wlast;
@@ -180,7 +203,7 @@ module tb;
         reg [31:0] at;
         begin
             at = read_addr[reads_done % QUEUE];
-            if (at >= MAPS_AT) map_words = map_words + 1;
+            if (at >= MODEL_BYTES) map_words = map_words + 1;
             else if (at >= WEIGHTS_AT) weight_words = weight_words + 1;
             for (w = 0; w < WORDS; w = w + 1) rdata[64*w +: 64] <= memory[at / 8 + w];
             rvalid <= 1;
@@ -219,9 +242,14 @@ module tb;
         load;
         repeat (8) @(posedge clk);
         rst_n <= 1;
-        write_register(REG_READ_LIMIT, WRITE_LIMIT);
+        write_register(REG_READ_LIMIT, MODEL_BYTES);
         write_register(REG_WRITE_BASE, WRITE_BASE);
         write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
+        write_register(REG_MODEL_BASE, MODEL_BASE[31:0]);
+        write_register(REG_MODEL_BASE_HI, MODEL_BASE[63:32]);
+        write_register(REG_DATA_BASE, DATA_BASE[31:0]);
+        write_register(REG_DATA_BASE_HI, DATA_BASE[63:32]);
+        check(REG_MODEL_BASE_HI, MODEL_BASE[63:32]);
         if (irq !== 0) fail("an interrupt before the start");
         start(MAX_CYCLES);
         mark;
@@ -271,6 +299,7 @@ module tb;
             read_stalls = STALL_PERCENT;
             no_writes_until = cycle + NO_WRITES;
             first_layer;
+            queued;
             refusals;
             $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, cycles);
             $finish;
@@ -304,7 +333,7 @@ module tb;
         reg [63:0] wanted;
         begin
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
-                memory[WRITE_BASE / 8 + i] = ~memory[WRITE_BASE / 8 + i];
+                memory[OUTPUT / 8 + i] = ~memory[OUTPUT / 8 + i];
             memory[COMMAND_BYTES / 8] = 64'hff;  // the end mark
             start(8 * MAX_CYCLES);
             check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_COMPLETED_LOW);
@@ -312,11 +341,33 @@ module tb;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1) begin
                 wanted = swapped(expected[i]);
                 for (b = 0; b < 64; b = b + 8)
-                    if (memory[WRITE_BASE / 8 + i][b +: 8] === wanted[b +: 8]) right = right + 1;
-                    else if (memory[WRITE_BASE / 8 + i][b +: 8] !== ~wanted[b +: 8])
+                    if (memory[OUTPUT / 8 + i][b +: 8] === wanted[b +: 8]) right = right + 1;
+                    else if (memory[OUTPUT / 8 + i][b +: 8] !== ~wanted[b +: 8])
                         fail("with a slow memory the output differs");
             end
             if (right == 0) fail("with a slow memory nothing is written");
+            put(command);
+        end
+    endtask
+
+    // Two starts of an empty program follow each other, the second with the base that was set then; a third is refused.
+    task queued;
+        reg [31:0] runs;
+        begin
+            read_register(REG_RUNS);
+            runs = value;
+            tried = command;
+            tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'hff;
+            put(tried);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            write_register(REG_DATA_BASE, DATA_BASE[31:0] + 1);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            write_register(REG_DATA_BASE, DATA_BASE[31:0]);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            read_register(REG_STATUS);
+            while (value[STATUS_BUSY_LOW]) read_register(REG_STATUS);
+            check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_REFUSED_LOW | ERROR_MISALIGNED_BASE << STATUS_ERROR_LOW);
+            check(REG_RUNS, runs + 2);
             put(command);
         end
     endtask
@@ -356,7 +407,9 @@ module tb;
             pooled(0, 1, 2);
             pooled(0, 2, 1);
             // Reads and writes outside their regions, in the program and by the registers.
-            tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = WRITE_LIMIT;
+            tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = MODEL_BYTES;
+            refused(ERROR_READ_ADDRESS);
+            tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = WRITE_LIMIT;
             refused(ERROR_READ_ADDRESS);
             tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = 32'hffff_f000;
             refused(ERROR_READ_ADDRESS);
@@ -367,12 +420,17 @@ module tb;
             // In the middle of a burst, of commands, of maps, of weights.
             write_register(REG_READ_LIMIT, LONGEST / 2 * BUS);
             refused(ERROR_READ_ADDRESS);
-            write_register(REG_READ_LIMIT, MAPS_AT + 2 * BUS);
+            write_register(REG_READ_LIMIT, MODEL_BYTES - LONGEST / 2 * BUS);
+            tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = MODEL_BYTES - LONGEST * BUS;
             refused(ERROR_READ_ADDRESS);
-            write_register(REG_READ_LIMIT, WRITE_LIMIT - LONGEST / 2 * BUS);
-            tried[FIELD_WEIGHTS_AT +: FIELD_WEIGHTS_BITS] = WRITE_LIMIT - LONGEST * BUS;
+            write_register(REG_READ_LIMIT, MODEL_BYTES);
+            write_register(REG_WRITE_LIMIT, 2 * BUS);
             refused(ERROR_READ_ADDRESS);
-            write_register(REG_READ_LIMIT, WRITE_LIMIT);
+            write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
+            // Bases that are not aligned.
+            write_register(REG_MODEL_BASE, MODEL_BASE[31:0] + 2048);
+            refused(ERROR_MISALIGNED_BASE);
+            write_register(REG_MODEL_BASE, MODEL_BASE[31:0]);
             // Memory that answers with errors.
             rresp = SLVERR;
             refused(ERROR_READ_RESPONSE);
@@ -380,13 +438,12 @@ module tb;
             bresp = SLVERR;
             refused(ERROR_WRITE_RESPONSE);
             bresp = OKAY;
-            // A start in a run, and an interrupt that is not wanted.
+            // Starts in a run, and an interrupt that is not wanted.
             write_register(REG_IRQ_ENABLE, 0);
             tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'hff;
             put(tried);
-            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
-            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
-            repeat (16 * LATENCY + 1000) @(posedge clk);
+            repeat (3) write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            repeat (32 * LATENCY + 1000) @(posedge clk);
             if (irq !== 0) fail("an interrupt although disabled");
             check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_REFUSED_LOW);
             write_register(REG_IRQ_ENABLE, 1 << IRQ_ENABLE_IRQ_LOW);
@@ -432,7 +489,8 @@ module tb;
     task write_register(input [7:0] at, input [31:0] data);
         reg aw, w;
         begin
-            if (at == REG_READ_LIMIT) read_limit = data;
+            if (at == REG_READ_LIMIT) model_limit = data;
+            if (at == REG_WRITE_LIMIT) data_limit = data;
             axil_awaddr <= at;
             axil_wdata <= data;
             axil_awvalid <= 1;
@@ -469,17 +527,17 @@ module tb;
         end
     endtask
 
-    // Files are bytes from address 0; $fread puts the first one into the highest bits.
+    // Files are bytes from the model's first; $fread puts the first one into the highest bits.
     task load;
         integer file, count;
         begin
-            for (i = 0; i < WRITE_LIMIT / 8; i = i + 1) memory[i] = 0;
+            for (i = 0; i < BYTES / 8; i = i + 1) memory[i] = 0;
             file = $fopen("data/image.bin", "rb");
             if (file == 0) fail("cannot open data/image.bin");
             count = $fread(memory, file);
             $fclose(file);
-            if (count != WRITE_BASE) fail("data/image.bin has not the right size");
-            for (i = 0; i < WRITE_BASE / 8; i = i + 1) memory[i] = swapped(memory[i]);
+            if (count != OUTPUT) fail("data/image.bin has not the right size");
+            for (i = 0; i < OUTPUT / 8; i = i + 1) memory[i] = swapped(memory[i]);
         end
     endtask
 
@@ -488,7 +546,7 @@ module tb;
         begin
             file = $fopen(name, "w");
             if (file == 0) fail("cannot write the output");
-            for (i = WRITE_BASE / 8; i < WRITE_LIMIT / 8; i = i + 1) $fdisplay(file, "%h", memory[i]);
+            for (i = OUTPUT / 8; i < BYTES / 8; i = i + 1) $fdisplay(file, "%h", memory[i]);
             $fclose(file);
         end
     endtask
@@ -508,10 +566,10 @@ module tb;
             if (count != WRITE_LIMIT - WRITE_BASE || i != -1) fail("data/expected.bin has not the right size");
             wrong = 0;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
-                if (memory[WRITE_BASE / 8 + i] !== swapped(expected[i])) begin
+                if (memory[OUTPUT / 8 + i] !== swapped(expected[i])) begin
                     if (wrong < 5)
-                        $display("at %h: expected %h, got %h", WRITE_BASE + 8 * i, swapped(expected[i]),
-                                 memory[WRITE_BASE / 8 + i]);
+                        $display("byte %h of the data: expected %h, got %h", WRITE_BASE + 8 * i, swapped(expected[i]),
+                                 memory[OUTPUT / 8 + i]);
                     wrong = wrong + 1;
                 end
             if (wrong != 0) begin

@@ -20,30 +20,36 @@ PERIOD_NS = 10
 
 @cocotb.test()
 async def the_network_runs_from_start_to_interrupt(dut):
-    base, limit = DESIGN["write_base"], DESIGN["write_limit"]
+    # The data end where the memory does, and it holds no more than the two areas.
+    base, limit, model = DESIGN["write_base"], DESIGN["write_limit"], DESIGN["read_limit"]
+    size = 1 << (model + limit + 2 * 4096).bit_length()
+    model_base, data_base = 4096, size - limit
     cocotb.start_soon(Clock(dut.clk, PERIOD_NS, unit="ns").start())
     dut.rst_n.value = 0
     host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst_n, reset_active_level=False)
-    memory = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=limit)
+    memory = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst_n, reset_active_level=False, size=size)
     image = (BUNDLE / "data/image.bin").read_bytes()
     expected = (BUNDLE / "data/expected.bin").read_bytes()
-    assert (len(image), len(expected)) == (base, limit - base), "image.bin or expected.bin has not the right size"
-    memory.write(0, image)
+    assert (len(image), len(expected)) == (model + base, limit - base), "image.bin or expected.bin has not the right size"
+    memory.write(model_base, image[:model])
+    memory.write(data_base, image[model:])
     await ClockCycles(dut.clk, 8)
     dut.rst_n.value = 1
     await ClockCycles(dut.clk, 2)
 
-    await host.write_dword(isa.REG_READ_LIMIT, limit)
+    await host.write_dword(isa.REG_READ_LIMIT, model)
     await host.write_dword(isa.REG_WRITE_BASE, base)
     await host.write_dword(isa.REG_WRITE_LIMIT, limit)
+    await host.write_dword(isa.REG_MODEL_BASE, model_base)
+    await host.write_dword(isa.REG_DATA_BASE, data_base)
     await host.write_dword(isa.REG_CONTROL, 1 << isa.CONTROL_START[0])
     await with_timeout(RisingEdge(dut.irq), PERIOD_NS * DESIGN["max_cycles"], "ns")
     error = isa.part(await host.read_dword(isa.REG_STATUS), isa.STATUS_ERROR)
     assert error == 0, f"the accelerator reports error {error}"
 
-    found = bytes(memory.read(base, limit - base))
+    found = bytes(memory.read(data_base + base, limit - base))
     wrong = [i for i, (a, b) in enumerate(zip(expected, found)) if a != b]
-    assert not wrong, f"{len(wrong)} bytes differ, the first at {base + wrong[0]:#x}"
+    assert not wrong, f"{len(wrong)} bytes differ, the first at byte {base + wrong[0]:#x} of the data"
 
 
 def main():
@@ -54,7 +60,11 @@ def main():
     top = {"hdl_toplevel": "cocotb_top", "build_dir": BUNDLE / "build/cocotb"}
     runner.build(
         sources=[*sources, BUNDLE / "sim/cocotb_top.sv"],
-        parameters={"BUS_BITS": DESIGN["configuration"]["bus_bits"]},
+        parameters={
+            "BUS_BITS": DESIGN["configuration"]["bus_bits"],
+            "ADDRESS_BITS": DESIGN["address_bits"],
+            "ID_BITS": DESIGN["id_bits"],
+        },
         timescale=("1ns", "1ps"),
         **top,
     )

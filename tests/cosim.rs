@@ -7,11 +7,12 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use vgg2rtl::config::{ArrayConfig, Pack};
 use vgg2rtl::cosim::{
-    Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, inject, tools,
+    Bases, Cache, Engine, InProcess, Job, MemoryOptions, Network, Simulator, build, inject, tools,
 };
 use vgg2rtl::hw;
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, random};
+use vgg2rtl::isa::address;
 use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::schedule::{Schedule, fit, schedule};
 
@@ -263,6 +264,42 @@ fn counters_agree_with_the_memory_and_errors_are_named() {
     assert!(hang.contains("no interrupt after 500 cycles"), "{hang}");
 }
 
+/// Of three starts at once, each with a data area of its own, the second follows the first and the third is refused.
+#[test]
+fn queued_runs_share_a_model() {
+    if !present("verilator") {
+        return;
+    }
+    let (model, cache) = (model(), cache());
+    let simulator = simulator(Engine::Verilator, &cache);
+    let schedule = schedule(&model, &config(), 2).unwrap();
+    let mut image = schedule.memory.clone();
+    let codes = random::images(&model, 2, 1);
+    schedule.put_images(&mut image, codes.view());
+    let expected = schedule.expected(&Golden::new(&model).unwrap().trace(codes.view()).unwrap());
+    for seed in 0..4 {
+        let bases = Some(Bases::drawn(&schedule.regions(), 3, 32, seed));
+        let job = Job {
+            schedule: &schedule,
+            image: &image.bytes,
+            expected: Some(&expected),
+            memory: &MemoryOptions { bases, seed, ..MemoryOptions::default() },
+            max_cycles: 1_000_000,
+            waveform: None,
+        };
+        let (run, output) = simulator.run(&job).unwrap();
+        assert_eq!((run.hang, run.violation.as_str(), run.wrong_cycle), (false, "", None));
+        assert_eq!((run.error(), run.completed(), run.refused_start()), (0, 4, true));
+        assert_eq!(run.register(address::RUNS), 2);
+        // Every word of the second run was compared as it was written, and there are as many as in the first.
+        assert_eq!(run.counted(), run.commands.last().unwrap().traffic);
+        assert_eq!(output, expected);
+        let between = run.between_runs.unwrap();
+        println!("{between} cycles from the end of a run to the first request of the next");
+        assert!(between <= 100);
+    }
+}
+
 #[test]
 fn verilog_that_does_not_compile_leaves_a_log_and_no_simulator() {
     if !present("verilator") {
@@ -438,15 +475,16 @@ fn a_bundle_checks_itself() {
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     };
-    for target in ["lint", "verilator", "icarus"] {
+    for target in ["lint", "verilator", "icarus", "driver"] {
         let (passed, text) = make(target);
         assert!(passed, "{target}: {text}");
     }
-    let expected = to.join("data/expected.bin");
-    let mut bytes = std::fs::read(&expected).unwrap();
-    bytes[3] ^= 4;
-    std::fs::write(&expected, bytes).unwrap();
-    for target in ["verilator", "icarus"] {
+    for name in ["data/expected.bin", "data/logits.bin"] {
+        let mut bytes = std::fs::read(to.join(name)).unwrap();
+        bytes[3] ^= 4;
+        std::fs::write(to.join(name), bytes).unwrap();
+    }
+    for target in ["verilator", "icarus", "driver"] {
         let (passed, text) = make(target);
         assert!(!passed, "{target} does not see a flipped bit: {text}");
     }

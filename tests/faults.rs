@@ -4,11 +4,12 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{Device, MemoryOptions, Statistics, compare};
+use vgg2rtl::cosim::{Bases, Device, MemoryOptions, Statistics, Traffic, compare};
 use vgg2rtl::int::{Golden, Trace, random};
+use vgg2rtl::isa::address;
 use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::schedule::program::{COMMAND_BYTES, Command};
-use vgg2rtl::schedule::{Memory, Schedule, interpret, schedule};
+use vgg2rtl::schedule::{Memory, Regions, Schedule, interpret, schedule};
 
 const MAX_CYCLES: u64 = 20_000;
 
@@ -17,6 +18,8 @@ struct Setup {
     memory: Memory,
     golden: Trace,
     device: Device,
+    /// Runs so far: each has bases of its own.
+    runs: u64,
 }
 
 impl Setup {
@@ -36,15 +39,17 @@ impl Setup {
         let mut memory = schedule.memory.clone();
         schedule.put_images(&mut memory, codes.view());
         let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
-        Self { schedule, memory, golden, device: Device::new(&config) }
+        Self { schedule, memory, golden, device: Device::new(&config), runs: 0 }
     }
 
     /// Runs `memory` and checks that nothing outside the window has changed.
     fn run(&mut self, memory: &mut Memory, options: &MemoryOptions) -> Statistics {
-        let regions = self.schedule.regions();
-        let first = regions.window.start;
-        let before = memory.bytes.clone();
-        let run = self.device.run(&mut memory.bytes, &regions, None, options, MAX_CYCLES).unwrap();
+        let first = self.schedule.write_window().start;
+        let (regions, before) = (self.schedule.regions(), memory.bytes.clone());
+        self.runs += 1;
+        let drawn = Bases::drawn(&regions, 1, self.schedule.config.address_bits, self.runs);
+        let options = MemoryOptions { bases: options.bases.clone().or(Some(drawn)), ..options.clone() };
+        let run = self.device.run(&mut memory.bytes, &regions, None, &options, MAX_CYCLES).unwrap();
         assert_eq!(memory.bytes[..first], before[..first], "written outside the window");
         assert_eq!(run.violation, "");
         run
@@ -90,16 +95,12 @@ fn memory_errors_end_the_run() {
     let mut setup = Setup::new();
     setup.clean("reset");
     let command = setup.schedule.layers[1].command;
-    let reads = [
-        ("command", 140),
-        ("weights", command.weights),
-        ("params", command.params),
-        ("input", command.x_base),
-    ];
+    let data = setup.schedule.data_at() as u32;
+    let reads = [("command", 140), ("weights", command.weights), ("params", command.params), ("input", data)];
     for (what, at) in reads {
         setup.fault(what, 3, answering(|o| o.read_error_at = Some(at.into())), |_| ());
     }
-    for (what, at) in [("map", command.x_base), ("logits", command.y_base)] {
+    for (what, at) in [("map", data + command.x_base), ("logits", data + command.y_base)] {
         setup.fault(what, 4, answering(|o| o.write_error_at = Some(at.into())), |_| ());
     }
 }
@@ -123,22 +124,101 @@ fn malformed_programs_are_refused() {
 #[test]
 fn addresses_outside_the_regions_are_not_touched() {
     let mut setup = Setup::new();
-    let end = setup.memory.bytes.len() as u32;
-    let first = setup.schedule.write_window().start as u32;
-    setup.command("weights beyond memory", 5, 0, |c| c.weights = end);
-    setup.command("input beyond memory", 5, 0, |c| c.x_base = 0xffff_f000);
+    let Regions { model_bytes, window, .. } = setup.schedule.regions();
+    let (model, first, end) = (model_bytes as u32, window.start as u32, window.end as u32);
+    setup.command("weights beyond the model", 5, 0, |c| c.weights = model);
+    setup.command("parameters beyond the model", 5, 0, |c| c.params = model);
+    setup.command("input beyond the data", 5, 0, |c| c.x_base = end);
+    setup.command("input before the data", 5, 0, |c| c.x_base = 0xffff_f000);
     setup.command("output below the window", 6, 0, |c| c.y_base = first - 4096);
-    setup.command("output beyond memory", 6, 1, |c| c.y_base = end);
+    setup.command("output before the data", 6, 0, |c| c.y_base = 0xffff_f000);
+    setup.command("output beyond the data", 6, 1, |c| c.y_base = end);
 }
 
 #[test]
-fn a_start_while_busy_is_refused_and_a_reset_in_mid_run_leaves_nothing() {
+fn a_misaligned_base_ends_the_run_before_anything_is_read() {
     let mut setup = Setup::new();
-    let mut memory = setup.memory.clone();
-    let run = setup.run(&mut memory, &answering(|o| o.extra_starts = 2));
-    assert_eq!((run.error(), run.refused_start()), (0, true));
-    assert_eq!(setup.schedule.trace(&memory), setup.golden);
-    setup.clean("a refused start");
+    let regions = setup.schedule.regions();
+    for bit in 0..12 {
+        for of_model in [false, true] {
+            let mut bases = Bases::drawn(&regions, 1, 32, bit);
+            let base = if of_model { &mut bases.model } else { &mut bases.data[0] };
+            *base ^= 1 << bit;
+            let mut memory = setup.memory.clone();
+            let run = setup.run(&mut memory, &answering(|o| o.bases = Some(bases.clone())));
+            assert_eq!(
+                (run.hang, run.error(), run.completed(), run.counted()),
+                (false, 9, 0, Traffic::default())
+            );
+            assert_eq!(run.commands.len(), 1, "a command was read");
+        }
+    }
+    setup.clean("misaligned bases");
+}
+
+/// The model, and data areas for `areas` runs with the same input.
+fn with_areas(setup: &Setup, areas: usize) -> Vec<u8> {
+    let (model, data) = setup.memory.bytes.split_at(setup.schedule.data_at());
+    [model, &data.repeat(areas)].concat()
+}
+
+/// Runs one model over three data areas at once: the trace of each area, which must be untouched where there was no run.
+fn run_areas(setup: &mut Setup, seed: u64) -> (Statistics, Vec<Option<Trace>>) {
+    let (regions, before) = (setup.schedule.regions(), with_areas(setup, 3));
+    let bases = Bases::drawn(&regions, 3, setup.schedule.config.address_bits, seed);
+    let (mut bytes, options) =
+        (before.clone(), answering(|o| (o.bases, o.seed) = (Some(bases.clone()), seed)));
+    let run = setup.device.run(&mut bytes, &regions, None, &options, 2 * MAX_CYCLES).unwrap();
+    assert_eq!((run.violation.as_str(), run.hang), ("", false));
+    let model = setup.schedule.data_at();
+    assert_eq!(bytes[..model], before[..model]);
+    let areas = bytes[model..].chunks(regions.window.end).zip(before[model..].chunks(regions.window.end));
+    let trace = |(after, before): (&[u8], &[u8])| {
+        assert_eq!(
+            after[..regions.window.start],
+            before[..regions.window.start],
+            "written outside the window"
+        );
+        let mut memory = setup.memory.clone();
+        memory.bytes.splice(model.., after.iter().copied());
+        (after != before).then(|| setup.schedule.trace(&memory))
+    };
+    let traces = areas.map(trace).collect();
+    (run, traces)
+}
+
+#[test]
+fn two_data_areas_share_a_model_and_a_third_start_is_refused() {
+    let mut setup = Setup::new();
+    let mut runs = 0;
+    for seed in 0..4 {
+        let (run, traces) = run_areas(&mut setup, seed);
+        assert_eq!((run.error(), run.completed(), run.refused_start()), (0, 2, true));
+        assert_eq!(traces, [Some(setup.golden.clone()), Some(setup.golden.clone()), None]);
+        let between = run.between_runs.unwrap();
+        println!("{between} cycles from the end of a run to the first request of the next");
+        assert!(between <= 100);
+        runs += 2;
+        assert_eq!(run.register(address::RUNS), runs);
+    }
+    setup.clean("queued runs");
+}
+
+#[test]
+fn what_is_queued_behind_a_failure_is_refused() {
+    let mut setup = Setup::new();
+    let opcode = std::mem::replace(&mut setup.memory.bytes[COMMAND_BYTES], 0x7e);
+    let (run, traces) = run_areas(&mut setup, 1);
+    assert_eq!((run.error(), run.completed(), run.refused_start()), (1, 1, true));
+    assert!(traces[0].is_some() && traces[1..] == [None, None]);
+    assert_eq!(run.register(address::RUNS), 1);
+    setup.memory.bytes[COMMAND_BYTES] = opcode;
+    setup.clean("a failure with a start behind it");
+}
+
+#[test]
+fn a_reset_in_mid_run_leaves_nothing() {
+    let mut setup = Setup::new();
     let (regions, options) = (setup.schedule.regions(), MemoryOptions::default());
     for cycles in [20, 45, 120, 333, 700, 1100, 1500] {
         let mut memory = setup.memory.clone();

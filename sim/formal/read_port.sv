@@ -1,12 +1,12 @@
 // The read half of the AXI4 master, for any clients and any memory that answers no more than it was asked:
 //
 // - ARVALID stays with its payload until ready;
-// - a burst ends below limit_i and lies in one block of 16 beats, so never across 4 KiB;
+// - a burst is the client's, from the base of its area, ends below that area's limit and lies in one block of 16 beats, so never across 4 KiB;
 // - a beat goes, in the order of the bursts, to the client that asked for its burst, unchanged, and to no other;
 // - answers are counted: idle_o means that no burst is shown or outstanding;
 // - after stop_i no burst is shown any more.
 //
-// Assumed: clients ask for bursts inside a block (`splitter`); limit_i stands; the memory gives as many beats a burst as ARLEN
+// Assumed: clients ask for bursts inside a block (`splitter`); bases and limits stand; the memory gives as many beats a burst as ARLEN
 // says, in order, RLAST on the last.
 //
 // dut: read_port
@@ -19,13 +19,17 @@
 // mutant: DUT: push && rlast -> push
 // mutant: DUT: order_data_o == 2'd1 -> order_data_o == 2'd0
 // mutant: DUT: client <= 2'd1 -> client <= 2'd2
+// mutant: DUT: base = data_base_i; -> base = model_base_i;
 // mutant: DUT: !held && !order_valid_o -> !held
 // mutant: DUT: acts_ar_addr_i[6:3] + -> acts_ar_addr_i[6:3] -
 module proof (
     input wire clk,
     input wire rst_n,
     input wire stop,
-    input wire [31:0] limit,
+    input wire [31:0] model_limit,
+    input wire [31:0] data_limit,
+    input wire [`W_base-1:0] model_base,
+    input wire [`W_base-1:0] data_base,
     input wire [2:0] ask,
     input wire [95:0] ask_addr,
     input wire [11:0] ask_len,
@@ -38,10 +42,11 @@ module proof (
     wire [2:0] ready, push;
     wire [`W_beat_o-1:0] beat;
     wire idle, bad_address, bad_response, arvalid, rready;
-    wire [31:0] araddr;
+    wire [`W_base+11:0] araddr;
     wire [7:0] arlen;
     `DUT dut (
-        .clk_i(clk), .rst_ni(rst_n), .limit_i(limit), .stop_i(stop),
+        .clk_i(clk), .rst_ni(rst_n), .model_limit_i(model_limit), .data_limit_i(data_limit), .model_base_i(model_base),
+        .data_base_i(data_base), .stop_i(stop),
         .weights_ar_valid_i(ask[0]), .weights_ar_addr_i(ask_addr[31:0]), .weights_ar_len_i({4'd0, ask_len[3:0]}),
         .weights_ar_ready_o(ready[0]), .weights_push_o(push[0]),
         .acts_ar_valid_i(ask[1]), .acts_ar_addr_i(ask_addr[63:32]), .acts_ar_len_i({4'd0, ask_len[7:4]}),
@@ -55,7 +60,9 @@ module proof (
     localparam SIZE = `W_low_unused; // log2 of the bytes of a beat
 
     reg begun = 0, running = 0;
-    reg [31:0] limit1, araddr1;
+    reg [31:0] model_limit1, data_limit1;
+    reg [`W_base-1:0] model_base1, data_base1;
+    reg [`W_base+11:0] araddr1;
     reg [7:0] arlen1;
     reg arvalid1, arready1, stop1, rvalid1;
     reg [`W_beat_o-1:0] rdata1;
@@ -73,7 +80,8 @@ module proof (
     always @(posedge clk) begin
         begun <= 1;
         running <= begun;
-        {limit1, stop1} <= {limit, stop};
+        {model_limit1, data_limit1, model_base1, data_base1} <= {model_limit, data_limit, model_base, data_base};
+        stop1 <= stop;
         {arvalid1, arready1, araddr1, arlen1} <= {arvalid, arready, araddr, arlen};
         {rvalid1, rdata1, rresp1} <= {rvalid, rdata, rresp};
         if (show || bad_address || stop1) waiting <= 0;
@@ -98,18 +106,20 @@ module proof (
     integer i;
     always @* begin
         assume (rst_n == begun);
-        if (running) assume (limit == limit1);
+        if (running) assume ({model_limit, data_limit, model_base, data_base} == {model_limit1, data_limit1, model_base1, data_base1});
         for (i = 0; i < 3; i = i + 1) assume (ask_addr[32*i +: SIZE] == 0 && ask_addr[32*i+SIZE +: 4] + ask_len[4*i +: 4] < 16);
         if (begun) assume (!rvalid || (ended != taken && rlast == (beats == length[ended])));
     end
-    wire [32:0] beyond = {1'b0, araddr} + (({25'd0, arlen} + 33'd1) << SIZE);
+    wire [31:0] asked = wanted[35:4];
+    wire [32:0] beyond = {1'b0, asked} + (({25'd0, arlen} + 33'd1) << SIZE);
+    wire [`W_base+11:0] place = {waiting[1] ? data_base : model_base, 12'd0} + asked;
     always @* if (running) begin
         if (arvalid1 && !arready1) assert (arvalid && araddr == araddr1 && arlen == arlen1);
         if (arvalid) begin
-            assert (beyond <= {1'b0, limit});
             assert (arlen < 16 && araddr[SIZE-1:0] == 0 && araddr[SIZE +: 4] + arlen < 16);
         end
-        if (show) assert (!stop1 && waiting != 0 && {araddr, arlen[3:0]} == wanted);
+        if (show) assert (!stop1 && waiting != 0 && araddr == place && arlen[3:0] == wanted[3:0]);
+        if (show) assert (beyond <= {1'b0, waiting[1] ? data_limit : model_limit});
         assert (accepted == 0 || accepted == 1 || accepted == 2 || accepted == 4);
         assert (push == owner);
         if (push != 0) assert (beat == rdata1 && bad_response == (rresp1 != 0));

@@ -1,12 +1,12 @@
 // The write half of the AXI4 master, for any clients and any memory that answers no more than it was asked:
 //
 // - AWVALID and WVALID stay with their payload until ready;
-// - a burst lies in base_i ... limit_i and in one block of 16 beats, so never across 4 KiB, with AWLEN + 1 of its beats;
+// - a burst lies in base_i ... limit_i of the data and in one block of 16 beats, so never across 4 KiB, with AWLEN + 1 of its beats;
 // - WLAST is on the last beat of each burst, in the order of the bursts, and on no other;
 // - answers are counted: quiet_o means that every burst shown was answered, and all its beats are written;
 // - after stop_i, or a burst outside the window, no burst is shown any more.
 //
-// Assumed: beats come only while the FIFO has room (credits, `fifo`); base_i and limit_i stand; B answers a burst whose AW and
+// Assumed: beats come only while the FIFO has room (credits, `fifo`); bases and limit_i stand; B answers a burst whose AW and
 // last W have been taken, once. The bursts of a run are the proof `splitter`, the order of the beats `fifo`.
 //
 // dut: write_port
@@ -32,17 +32,18 @@ module proof (
     input wire [`W_beat_i-1:0] beat,
     input wire [31:0] base,
     input wire [31:0] limit,
+    input wire [`W_data_base_i-1:0] data_base,
     input wire awready,
     input wire wready,
     input wire bvalid,
     input wire [1:0] bresp
 );
     wire run_ready, room, idle, quiet, write_beat, bad_address, bad_response, awvalid, wvalid, wlast, bready;
-    wire [31:0] awaddr;
+    wire [`W_data_base_i+11:0] awaddr;
     wire [7:0] awlen;
     wire [`W_beat_i-1:0] wdata;
     `DUT dut (
-        .clk_i(clk), .rst_ni(rst_n), .base_i(base), .limit_i(limit), .stop_i(stop), .run_valid_i(run_valid),
+        .clk_i(clk), .rst_ni(rst_n), .data_base_i(data_base), .base_i(base), .limit_i(limit), .stop_i(stop), .run_valid_i(run_valid),
         .run_addr_i(run_addr), .run_beats_i(run_beats), .run_ready_o(run_ready), .beat_valid_i(beat_valid), .beat_i(beat),
         .room_o(room), .idle_o(idle), .quiet_o(quiet), .write_beat_o(write_beat), .bad_address_o(bad_address),
         .bad_response_o(bad_response), .m_axi_awvalid_o(awvalid), .m_axi_awaddr_o(awaddr), .m_axi_awlen_o(awlen),
@@ -53,8 +54,9 @@ module proof (
 
     reg begun = 0, running = 0, warm = 0; // running: at least one cycle since the reset
     reg [31:0] base1, limit1;
+    reg [`W_data_base_i-1:0] data_base1;
     reg awvalid1, awready1, wvalid1, wready1, wlast1, stop1, bad1, rst1;
-    reg [31:0] awaddr1;
+    reg [`W_data_base_i+11:0] awaddr1;
     reg [7:0] awlen1;
     reg [`W_beat_i-1:0] wdata1;
     reg halted;
@@ -62,7 +64,7 @@ module proof (
         begun <= 1;
         running <= begun;
         warm <= running;
-        {base1, limit1} <= {base, limit};
+        {base1, limit1, data_base1} <= {base, limit, data_base};
         {awvalid1, awready1, awaddr1, awlen1} <= {awvalid, awready, awaddr, awlen};
         {wvalid1, wready1, wlast1, wdata1} <= {wvalid, wready, wlast, wdata};
         {stop1, rst1} <= {stop, rst_n};
@@ -100,16 +102,17 @@ module proof (
     always @* begin
         assume (rst_n == begun); // one reset, at the beginning
         assume (run_beats != 0);
-        if (running) assume (base == base1 && limit == limit1);
+        if (running) assume ({base, limit, data_base} == {base1, limit1, data_base1});
         if (begun) assume (!bvalid || (answered != taken && answered != ended));
         if (begun) assume (!beat_valid || pushed - popped < 64);
     end
-    wire [32:0] beyond = {1'b0, awaddr} + (({25'd0, awlen} + 33'd1) << SIZE);
+    wire [`W_data_base_i+11:0] inside = awaddr - {data_base, 12'd0};
+    wire [32:0] beyond = {1'b0, inside[31:0]} + (({25'd0, awlen} + 33'd1) << SIZE);
     always @* if (running) begin
         if (awvalid1 && !awready1) assert (awvalid && awaddr == awaddr1 && awlen == awlen1);
         if (wvalid1 && !wready1) assert (wvalid && wlast == wlast1 && wdata == wdata1);
         if (awvalid) begin
-            assert (awaddr >= base && beyond <= {1'b0, limit});
+            assert (inside < 64'h1_0000_0000 && inside[31:0] >= base && beyond <= {1'b0, limit});
             assert (awlen < 16 && awaddr[SIZE-1:0] == 0);
             assert (awaddr[SIZE +: 4] + awlen < 16);
         end

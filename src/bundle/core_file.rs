@@ -15,10 +15,10 @@ impl Bundle<'_> {
         let arguments = [
             ("image", "data/image.bin".to_string()),
             ("expected", "data/expected.bin".to_string()),
+            ("model-bytes", number("MODEL_BYTES").to_string()),
             ("write-base", number("WRITE_BASE").to_string()),
             ("write-limit", number("WRITE_LIMIT").to_string()),
             ("weights-at", number("WEIGHTS_AT").to_string()),
-            ("maps-at", number("MAPS_AT").to_string()),
             ("max-cycles", number("MAX_CYCLES").to_string()),
         ];
         let arguments = arguments.map(|(name, value)| format!("--{name}, \"{value}\"")).join(", ");
@@ -46,6 +46,7 @@ filesets:
     file_type: cppSource
     files:
       - sim/axi_memory.h: {{is_include_file: true}}
+      - sim/device.h: {{is_include_file: true}}
       - sim/isa.h: {{is_include_file: true}}
       - sim/main.cpp
 

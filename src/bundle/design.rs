@@ -1,8 +1,11 @@
 //! What a program needs to know of a bundle: `design.json`, and the same for make.
 
 use super::Bundle;
+use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;
+use crate::net::{Preprocessing, Shape};
+use crate::schedule::Regions;
 use crate::schedule::cycles::{self, Cycles, MemoryTiming};
 use serde::Serialize;
 use std::path::Path;
@@ -26,18 +29,51 @@ struct Design<'a> {
     on_chip_memory_bits: usize,
     model: &'a str,
     images: usize,
-    /// Registers READ_LIMIT, WRITE_BASE, WRITE_LIMIT.
+    address_bits: u32,
+    id_bits: u32,
+    /// Registers READ_LIMIT, which is the bytes of the model, WRITE_BASE and WRITE_LIMIT, which is the bytes of the data.
     read_limit: usize,
     write_base: usize,
     write_limit: usize,
     max_cycles: u64,
+    preprocessing: &'a Preprocessing,
+    input: Input<'a>,
+    logits: Logits,
+    classes: &'a [String],
     regions: Vec<Region<'a>>,
     layers: Vec<Layer<'a>>,
+}
+
+/// The input: step and levels of its codes, and its layout, as a layer's output has one.
+#[derive(Serialize)]
+struct Input<'a> {
+    #[serde(flatten)]
+    quantizer: &'a Quantizer,
+    address: u32,
+    row_pitch: usize,
+    plane_pitch: usize,
+    image_pitch: usize,
+    block: usize,
+    bits: u32,
+    #[serde(flatten)]
+    shape: Shape,
+}
+
+#[derive(Serialize)]
+struct Logits {
+    /// First byte from DATA_BASE, and bytes from image to image and from class to class.
+    address: u32,
+    image_pitch: u32,
+    class_pitch: usize,
+    /// A logit is worth mantissa · 2^exponent, where a number of 32 bits holds that.
+    step: Option<(u32, i32)>,
 }
 
 #[derive(Serialize)]
 struct Region<'a> {
     name: &'a str,
+    /// The base of its address.
+    base: &'a str,
     address: u32,
     bytes: usize,
 }
@@ -49,7 +85,7 @@ struct Layer<'a> {
     macs: u64,
     /// Cycles of the closed-form model, latency 20, 10 % stalls.
     model_cycles: u64,
-    /// Output: first byte, and bytes from row to row, block to block, image to image.
+    /// Output: first byte from DATA_BASE, and bytes from row to row, block to block, image to image.
     address: u32,
     row_pitch: u32,
     plane_pitch: u32,
@@ -68,8 +104,11 @@ pub fn is_bundle(path: &Path) -> bool {
 impl Bundle<'_> {
     pub(super) fn design(&self) -> String {
         let schedule = self.schedule;
-        let window = schedule.write_window();
-        let regions = schedule.memory.regions.iter();
+        let Regions { model_bytes, window, .. } = schedule.regions();
+        let regions = schedule.memory.regions.iter().map(|r| {
+            let (area, address) = schedule.place(r);
+            Region { name: &r.name, base: area.base(), address, bytes: r.bytes }
+        });
         let layers =
             schedule.layers.iter().zip(cycles::estimate(schedule, MEMORY)).map(|(l, cycles)| Layer {
                 name: &l.name,
@@ -83,9 +122,26 @@ impl Bundle<'_> {
                 block: schedule.config.block(),
                 bits: l.output.map_or(64, |layout| layout.bits),
             });
+        let (layout, last) = (&schedule.input, schedule.layers.last().expect("a schedule has layers"));
+        let input = Input {
+            quantizer: &self.model.input,
+            address: 0,
+            row_pitch: layout.row_pitch,
+            plane_pitch: layout.plane_pitch,
+            image_pitch: layout.image_pitch,
+            block: layout.block,
+            bits: layout.bits,
+            shape: layout.shape,
+        };
+        let logits = Logits {
+            address: last.command.y_base,
+            image_pitch: last.command.y_image_pitch,
+            class_pitch: schedule.config.bus_bytes(),
+            step: self.driven().logit_step(),
+        };
         let design = Design {
             format: FORMAT,
-            version: 1,
+            version: 2,
             tool: format!("vgg2rtl {}", env!("CARGO_PKG_VERSION")),
             configuration_hash: hw::hash(&schedule.config),
             configuration: &schedule.config,
@@ -93,11 +149,17 @@ impl Bundle<'_> {
             on_chip_memory_bits: schedule.config.memory_bits(),
             model: &self.model.header.name,
             images: schedule.images,
-            read_limit: window.end,
+            address_bits: schedule.config.address_bits,
+            id_bits: schedule.config.id_bits,
+            read_limit: model_bytes,
             write_base: window.start,
             write_limit: window.end,
             max_cycles: self.max_cycles,
-            regions: regions.map(|r| Region { name: &r.name, address: r.base, bytes: r.bytes }).collect(),
+            preprocessing: &self.model.header.preprocessing,
+            input,
+            logits,
+            classes: &self.model.header.classes,
+            regions: regions.collect(),
             layers: layers.collect(),
         };
         serde_json::to_string_pretty(&design).expect("a design is plain data") + "\n"

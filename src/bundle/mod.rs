@@ -6,7 +6,8 @@
 //! | `design.json` | configuration, regions, layers |
 //! | `rtl/` | Verilog, one module a file; `files.f` lists them, children first |
 //! | `accelerator.core` | FuseSoC: lint and simulation |
-//! | `data/` | memory image, program, golden trace, bytes that a run must write |
+//! | `data/` | memory image, program, golden trace, bytes that a run must write, pictures and their logits |
+//! | `driver/` | driver in C, and what it must know of the network |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
 //! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
@@ -14,6 +15,7 @@
 
 mod core_file;
 mod design;
+pub mod driver;
 mod readme;
 
 use crate::hw::emit::Module;
@@ -21,7 +23,7 @@ use crate::int::{IntModel, Trace};
 use crate::output::{self, Workspace};
 use crate::schedule::Schedule;
 use crate::{Error, Result, store};
-use ndarray::ArrayView4;
+use ndarray::{Array2, ArrayView4};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,17 +39,24 @@ pub struct Bundle<'a> {
     pub codes: ArrayView4<'a, i32>,
     /// What the golden model gives for them.
     pub trace: &'a Trace,
+    /// Code of each byte of a picture, `(channel, byte)`.
+    pub byte_codes: Array2<i32>,
     /// Cycles after which the benches give up.
     pub max_cycles: u64,
 }
 
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 9] = [
+const BENCHES: [(&str, &str); 14] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
     ("sim/test_accelerator.py", include_str!("../../testbenches/test_accelerator.py")),
     ("sim/main.cpp", include_str!("../../sim/main.cpp")),
+    ("sim/device.h", include_str!("../../sim/device.h")),
+    ("sim/driver.cpp", include_str!("../../testbenches/driver/driver.cpp")),
+    ("driver/vgg2rtl.h", include_str!("../../testbenches/driver/vgg2rtl.h")),
+    ("driver/vgg2rtl.c", include_str!("../../testbenches/driver/vgg2rtl.c")),
+    ("driver/registers.h", include_str!("../../testbenches/driver/registers.h")),
     ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
     ("sim/isa.h", include_str!("../../sim/isa.h")),
     ("sim/isa.vh", include_str!("../../testbenches/isa.vh")),
@@ -87,7 +96,7 @@ const SUMS: &str = "SHA256SUMS";
 /// Lines of [`SUMS`] for all files in `folder`, by name.
 fn sums(folder: &Path) -> Result<String> {
     let mut names = vec![];
-    for part in ["", "rtl", "data", "sim"] {
+    for part in ["", "rtl", "data", "sim", "driver"] {
         let path = folder.join(part);
         for entry in fs::read_dir(&path).map_err(Error::io(&path))? {
             let path = entry.map_err(Error::io(&path))?.path();
@@ -104,7 +113,7 @@ fn sums(folder: &Path) -> Result<String> {
 impl Bundle<'_> {
     fn write_files(&self, folder: &Path) -> Result<()> {
         // Folder by folder: a workspace that an interrupt removes does not come back.
-        for part in ["", "rtl", "data", "sim"] {
+        for part in ["", "rtl", "data", "sim", "driver"] {
             let path = folder.join(part);
             fs::create_dir(&path).map_err(Error::io(&path))?;
         }
@@ -126,11 +135,20 @@ impl Bundle<'_> {
         put("data/expected.bin", &self.schedule.expected(self.trace))?;
         put("data/program.hex", self.program().as_bytes())?;
         self.trace.save(&folder.join("data/golden.safetensors"), self.model, self.codes)?;
+        let driven = self.driven();
+        let (pictures, logits) = driven.pictures()?;
+        put("driver/network.h", driven.header().as_bytes())?;
+        put("data/pictures.bin", &pictures)?;
+        put("data/logits.bin", &driver::logit_bytes(&logits))?;
         put(design::FILE, self.design().as_bytes())?;
         put("design.mk", self.make_variables().as_bytes())?;
         put("accelerator.core", self.core_file().as_bytes())?;
         put("README.md", self.readme().as_bytes())?;
         put(SUMS, sums(folder)?.as_bytes())
+    }
+
+    fn driven(&self) -> driver::Driven<'_> {
+        driver::Driven { model: self.model, schedule: self.schedule, byte_codes: self.byte_codes.view() }
     }
 
     /// Where the text of `module` lies.

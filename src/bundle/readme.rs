@@ -2,13 +2,16 @@
 
 use super::Bundle;
 use crate::isa::{COMMAND_BYTES, text};
+use crate::schedule::{Region, Regions};
 
 impl Bundle<'_> {
     pub(super) fn readme(&self) -> String {
         let (schedule, config) = (self.schedule, &self.schedule.config);
-        let window = schedule.write_window();
-        let region =
-            |r: &crate::schedule::Region| format!("| 0x{:08x} | {} | {} |\n", r.base, r.bytes, r.name);
+        let Regions { model_bytes, window, .. } = schedule.regions();
+        let region = |r: &Region| {
+            let (area, address) = schedule.place(r);
+            format!("| {} + 0x{address:08x} | {} | {} |\n", area.base(), r.bytes, r.name)
+        };
         let regions: String = schedule.memory.regions.iter().map(region).collect();
         let number = |name: &str| {
             match name {
@@ -36,6 +39,7 @@ Weights have {w} bits, activations {a}, accumulators {acc}; the bus has {bus} bi
 ```sh
 make verilator   # fast
 make icarus      # independent of the first; slow on large networks
+make driver      # the C driver on Verilator: pictures in, logits out
 make cocotb      # cocotb 2 and cocotbext-axi on Icarus
 make lint        # verilator -Wall
 fusesoc --cores-root . run --target=lint vgg2rtl::{vlnv}   # also: sim (Icarus), verilator
@@ -49,13 +53,21 @@ codes, every layer's output codes, and the logits of {images} image(s).
 
 ## Use it
 
-1. Put `data/image.bin` into memory at address 0: program, weights, parameters, input.
-2. Over AXI4-Lite (`s_axil_*`), write READ_LIMIT = 0x{limit:x}, WRITE_BASE = 0x{base:x}, WRITE_LIMIT = 0x{limit:x}.
+1. Put the first 0x{model_bytes:x} bytes of `data/image.bin`, the model, into memory at any multiple of 4096, and the rest, the
+   input, at another, with 0x{limit:x} bytes of memory for the data that begin with it.
+2. Over AXI4-Lite (`s_axil_*`), write MODEL_BASE and DATA_BASE, these two addresses, and the limits that protect the rest of
+   memory: READ_LIMIT = 0x{model_bytes:x}, WRITE_BASE = 0x{base:x}, WRITE_LIMIT = 0x{limit:x}.
 3. Write CONTROL = 1, wait for `irq`, read STATUS: bits 15:8 must be 0.
 4. The logits are in the last region: a word of the bus each, 64 bits, two's complement.
 
-Another input goes to region `input` in the same layout. `m_axi_*` is an AXI4 master: bursts of whole words within
-4 KiB, one ID, answers in order. `rst_n` is synchronous and active low.
+`driver/` does all that in C99 without allocation or an operating system: `vgg2rtl.h` says how, `network.h` holds what it must
+know of this network. It takes pictures as bytes, of the network's input size.
+
+Another input goes to region `input` in the same layout. Several data areas can share the model: with another DATA_BASE, a
+start in a run is queued, and begins when that one ends.
+
+`m_axi_*` is an AXI4 master with addresses of {address} bits: bursts of whole words within 4 KiB, one ID, answers in order.
+`rst_n` is synchronous and active low.
 
 ## Synthesise it
 
@@ -72,7 +84,7 @@ yosys -p 'read_verilog rtl/*.v; synth_ecp5 -nowidelut -top accelerator -json acc
 {errors}
 ## Memory
 
-Addresses are bytes. Bits are little-endian: element 0 in the lowest bits.
+Addresses are bytes, from two bases. Bits are little-endian: element 0 in the lowest bits.
 
 | address | bytes | region |
 |---|---|---|
@@ -91,6 +103,7 @@ Addresses are bytes. Bits are little-endian: element 0 in the lowest bits.
             kbit = config.memory_bits() / 1000,
             vlnv = super::core_file::vlnv(&self.model.header.name),
             images = schedule.images,
+            address = config.address_bits,
             limit = window.end,
             base = window.start,
             registers = text::registers(),

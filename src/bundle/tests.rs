@@ -23,6 +23,7 @@ fn write_to(to: &Path) -> Result<()> {
     let codes = random::images(&model, 1, 1);
     let trace = Golden::new(&model)?.trace(codes.view())?;
     let modules = [Module { name: "accelerator".into(), text: "module accelerator; endmodule\n".into() }];
+    let byte_codes = ndarray::Array2::from_shape_fn((3, 256), |(c, byte)| byte as i32 / 16 - c as i32);
     let codes = codes.view();
     write(
         &Bundle {
@@ -31,6 +32,7 @@ fn write_to(to: &Path) -> Result<()> {
             modules: &modules,
             codes,
             trace: &trace,
+            byte_codes,
             max_cycles: 9,
         },
         to,

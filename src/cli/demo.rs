@@ -13,7 +13,9 @@ use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::output::Output;
-use vgg2rtl::quantize::{self, Method, Mode, Recipe, Rounding, Score, Widths, golden_logits, input_codes};
+use vgg2rtl::quantize::{
+    self, Method, Mode, Recipe, Rounding, Score, Widths, byte_codes, golden_logits, input_codes,
+};
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{self, Schedule};
 use vgg2rtl::{Error, Result, hw};
@@ -159,6 +161,7 @@ impl Args {
             modules: &case.modules,
             codes: codes.view(),
             trace: &trace,
+            byte_codes: byte_codes(&case.model),
             max_cycles: cycles::limit(&schedule, TIMING),
         };
         bundle::write(&bundle, &self.bundle(bits))?;

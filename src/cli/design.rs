@@ -4,8 +4,8 @@ use super::number;
 use super::print::note;
 use std::path::{Path, PathBuf};
 use vgg2rtl::config::{
-    ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, MOST_ACC_BITS, Multipliers, PACK, Pack, ROWS,
-    Requantize,
+    ADDRESS_BITS, AXI_CACHES, ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, ID_BITS, MOST_ACC_BITS,
+    Multipliers, PACK, Pack, ROWS, Requantize,
 };
 use vgg2rtl::explore::Family;
 use vgg2rtl::int::IntModel;
@@ -28,6 +28,15 @@ pub struct Design {
     /// Bits of the AXI data bus: 64, 128, 256 or 512.
     #[arg(long, value_name = "BITS", value_parser = number::count(64..=512))]
     bus: Option<usize>,
+    /// Bits of an address of external memory, 32 to 64 [default: 32].
+    #[arg(long, value_name = "BITS", value_parser = number::small(ADDRESS_BITS))]
+    address_bits: Option<u32>,
+    /// Bits of the AXI IDs; every transaction has ID 0 [default: 1].
+    #[arg(long, value_name = "BITS", value_parser = number::small(ID_BITS))]
+    id_bits: Option<u32>,
+    /// AxCACHE of every burst: 3 for memory that no cache answers for, 15 for a coherent port [default: 3].
+    #[arg(long, value_name = "VALUE", value_parser = number::small(AXI_CACHES))]
+    axi_cache: Option<u32>,
     /// Bits of a weight [default: what the model needs].
     #[arg(long, value_name = "BITS", value_parser = number::width())]
     weight_bits: Option<u32>,
@@ -173,6 +182,9 @@ impl Design {
         set(&mut config.rows, self.array.map(|a| a.0));
         set(&mut config.cols, self.array.map(|a| a.1));
         set(&mut config.bus_bits, self.bus);
+        set(&mut config.address_bits, self.address_bits);
+        set(&mut config.id_bits, self.id_bits);
+        set(&mut config.axi_cache, self.axi_cache);
         set(&mut config.weight_bits, self.weight_bits);
         set(&mut config.act_bits, self.act_bits);
         set(&mut config.acc_bits, self.sizes.acc_bits);

@@ -6,6 +6,7 @@ use super::{images, number, outputs};
 use std::path::PathBuf;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::int::{Golden, IntModel};
+use vgg2rtl::quantize::byte_codes;
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::schedule;
 use vgg2rtl::{Result, hw};
@@ -51,6 +52,7 @@ pub fn run(args: &Args) -> Result<()> {
         modules: &modules,
         codes: codes.view(),
         trace: &trace,
+        byte_codes: byte_codes(&model),
         max_cycles: cycles::limit(&schedule, MEMORY),
     };
     bundle::write(&bundle, &args.output)?;

@@ -15,6 +15,11 @@ pub fn count(range: RangeInclusive<usize>) -> impl TypedValueParser<Value = usiz
     RangedU64ValueParser::new().range(*range.start() as u64..=*range.end() as u64)
 }
 
+/// A small number, within `range`.
+pub fn small(range: RangeInclusive<usize>) -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(*range.start() as i64..=*range.end() as i64)
+}
+
 /// Images of a run.
 pub fn batch() -> impl TypedValueParser<Value = usize> {
     count(1..=MOST_BATCH)
@@ -27,7 +32,7 @@ pub fn latency() -> impl TypedValueParser<Value = u64> {
 
 /// Bits of weights or activations.
 pub fn width() -> impl TypedValueParser<Value = u32> {
-    clap::value_parser!(u32).range(i64::from(*WIDTHS.start())..=i64::from(*WIDTHS.end()))
+    small(*WIDTHS.start() as usize..=*WIDTHS.end() as usize)
 }
 
 /// A real number that `holds`, and is `what` in words.

@@ -1,6 +1,7 @@
 //! The Verilog in Icarus: another reading of the language than Verilator's, a few hundred to some thousand cycles a
 //! second. The bench is the bundle's, `testbenches/tb.v`.
 
+use super::bases::Bases;
 use super::cache::Cache;
 use super::simulator::{Job, Mark, Simulator, Statistics, Traffic};
 use super::tools;
@@ -44,10 +45,15 @@ impl Icarus {
             ("STALL_PERCENT", job.memory.stall_percent.into()),
             ("SEED", job.memory.seed & 0x7fff_ffff),
         ];
+        let config = &job.schedule.config;
+        let drawn = || Bases::drawn(&job.schedule.regions(), 1, config.address_bits, job.memory.seed);
+        let bases = job.memory.bases.clone().unwrap_or_else(drawn);
+        let bases = [("MODEL_BASE", bases.model), ("DATA_BASE", bases.data[0])];
         let parameters = job.schedule.bench_numbers().into_iter().chain(run);
         let mut arguments: Vec<String> =
             ["-g2005", "-o", "tb.vvp", "-s", "tb", "tb.v"].map(String::from).into();
         arguments.extend(parameters.map(|(name, value)| format!("-Ptb.{name}={value}")));
+        arguments.extend(bases.map(|(name, value)| format!("-Ptb.{name}=64'h{value:x}")));
         arguments.extend(self.modules.iter().map(|m| format!("{}.v", m.name)));
         let said = tools::call_within("iverilog", &arguments, Some(folder), tools::BUILD_LIMIT)?;
         if said.status.success() {
@@ -70,8 +76,11 @@ impl Simulator for Icarus {
         if job.waveform.is_some() {
             return refuse("--vcd", "writes no waveforms here");
         }
-        if job.memory.read_error_at.or(job.memory.write_error_at).is_some() || job.memory.extra_starts > 0 {
+        if job.memory.read_error_at.or(job.memory.write_error_at).is_some() {
             return refuse("memory", "has a bench whose memory makes no errors");
+        }
+        if job.memory.bases.as_ref().is_some_and(|bases| bases.data.len() > 1) {
+            return refuse("memory", "has a bench of one data area");
         }
         let cycles = job.max_cycles.saturating_add(job.memory.latency);
         if cycles > COUNTED {

@@ -1,5 +1,6 @@
 //! The accelerator in rust_hdl's own simulator: no tool is needed.
 
+use super::bases::Bases;
 use super::memory::{AxiMemory, Driven, MemoryOptions, Seen};
 use super::simulator::{Job, Mark, Simulator, Statistics};
 use crate::config::ArrayConfig;
@@ -19,8 +20,8 @@ pub struct InProcess {
 impl InProcess {
     /// A simulator of `config`.
     pub fn new(config: &ArrayConfig) -> Result<Self> {
-        let ours =
-            [include_str!("in_process.rs"), include_str!("memory.rs")].map(|text| text.as_bytes().to_vec());
+        let ours = [include_str!("in_process.rs"), include_str!("memory.rs"), include_str!("bases.rs")]
+            .map(|text| text.as_bytes().to_vec());
         let modules = hw::verilog(config)?.into_iter().map(|m| m.text.into_bytes());
         let key = format!("in-process-{}", &store::digest(modules.chain(ours))[..32]);
         Ok(Self { config: config.clone(), key })
@@ -41,17 +42,17 @@ impl Simulator for InProcess {
         }
         let regions = job.schedule.regions();
         let mut bytes = job.image.to_vec();
-        bytes.resize(regions.window.end, 0);
+        bytes.resize(regions.model_bytes + regions.window.end, 0);
         let mut device = Device::new(&self.config);
         let statistics = device.run(&mut bytes, &regions, job.expected, job.memory, job.max_cycles)?;
-        Ok((statistics, bytes.split_off(regions.window.start)))
+        Ok((statistics, bytes.split_off(regions.model_bytes + regions.window.start)))
     }
 }
 
 /// The simulated accelerator.
 pub struct Device {
     top: Accelerator,
-    bus_bytes: usize,
+    config: ArrayConfig,
 }
 
 impl Device {
@@ -61,7 +62,7 @@ impl Device {
         top.connect_all();
         top.s_axil_bready.next = true;
         top.s_axil_rready.next = true;
-        let mut new = Self { top, bus_bytes: config.bus_bytes() };
+        let mut new = Self { top, config: config.clone() };
         new.reset();
         new
     }
@@ -80,7 +81,8 @@ impl Device {
         }
     }
 
-    /// Runs the program in `bytes` and waits for the interrupt. `expected` are the bytes of the window after the run.
+    /// Runs the program in `bytes`, the model and behind it the data, and waits for the end of every run that the bases of
+    /// `options` ask for: one if they say nothing. `expected` are the bytes of the first window after its run.
     ///
     /// After `max_cycles` the run counts as hanging; then the accelerator must be [`Device::reset`].
     pub fn run(
@@ -91,11 +93,14 @@ impl Device {
         options: &MemoryOptions,
         max_cycles: u64,
     ) -> Result<Statistics> {
-        let memory = AxiMemory::new(bytes, regions, expected, self.bus_bytes, options);
+        let drawn = || Bases::drawn(regions, 1, self.config.address_bits, options.seed);
+        let bases = options.bases.clone().unwrap_or_else(drawn);
+        let memory = AxiMemory::new(bytes, regions, &bases, expected, self.config.bus_bytes(), options);
         let statistics = Statistics::default();
-        let mut bench = Bench { top: &mut self.top, memory, cycle: 0, max_cycles, statistics };
-        let starts = 1 + options.extra_starts;
-        match bench.host(regions, starts) {
+        let model = bases.model;
+        let mut bench =
+            Bench { top: &mut self.top, memory, model, cycle: 0, max_cycles, first_end: None, statistics };
+        match bench.host(regions, &bases) {
             Err(Stop::Hang) => bench.statistics.hang = true,
             Err(Stop::Unstable) => {
                 let reason = format!("combinational signals do not settle in cycle {}", bench.cycle);
@@ -130,24 +135,33 @@ enum Stop {
 struct Bench<'a> {
     top: &'a mut Accelerator,
     memory: AxiMemory<'a>,
+    /// MODEL_BASE.
+    model: u64,
     cycle: u64,
     max_cycles: u64,
+    /// Cycle of the first interrupt.
+    first_end: Option<u64>,
     statistics: Statistics,
 }
 
 impl Bench<'_> {
-    fn host(&mut self, regions: &Regions, starts: usize) -> std::result::Result<(), Stop> {
-        self.axil_write(address::READ_LIMIT, self.memory.bytes.len() as i64)?;
+    fn host(&mut self, regions: &Regions, bases: &Bases) -> std::result::Result<(), Stop> {
+        self.axil_write(address::READ_LIMIT, regions.model_bytes as i64)?;
         self.axil_write(address::WRITE_BASE, regions.window.start as i64)?;
         self.axil_write(address::WRITE_LIMIT, regions.window.end as i64)?;
-        for _ in 0..starts {
+        self.axil_write_base([address::MODEL_BASE, address::MODEL_BASE_HI], bases.model)?;
+        for &base in &bases.data {
+            self.axil_write_base([address::DATA_BASE, address::DATA_BASE_HI], base)?;
             self.axil_write(address::CONTROL, START)?;
         }
         while !self.top.irq.val() {
             self.cycle()?;
         }
-        self.statistics.cycles = self.cycle;
+        (self.statistics.cycles, self.first_end) = (self.cycle, Some(self.cycle));
         self.mark();
+        while bit::BUSY.of(self.axil_read(address::STATUS as i64)?) == 1 {
+            self.statistics.cycles = self.cycle;
+        }
         self.max_cycles = self.cycle + EPILOGUE;
         for i in 0..self.statistics.registers.len() {
             self.statistics.registers[i] = self.axil_read(4 * i as i64)?;
@@ -167,9 +181,11 @@ impl Bench<'_> {
         drive(self.top, self.memory.drive());
         self.level(false)?;
         let seen = seen(self.top);
-        let command = seen.ar.filter(|_| self.memory_takes_address()).map(|ar| ar.0);
-        if command == Some((COMMAND_BYTES * self.statistics.commands.len()) as u64) {
-            self.mark();
+        let asked = seen.ar.filter(|_| self.memory_takes_address()).map(|ar| ar.0.wrapping_sub(self.model));
+        match self.first_end {
+            None if asked == Some((COMMAND_BYTES * self.statistics.commands.len()) as u64) => self.mark(),
+            Some(end) if asked == Some(0) => self.statistics.between_runs = Some(self.cycle - end),
+            _ => {}
         }
         self.level(true)?;
         self.memory.clock(seen);
@@ -198,6 +214,11 @@ impl Bench<'_> {
             self.top.s_axil_wvalid.next &= !w;
         }
         Ok(())
+    }
+
+    fn axil_write_base(&mut self, [lo, hi]: [usize; 2], base: u64) -> std::result::Result<(), Stop> {
+        self.axil_write(lo, i64::from(base as u32))?;
+        self.axil_write(hi, (base >> 32) as i64)
     }
 
     fn axil_read(&mut self, address: i64) -> std::result::Result<u32, Stop> {
@@ -296,22 +317,29 @@ mod tests {
         use crate::hw::check::Bench;
         // Buffers so small that every part waits for another one.
         let tiny = ArrayConfig::preset("tiny").unwrap();
-        let config = ArrayConfig { act_depth: 64, weight_depth: 9, acc_depth: 16, ..tiny };
+        let config = ArrayConfig { act_depth: 64, weight_depth: 9, acc_depth: 16, address_bits: 48, ..tiny };
         let ops = vec![Op::Conv { co: 10, pool: true }, Op::Conv { co: 5, pool: false }, Op::Dense { co: 5 }];
         let model = random::model(&recipe(ops, Shape { c: 3, h: 6, w: 7 }, 8, false));
         let schedule = schedule(&model, &config, 2).unwrap();
         let mut bytes = schedule.memory.clone();
         schedule.put_images(&mut bytes, random::images(&model, 2, 3).view());
-        let (window, limit) = (schedule.write_window(), bytes.bytes.len() as i64);
+        let regions = schedule.regions();
+        let bases = Bases::drawn(&regions, 1, config.address_bits, 1);
+        let word = |base: u64| i64::from(base as u32);
         let writes = [
-            (address::READ_LIMIT, limit),
-            (address::WRITE_BASE, window.start as i64),
-            (address::WRITE_LIMIT, limit),
+            (address::READ_LIMIT, regions.model_bytes as i64),
+            (address::WRITE_BASE, regions.window.start as i64),
+            (address::WRITE_LIMIT, regions.window.end as i64),
+            (address::MODEL_BASE, word(bases.model)),
+            (address::MODEL_BASE_HI, word(bases.model >> 32)),
+            (address::DATA_BASE, word(bases.data[0])),
+            (address::DATA_BASE_HI, word(bases.data[0] >> 32)),
             (address::CONTROL, START),
         ];
         let mut bench = Bench::new(Accelerator::new(&config), |b| &mut b.clk);
-        let (regions, options) = (schedule.regions(), MemoryOptions::default());
-        let mut memory = AxiMemory::new(&mut bytes.bytes, &regions, None, config.bus_bytes(), &options);
+        let options = MemoryOptions::default();
+        let mut memory =
+            AxiMemory::new(&mut bytes.bytes, &regions, &bases, None, config.bus_bytes(), &options);
         let mut cycle = |bench: &mut Bench<Accelerator>| {
             drive(&mut bench.block, memory.drive());
             bench.settle();

@@ -1,5 +1,6 @@
 //! External memory behind the accelerator's AXI4 port, for the in-process simulator; `sim/axi_memory.h` is its twin.
 
+use super::bases::Bases;
 use super::simulator::Traffic;
 use crate::schedule::Regions;
 use rand::{Rng, SeedableRng};
@@ -16,12 +17,12 @@ pub struct MemoryOptions {
     pub stall_percent: u32,
     /// Seed of the stalls.
     pub seed: u64,
-    /// Reading this byte gives an error.
+    /// Reading this byte of the image gives an error.
     pub read_error_at: Option<u64>,
-    /// Writing this byte gives an error.
+    /// Writing this byte of the image gives an error.
     pub write_error_at: Option<u64>,
-    /// Further starts that the host tries at once: they must be refused.
-    pub extra_starts: usize,
+    /// Where model and data lie; drawn by the seed if not said.
+    pub bases: Option<Bases>,
 }
 
 impl Default for MemoryOptions {
@@ -32,7 +33,7 @@ impl Default for MemoryOptions {
             seed: 1,
             read_error_at: None,
             write_error_at: None,
-            extra_starts: 0,
+            bases: None,
         }
     }
 }
@@ -73,6 +74,7 @@ pub struct Seen {
 }
 
 struct Burst {
+    /// In the image; behind its end for what lies in no area.
     address: u64,
     ready: u64,
     beats: u64,
@@ -90,6 +92,7 @@ pub struct AxiMemory<'a> {
     /// First breach of the AXI rules by the accelerator.
     pub violation: Option<String>,
     regions: Regions,
+    bases: Bases,
     expected: Option<&'a [u8]>,
     options: MemoryOptions,
     bus: u64,
@@ -102,10 +105,12 @@ pub struct AxiMemory<'a> {
 }
 
 impl<'a> AxiMemory<'a> {
-    /// A memory of `bytes` on a bus of `bus_bytes`; `expected` are the bytes of the write window after the run.
+    /// A memory of `bytes`, the model and behind it a data area for each of `bases`, on a bus of `bus_bytes`; `expected` are
+    /// the bytes of a write window after its run.
     pub fn new(
         bytes: &'a mut [u8],
         regions: &Regions,
+        bases: &Bases,
         expected: Option<&'a [u8]>,
         bus_bytes: usize,
         options: &MemoryOptions,
@@ -116,6 +121,7 @@ impl<'a> AxiMemory<'a> {
             wrong_cycle: None,
             violation: None,
             regions: regions.clone(),
+            bases: bases.clone(),
             expected,
             options: options.clone(),
             bus: bus_bytes as u64,
@@ -166,11 +172,10 @@ impl<'a> AxiMemory<'a> {
         }
         if self.offers.r.is_some() && seen.rready {
             self.offers.r = None;
-            let (bus, regions) = (self.bus, &self.regions);
+            let (bus, regions, model) = (self.bus, &self.regions, self.regions.model_bytes as u64);
             if let Some(burst) = self.reads.front_mut() {
-                self.traffic.act_beats += u64::from(burst.address >= regions.maps_at);
-                self.traffic.weight_beats +=
-                    u64::from((regions.weights_at..regions.maps_at).contains(&burst.address));
+                self.traffic.act_beats += u64::from(burst.address >= model);
+                self.traffic.weight_beats += u64::from((regions.weights_at..model).contains(&burst.address));
                 (burst.address, burst.beats) = (burst.address + bus, burst.beats - 1);
             }
             if self.reads.front().is_some_and(|b| b.beats == 0) {
@@ -182,6 +187,7 @@ impl<'a> AxiMemory<'a> {
         }
         if let Some((address, len)) = seen.aw.filter(|_| self.offers.awready) {
             let burst = self.accept(address, len);
+            self.check_window(&burst);
             self.writes.push_back(burst);
         }
         if self.offers.b.is_some() && seen.bready {
@@ -191,14 +197,26 @@ impl<'a> AxiMemory<'a> {
     }
 
     fn accept(&mut self, address: u64, len: u64) -> Burst {
-        let last = address + (len + 1) * self.bus - 1;
+        let last = address + ((len + 1) * self.bus - 1);
         if !address.is_multiple_of(self.bus) {
             self.breach(format!("burst address {address:#x} is not aligned to the bus"));
         }
         if address / 4096 != last / 4096 {
             self.breach(format!("burst at {address:#x} crosses 4 KiB"));
         }
+        let address = self.bases.find(address, &self.regions).unwrap_or(self.bytes.len()) as u64;
         Burst { address, ready: self.cycle + self.options.latency, beats: len + 1, response: OKAY }
+    }
+
+    /// What is written lies in the window of a data area.
+    fn check_window(&mut self, burst: &Burst) {
+        let Regions { model_bytes, window, .. } = &self.regions;
+        let first = (burst.address as usize).checked_sub(*model_bytes).map(|at| at % window.end);
+        let end = first.map(|first| first + (burst.beats * self.bus) as usize);
+        if burst.address as usize >= self.bytes.len() || first < Some(window.start) || end > Some(window.end)
+        {
+            self.breach(format!("a write outside its window, at byte {:#x} of the image", burst.address));
+        }
     }
 
     fn write(&mut self, word: &[u8], last: bool) {
@@ -207,7 +225,10 @@ impl<'a> AxiMemory<'a> {
             (self.response(burst.address, self.options.write_error_at), burst.address as usize);
         if response == OKAY {
             self.bytes[at..at + word.len()].copy_from_slice(word);
-            let expected = self.expected.zip(at.checked_sub(self.regions.window.start));
+            let Regions { model_bytes, window, .. } = &self.regions;
+            let area =
+                at.checked_sub(*model_bytes).and_then(|at| (at % window.end).checked_sub(window.start));
+            let expected = self.expected.zip(area);
             if expected.and_then(|(bytes, at)| bytes.get(at..at + word.len())).is_some_and(|e| e != word) {
                 self.wrong_cycle.get_or_insert(self.cycle);
             }

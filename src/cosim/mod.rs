@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`tools`] | external programs: the only file that starts processes |
 //! | `simulator` | what a simulator is: one run, from a memory image to its output |
+//! | `bases` | where model and data lie |
 //! | `in_process`, `memory` | the accelerator and its memory in rust_hdl's simulator |
 //! | `verilator` | its Verilog, compiled by Verilator |
 //! | `icarus` | its Verilog in Icarus |
@@ -13,6 +14,7 @@
 //! | `fault` | a wrong bit on purpose |
 //! | `cache` | simulators and results by content |
 
+mod bases;
 mod cache;
 mod compare;
 mod engine;
@@ -26,6 +28,7 @@ mod simulator;
 pub mod tools;
 mod verilator;
 
+pub use bases::Bases;
 pub use cache::Cache;
 pub use compare::{Comparison, Mismatch, compare};
 pub use engine::Engine;
@@ -35,5 +38,5 @@ pub use in_process::{Device, InProcess};
 pub use memory::MemoryOptions;
 pub use network::{LayerReport, Network};
 pub use pool::in_parallel;
-pub use simulator::{Job, Simulator, Statistics, Waveform};
+pub use simulator::{Job, Simulator, Statistics, Traffic, Waveform};
 pub use verilator::{HARNESS, Verilated, build, build_quickly};

@@ -21,7 +21,7 @@ pub trait Simulator: Sync {
 pub struct Job<'a> {
     /// Program and regions.
     pub schedule: &'a Schedule,
-    /// Memory from address 0, inputs filled in, at least up to the write window.
+    /// The model and behind it the data, inputs filled in, at least up to the write window.
     pub image: &'a [u8],
     /// The write window after the run, where it is known: the simulator then tells when it is first wrong.
     pub expected: Option<&'a [u8]>,
@@ -64,6 +64,8 @@ pub struct Statistics {
     pub cycles: u64,
     /// First breach of the AXI rules; empty if none.
     pub violation: String,
+    /// Cycles from the first run's interrupt to the queued one's first request; `None` if none was queued.
+    pub between_runs: Option<u64>,
     /// Cycle in which a written word first was wrong.
     pub wrong_cycle: Option<u64>,
     /// Marks of time: each command of the program and the end mark when they are fetched, then the interrupt.

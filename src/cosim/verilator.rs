@@ -1,5 +1,6 @@
 //! From Verilog to a program that simulates it: Verilator, once for each content.
 
+use super::bases::Bases;
 use super::cache::Cache;
 use super::simulator::{Job, Simulator, Statistics};
 use super::tools;
@@ -11,8 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The bench around the model: name and text.
-pub const HARNESS: [(&str, &str); 3] = [
+pub const HARNESS: [(&str, &str); 4] = [
     ("main.cpp", include_str!("../../sim/main.cpp")),
+    ("device.h", include_str!("../../sim/device.h")),
     ("axi_memory.h", include_str!("../../sim/axi_memory.h")),
     ("isa.h", include_str!("../../sim/isa.h")),
 ];
@@ -160,17 +162,22 @@ impl Simulator for Verilated {
 
 /// The options that are numbers.
 fn numbers(job: &Job) -> Vec<String> {
-    let Regions { weights_at, maps_at, window } = job.schedule.regions();
+    let regions = job.schedule.regions();
+    let drawn = || Bases::drawn(&regions, 1, job.schedule.config.address_bits, job.memory.seed);
+    let Bases { model, data } = job.memory.bases.clone().unwrap_or_else(drawn);
+    let Regions { weights_at, model_bytes, window } = regions;
     let mut numbers = vec![
         ("--max-cycles", job.max_cycles),
+        ("--model-base", model),
         ("--weights-at", weights_at),
-        ("--maps-at", maps_at),
+        ("--model-bytes", model_bytes as u64),
         ("--write-base", window.start as u64),
         ("--write-limit", window.end as u64),
         ("--latency", job.memory.latency),
         ("--stall-percent", job.memory.stall_percent.into()),
         ("--seed", job.memory.seed),
     ];
+    numbers.extend(data.into_iter().map(|base| ("--data-base", base)));
     let error_at =
         [("--read-error-at", job.memory.read_error_at), ("--write-error-at", job.memory.write_error_at)];
     numbers.extend(error_at.into_iter().filter_map(|(name, at)| Some((name, at?))));

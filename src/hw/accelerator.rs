@@ -9,8 +9,8 @@ use super::rt::{K, Lanes, Sig, u};
 use crate::config::ArrayConfig;
 use rust_hdl::prelude::*;
 
-/// The top: AXI4-Lite for the host, AXI4 to external memory, an interrupt. The host writes a memory image and the limits
-/// of what may be read and written, starts, and waits; `docs/accelerator.md` describes program, memory and registers.
+/// The top: AXI4-Lite for the host, AXI4 to external memory, an interrupt. The host writes a model and an input, their bases
+/// and the limits of what may be read and written, starts, and waits; `docs/accelerator.md` describes program, memory and registers.
 #[derive(LogicBlock)]
 pub struct Accelerator {
     /// Clock.
@@ -21,6 +21,8 @@ pub struct Accelerator {
     pub s_axil_awvalid: Signal<In, Bit>,
     /// AXI4-Lite: AWADDR.
     pub s_axil_awaddr: Sig<In>,
+    /// AXI4-Lite: AWPROT, without a meaning.
+    pub s_axil_awprot: Sig<In>,
     /// AXI4-Lite: AWREADY.
     pub s_axil_awready: Signal<Out, Bit>,
     /// AXI4-Lite: WVALID.
@@ -41,6 +43,8 @@ pub struct Accelerator {
     pub s_axil_arvalid: Signal<In, Bit>,
     /// AXI4-Lite: ARADDR.
     pub s_axil_araddr: Sig<In>,
+    /// AXI4-Lite: ARPROT, without a meaning.
+    pub s_axil_arprot: Sig<In>,
     /// AXI4-Lite: ARREADY.
     pub s_axil_arready: Signal<Out, Bit>,
     /// AXI4-Lite: RVALID.
@@ -53,6 +57,8 @@ pub struct Accelerator {
     pub s_axil_rready: Signal<In, Bit>,
     /// AXI4: AWVALID.
     pub m_axi_awvalid: Signal<Out, Bit>,
+    /// AXI4: AWID, always 0.
+    pub m_axi_awid: Sig<Out>,
     /// AXI4: AWADDR.
     pub m_axi_awaddr: Sig<Out>,
     /// AXI4: AWLEN.
@@ -61,10 +67,14 @@ pub struct Accelerator {
     pub m_axi_awsize: Sig<Out>,
     /// AXI4: AWBURST.
     pub m_axi_awburst: Sig<Out>,
+    /// AXI4: AWLOCK.
+    pub m_axi_awlock: Sig<Out>,
     /// AXI4: AWCACHE.
     pub m_axi_awcache: Sig<Out>,
     /// AXI4: AWPROT.
     pub m_axi_awprot: Sig<Out>,
+    /// AXI4: AWQOS.
+    pub m_axi_awqos: Sig<Out>,
     /// AXI4: AWREADY.
     pub m_axi_awready: Signal<In, Bit>,
     /// AXI4: WVALID.
@@ -79,12 +89,16 @@ pub struct Accelerator {
     pub m_axi_wready: Signal<In, Bit>,
     /// AXI4: BVALID.
     pub m_axi_bvalid: Signal<In, Bit>,
+    /// AXI4: BID, without a meaning where all are 0.
+    pub m_axi_bid: Sig<In>,
     /// AXI4: BRESP.
     pub m_axi_bresp: Sig<In>,
     /// AXI4: BREADY.
     pub m_axi_bready: Signal<Out, Bit>,
     /// AXI4: ARVALID.
     pub m_axi_arvalid: Signal<Out, Bit>,
+    /// AXI4: ARID, always 0.
+    pub m_axi_arid: Sig<Out>,
     /// AXI4: ARADDR.
     pub m_axi_araddr: Sig<Out>,
     /// AXI4: ARLEN.
@@ -93,14 +107,20 @@ pub struct Accelerator {
     pub m_axi_arsize: Sig<Out>,
     /// AXI4: ARBURST.
     pub m_axi_arburst: Sig<Out>,
+    /// AXI4: ARLOCK.
+    pub m_axi_arlock: Sig<Out>,
     /// AXI4: ARCACHE.
     pub m_axi_arcache: Sig<Out>,
     /// AXI4: ARPROT.
     pub m_axi_arprot: Sig<Out>,
+    /// AXI4: ARQOS.
+    pub m_axi_arqos: Sig<Out>,
     /// AXI4: ARREADY.
     pub m_axi_arready: Signal<In, Bit>,
     /// AXI4: RVALID.
     pub m_axi_rvalid: Signal<In, Bit>,
+    /// AXI4: RID, without a meaning where all are 0.
+    pub m_axi_rid: Sig<In>,
     /// AXI4: RDATA.
     pub m_axi_rdata: Lanes<In>,
     /// AXI4: RRESP.
@@ -124,6 +144,11 @@ pub struct Accelerator {
     incrementing: K,
     cache: K,
     protection: K,
+    id: K,
+    lock: K,
+    quality: K,
+    ids_unused: Sig<Local>,
+    protection_unused: Sig<Local>,
     /// Fields of a command in their full width, of which a build may need the low bits only.
     fields_unused: Sig<Local>,
 }
@@ -136,6 +161,7 @@ impl Accelerator {
             rst_n: Default::default(),
             s_axil_awvalid: Default::default(),
             s_axil_awaddr: Sig::new(u(8)),
+            s_axil_awprot: Sig::new(u(3)),
             s_axil_awready: Default::default(),
             s_axil_wvalid: Default::default(),
             s_axil_wdata: Sig::new(u(32)),
@@ -146,18 +172,22 @@ impl Accelerator {
             s_axil_bready: Default::default(),
             s_axil_arvalid: Default::default(),
             s_axil_araddr: Sig::new(u(8)),
+            s_axil_arprot: Sig::new(u(3)),
             s_axil_arready: Default::default(),
             s_axil_rvalid: Default::default(),
             s_axil_rdata: Sig::new(u(32)),
             s_axil_rresp: Sig::new(u(2)),
             s_axil_rready: Default::default(),
             m_axi_awvalid: Default::default(),
-            m_axi_awaddr: Sig::new(u(32)),
+            m_axi_awid: Sig::new(u(config.id_bits)),
+            m_axi_awaddr: Sig::new(u(config.address_bits)),
             m_axi_awlen: Sig::new(u(8)),
             m_axi_awsize: Sig::new(u(3)),
             m_axi_awburst: Sig::new(u(2)),
+            m_axi_awlock: Sig::new(u(1)),
             m_axi_awcache: Sig::new(u(4)),
             m_axi_awprot: Sig::new(u(3)),
+            m_axi_awqos: Sig::new(u(4)),
             m_axi_awready: Default::default(),
             m_axi_wvalid: Default::default(),
             m_axi_wdata: Lanes::new(config.bus_bits / 32, u(32)),
@@ -165,17 +195,22 @@ impl Accelerator {
             m_axi_wlast: Default::default(),
             m_axi_wready: Default::default(),
             m_axi_bvalid: Default::default(),
+            m_axi_bid: Sig::new(u(config.id_bits)),
             m_axi_bresp: Sig::new(u(2)),
             m_axi_bready: Default::default(),
             m_axi_arvalid: Default::default(),
-            m_axi_araddr: Sig::new(u(32)),
+            m_axi_arid: Sig::new(u(config.id_bits)),
+            m_axi_araddr: Sig::new(u(config.address_bits)),
             m_axi_arlen: Sig::new(u(8)),
             m_axi_arsize: Sig::new(u(3)),
             m_axi_arburst: Sig::new(u(2)),
+            m_axi_arlock: Sig::new(u(1)),
             m_axi_arcache: Sig::new(u(4)),
             m_axi_arprot: Sig::new(u(3)),
+            m_axi_arqos: Sig::new(u(4)),
             m_axi_arready: Default::default(),
             m_axi_rvalid: Default::default(),
+            m_axi_rid: Sig::new(u(config.id_bits)),
             m_axi_rdata: Lanes::new(config.bus_bits / 32, u(32)),
             m_axi_rresp: Sig::new(u(2)),
             m_axi_rlast: Default::default(),
@@ -187,13 +222,18 @@ impl Accelerator {
             weights: WeightLoader::new(config),
             core: ComputeCore::new(config),
             drain: Drain::new(config),
-            read: ReadPort::new(config.bus_bits),
-            write: WritePort::new(config.bus_bits),
+            read: ReadPort::new(config.bus_bits, config.address_bits),
+            write: WritePort::new(config.bus_bits, config.address_bits),
             strobe: Strobe::new(config.bus_bytes()),
             size: K::new(u(3), config.bus_bytes().ilog2().into()),
             incrementing: K::new(u(2), 1),
-            cache: K::new(u(4), 0b0011), // normal, not cacheable, bufferable
+            cache: K::new(u(4), config.axi_cache.into()),
             protection: K::new(u(3), 0),
+            id: K::new(u(config.id_bits), 0),
+            lock: K::new(u(1), 0),
+            quality: K::new(u(4), 0),
+            ids_unused: Sig::new(u(config.id_bits)),
+            protection_unused: Sig::new(u(3)),
             fields_unused: Sig::new(u(16)),
         }
     }
@@ -299,7 +339,10 @@ impl Logic for Accelerator {
         self.commands.ar_ready_i.next = self.read.command_ar_ready_o.val();
         self.commands.push_i.next = self.read.command_push_o.val();
         self.commands.beat_i.next = self.read.beat_o.val();
-        self.read.limit_i.next = self.host.read_limit_o.val();
+        self.read.model_base_i.next = self.host.model_base_o.val();
+        self.read.model_limit_i.next = self.host.read_limit_o.val();
+        self.read.data_base_i.next = self.host.data_base_o.val();
+        self.read.data_limit_i.next = self.host.write_limit_o.val();
         self.read.stop_i.next = self.host.stop_o.val();
         self.m_axi_arvalid.next = self.read.m_axi_arvalid_o.val();
         self.m_axi_araddr.next = self.read.m_axi_araddr_o.val();
@@ -318,6 +361,14 @@ impl Logic for Accelerator {
         self.m_axi_awburst.next = self.incrementing.val();
         self.m_axi_awcache.next = self.cache.val();
         self.m_axi_awprot.next = self.protection.val();
+        self.m_axi_arid.next = self.id.val();
+        self.m_axi_arlock.next = self.lock.val();
+        self.m_axi_arqos.next = self.quality.val();
+        self.m_axi_awid.next = self.id.val();
+        self.m_axi_awlock.next = self.lock.val();
+        self.m_axi_awqos.next = self.quality.val();
+        self.ids_unused.next = self.m_axi_rid.val() | self.m_axi_bid.val();
+        self.protection_unused.next = self.s_axil_arprot.val() | self.s_axil_awprot.val();
 
         comment!("Writing.");
         self.write.run_valid_i.next = self.drain.run_valid_o.val();
@@ -327,6 +378,7 @@ impl Logic for Accelerator {
         self.write.beat_valid_i.next = self.drain.beat_valid_o.val();
         self.write.beat_i.next = self.drain.beat_o.val();
         self.drain.room_i.next = self.write.room_o.val();
+        self.write.data_base_i.next = self.host.data_base_o.val();
         self.write.base_i.next = self.host.write_base_o.val();
         self.write.limit_i.next = self.host.write_limit_o.val();
         self.write.stop_i.next = self.host.stop_o.val();

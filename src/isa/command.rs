@@ -183,7 +183,7 @@ layer_command! {
     resident: bool = (0, 19);
     /// Every sweep has at most as many positions as the array has rows: all rows swap weights at once.
     aligned: bool = (0, 20);
-    /// Address of the first input image.
+    /// Address of the first input image, from DATA_BASE.
     x_base: u32 = (1, 0);
     /// Input bytes from row to row.
     x_row_pitch: u32 = (2, 0);
@@ -195,7 +195,7 @@ layer_command! {
     in_h: u16 = (5, 0);
     /// Columns of the input.
     in_w: u16 = (5, 16);
-    /// Address of the first output image.
+    /// Address of the first output image, from DATA_BASE.
     y_base: u32 = (6, 0);
     /// Output bytes from one written row to the next: rows of the map, images of a dense layer.
     y_row_pitch: u32 = (7, 0);
@@ -207,11 +207,11 @@ layer_command! {
     units: u16 = (10, 0);
     /// How often the units come: images, or 1 for a dense layer.
     outer: u16 = (10, 16);
-    /// Address of the weight stream of output tile 0.
+    /// Address of the weight stream of output tile 0, from MODEL_BASE.
     weights: u32 = (11, 0);
     /// Bytes of an output tile's weight stream.
     weights_pitch: u32 = (12, 0);
-    /// Address of the parameter records (bias, m, s) of output tile 0.
+    /// Address of the parameter records (bias, m, s) of output tile 0, from MODEL_BASE.
     params: u32 = (13, 0);
     /// Bytes of an output tile's parameter records.
     params_pitch: u32 = (14, 0);

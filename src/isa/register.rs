@@ -88,29 +88,31 @@ macro_rules! registers {
 registers! {
     /// Starts and acknowledges.
     CONTROL = 0x00, W {
-        /// Start a run; refused while one is under way.
+        /// Start a run with the bases as they stand; while one is under way it is queued, while one is queued refused.
         START: (0, 1);
         /// Clear the interrupt, DONE and REFUSED.
         CLEAR: (1, 1);
     }
     /// State of the run.
     STATUS = 0x04, R {
-        /// A run is under way.
+        /// A run is under way, or queued.
         BUSY: (0, 1);
         /// A run has ended.
         DONE: (1, 1);
-        /// A start came while busy.
+        /// A start came while another was queued, or was queued behind a run that failed.
         REFUSED: (2, 1);
+        /// A start is queued.
+        QUEUED: (3, 1);
         /// Error code, 0 for none.
         ERROR: (8, 8);
         /// Commands completed.
         COMPLETED: (16, 16);
     }
-    /// First byte that may not be read; 0 after reset.
+    /// From MODEL_BASE, the first byte that may not be read; 0 after reset.
     READ_LIMIT = 0x08, RW
-    /// First byte that may be written.
+    /// From DATA_BASE, the first byte that may be written.
     WRITE_BASE = 0x0c, RW
-    /// First byte after those that may be written.
+    /// From DATA_BASE, the first byte that may neither be read nor written.
     WRITE_LIMIT = 0x10, RW
     /// Interrupts.
     IRQ_ENABLE = 0x14, RW {
@@ -131,9 +133,11 @@ registers! {
     WRITE_BEATS = 0x30, R
     /// Cycles in which a position enters the array.
     ARRAY_CYCLES = 0x34, R
+    /// Runs that have ended since reset, modulo 2¹⁶.
+    RUNS = 0x38, R
     /// 0x56475232, "VGR2".
     ID = 0x40, R
-    /// Version of commands and registers: 1.
+    /// Version of commands and registers: 2.
     VERSION = 0x44, R
     /// Size of the array.
     ARRAY = 0x48, R {
@@ -173,9 +177,19 @@ registers! {
         FOLD_CHANNELS: (16, 8);
         /// Requantization by powers of two.
         POW2: (24, 1);
+        /// Bits of an address of external memory.
+        ADDRESS_BITS: (25, 7);
     }
     /// Pixels of the longest row that folds.
     FOLD_WIDTH = 0x5c, R
+    /// Address of program, weights and parameters, a multiple of 4096; low word.
+    MODEL_BASE = 0x60, RW
+    /// High word of MODEL_BASE; bits that an address does not have read 0.
+    MODEL_BASE_HI = 0x64, RW
+    /// Address of input, feature maps and logits, a multiple of 4096; low word.
+    DATA_BASE = 0x68, RW
+    /// High word of DATA_BASE.
+    DATA_BASE_HI = 0x6c, RW
 }
 
 /// From `Variant = code, "name"`, documented by the cause: [`ErrorCode`] and [`ERRORS`].
@@ -204,14 +218,16 @@ errors! {
     ReadResponse = 3, "memory answered a read with an error";
     /// BRESP was not OKAY.
     WriteResponse = 4, "memory answered a write with an error";
-    /// A read would reach READ_LIMIT; the burst is not issued.
-    ReadAddress = 5, "a read beyond READ_LIMIT";
+    /// A read would reach READ_LIMIT of the model or WRITE_LIMIT of the data; the burst is not issued.
+    ReadAddress = 5, "a read beyond READ_LIMIT or WRITE_LIMIT";
     /// A write would leave WRITE_BASE … WRITE_LIMIT; the burst is not issued.
     WriteAddress = 6, "a write outside WRITE_BASE … WRITE_LIMIT";
     /// 2²⁰ cycles without a beat on the bus or a position in the array.
     Timeout = 7, "no progress";
     /// 4095 commands without an end mark.
     ProgramTooLong = 8, "the program has no end mark";
+    /// MODEL_BASE or DATA_BASE is no multiple of 4096; nothing is read.
+    MisalignedBase = 9, "a base is not a multiple of 4096";
 }
 
 impl ErrorCode {
@@ -245,11 +261,11 @@ mod tests {
     #[test]
     fn hand_written_addresses_and_parts() {
         assert_eq!(
-            [address::CONTROL, address::STATUS, address::WRITE_BEATS, address::FOLD_WIDTH],
-            [0, 4, 0x30, 0x5c]
+            [address::CONTROL, address::STATUS, address::WRITE_BEATS, address::DATA_BASE_HI],
+            [0, 4, 0x30, 0x6c]
         );
         assert_eq!((word::ID, bit::ERROR.of(0xabcd_0700), bit::COMPLETED.put(3)), (16, 7, 0x3_0000));
-        assert_eq!((ErrorCode::new(7), ErrorCode::new(9)), (Some(ErrorCode::Timeout), None));
-        assert_eq!(ErrorCode::ReadAddress.name(), "a read beyond READ_LIMIT");
+        assert_eq!((ErrorCode::new(7), ErrorCode::new(10)), (Some(ErrorCode::Timeout), None));
+        assert_eq!(ErrorCode::ReadAddress.name(), "a read beyond READ_LIMIT or WRITE_LIMIT");
     }
 }

@@ -3,12 +3,13 @@
 use super::{COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
 
 /// Generated files of this repository: path and text. `tests/rtl.rs` keeps them as they are here.
-pub fn files() -> [(&'static str, String); 4] {
+pub fn files() -> [(&'static str, String); 5] {
     [
         ("docs/isa.md", reference()),
         ("sim/isa.h", cpp()),
         ("testbenches/isa.vh", verilog()),
         ("testbenches/isa.py", python()),
+        ("testbenches/driver/registers.h", c()),
     ]
 }
 
@@ -22,13 +23,13 @@ fn reference() -> String {
     };
     format!(
         "# What a host needs to know\n\n<!-- {SOURCE} -->\n\n\
-         A host writes a memory image, sets up the registers, starts, and waits for the interrupt.\n\
+         A host writes a model and an input to memory, sets up the registers, starts, and waits for the interrupt.\n\
          [accelerator.md](accelerator.md) says how the accelerator works.\n\n\
          ## Registers\n\nAXI4-Lite, 32 bits. Unmapped addresses read 0. A register takes a write only with all four \
          strobes.\n\n{}\n\
          ## Errors\n\n{}\n\
-         ## Memory\n\nAddresses are bytes; every region starts on 4 KiB. Bits are little-endian: element 0 in the lowest \
-         bits.\n\n{}\n\
+         ## Memory\n\nAddresses are bytes, from one of two bases; both, and every region, lie on 4 KiB. Bits are little-endian: \
+         element 0 in the lowest bits.\n\n{}\n\
          ## Layer command\n\n{COMMAND_WORDS} words of 32 bits, little-endian; what is not listed is 0.\n\n{}",
         registers(),
         errors(),
@@ -81,9 +82,9 @@ pub fn memory(value: impl Fn(&str) -> String) -> String {
         for (i, part) in r.layout.split(['{', '}']).enumerate() {
             layout += &if i % 2 == 0 { part.to_string() } else { value(part) };
         }
-        format!("| {} | {layout} |\n", r.name)
+        format!("| {} | {} | {layout} |\n", r.name, r.area.base())
     };
-    format!("| region | layout |\n|---|---|\n{}", REGIONS.iter().map(row).collect::<String>())
+    format!("| region | base | layout |\n|---|---|---|\n{}", REGIONS.iter().map(row).collect::<String>())
 }
 
 /// The fields of a layer command as a Markdown table.
@@ -125,6 +126,22 @@ fn cpp() -> String {
             |name, address| format!("constexpr uint32_t REG_{name} = 0x{address:02x};\n"),
             |name, low, count| format!("constexpr Bits {name} = {{{low}, {count}}};\n"),
         )
+    )
+}
+
+fn c() -> String {
+    let most = ERRORS.iter().map(|e| e.0 as u32).max().unwrap_or(0);
+    let text = |code| super::ErrorCode::new(code).map_or("no error", super::ErrorCode::name);
+    format!(
+        "/* Registers of the accelerator. {SOURCE} */\n#ifndef VGG2RTL_REGISTERS_H\n#define VGG2RTL_REGISTERS_H\n\n{}\n\
+         /* By code. */\n#define VGG2RTL_ERROR_TEXTS \\\n    {{{}}}\n\n#endif\n",
+        constants(
+            |name, address| format!("#define VGG2RTL_REG_{name} 0x{address:02x}u\n"),
+            |name, low, count| format!(
+                "#define VGG2RTL_{name}_LOW {low}\n#define VGG2RTL_{name}_BITS {count}\n"
+            ),
+        ),
+        (0..=most).map(|code| format!("\"{}\"", text(code))).collect::<Vec<_>>().join(", \\\n     "),
     )
 }
 
@@ -172,7 +189,7 @@ mod tests {
         let lines = [
             (
                 registers(),
-                "| 0x04 | STATUS | R | State of the run (bit 0 BUSY: A run is under way; bit 1 DONE:",
+                "| 0x04 | STATUS | R | State of the run (bit 0 BUSY: A run is under way, or queued; bit 1 DONE:",
             ),
             (errors(), "| 7 | 2²⁰ cycles without a beat on the bus or a position in the array |"),
             (command(), "| 0 | 15:8 | `kernel` | How the kernel reaches the array; 0: convolution,"),

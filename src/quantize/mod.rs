@@ -36,5 +36,5 @@ pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
 pub use report::{TensorReport, report};
 pub use rounding::{Rounding, gptq};
-pub use score::{Executor, Score, golden_logits, input_codes, interval};
+pub use score::{Executor, Score, byte_codes, golden_logits, input_codes, interval};
 pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths, check_levels};

@@ -2,8 +2,9 @@
 
 use crate::Result;
 use crate::arith;
+use crate::float::data::byte_inputs;
 use crate::int::{Golden, IntModel};
-use ndarray::{Array2, Array4, ArrayView1};
+use ndarray::{Array2, Array4, ArrayView1, Axis};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -117,6 +118,12 @@ fn rank(logits: ArrayView1<f64>, class: usize) -> usize {
 /// Codes of preprocessed images for an integer network.
 pub fn input_codes(model: &IntModel, images: &Array4<f32>) -> Array4<i32> {
     images.mapv(|x| arith::quantize(x, model.input.step, model.input.levels))
+}
+
+/// The code of each byte of a picture, `(channel, byte)`.
+pub fn byte_codes(model: &IntModel) -> Array2<i32> {
+    let codes = input_codes(model, &byte_inputs(&model.header).insert_axis(Axis(0)));
+    codes.into_shape_with_order((model.header.input.c, 256)).expect("a row of 256 bytes a channel")
 }
 
 /// The golden model as an executor: its logits are integers below 2^48, exact in f64.

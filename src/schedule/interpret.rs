@@ -14,17 +14,17 @@ use crate::net::KERNEL;
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// Executes the program at address 0 of `memory` on the accelerator `config`.
-pub fn run(memory: &mut [u8], config: &ArrayConfig) -> Result<()> {
+/// Executes the program at the start of `memory`, whose data begin at `data_at`, on the accelerator `config`.
+pub fn run(memory: &mut [u8], data_at: usize, config: &ArrayConfig) -> Result<()> {
     for command in program::decode(memory)? {
-        Layer { command, config, memory }.run()?;
+        Layer { command, config, memory, data_at }.run()?;
     }
     Ok(())
 }
 
 /// Executes a scheduled network on `memory`, a copy of its image with the inputs filled in.
 pub fn execute(schedule: &Schedule, memory: &mut Memory) -> Result<()> {
-    run(&mut memory.bytes, &schedule.config)
+    run(&mut memory.bytes, schedule.data_at(), &schedule.config)
 }
 
 /// A stripe: rows of one image, or a group of images (then `image` is 0).
@@ -44,6 +44,8 @@ struct Layer<'a> {
     command: Command,
     config: &'a ArrayConfig,
     memory: &'a mut [u8],
+    /// Where the data begin.
+    data_at: usize,
 }
 
 impl Layer<'_> {
@@ -135,7 +137,8 @@ impl Layer<'_> {
             Kernel::Folded => self.config.fold_channels,
             _ => self.config.block(),
         };
-        let at = c.x_base as usize
+        let at = self.data_at
+            + c.x_base as usize
             + image * c.x_image_pitch as usize
             + channel / block * c.x_plane_pitch as usize
             + y * c.x_row_pitch as usize;
@@ -219,7 +222,7 @@ impl Layer<'_> {
 
     /// Writes packed bytes at an offset into the output maps.
     fn write(&mut self, offset: usize, out: BitWriter) -> Result<()> {
-        let (at, bytes) = (self.command.y_base as usize + offset, out.finish());
+        let (at, bytes) = (self.data_at + self.command.y_base as usize + offset, out.finish());
         let outside = || {
             Error::bad_layer("program", format!("writes {} bytes at {at:#x}, outside memory", bytes.len()))
         };

@@ -1,4 +1,4 @@
-//! The memory image: named regions, and the streams of weights and parameters in the order of their use.
+//! The memory image: the model's regions, behind them those of the data, and the streams of weights and parameters in the order of their use.
 
 use super::Tiling;
 use super::bits::BitWriter;
@@ -14,13 +14,13 @@ use crate::{Error, Result};
 pub struct Region {
     /// What it holds, for example `conv1_1.weights`.
     pub name: String,
-    /// First byte; a multiple of 4096.
+    /// First byte in the image; a multiple of 4096.
     pub base: u32,
     /// Bytes.
     pub bytes: usize,
 }
 
-/// External memory from address 0, as the host lays it out.
+/// The model and, where it ends, the data: an image of external memory in which both areas lie in one piece.
 #[derive(Clone, Debug)]
 pub struct Memory {
     config: ArrayConfig,
@@ -46,7 +46,7 @@ impl Memory {
         &self.config
     }
 
-    /// A new region of zeros; its address. Fails past 4 GiB.
+    /// A new region of zeros; its place in the image. Fails past 4 GiB.
     pub fn reserve(&mut self, name: &str, bytes: usize) -> Result<u32> {
         let base = reserve(&mut self.regions, name, bytes)?;
         self.bytes.resize(end(&self.regions), 0);
@@ -70,6 +70,14 @@ impl Memory {
     pub fn region(&self, name: &str) -> &Region {
         self.regions.iter().find(|r| r.name == name).unwrap_or_else(|| panic!("no region {name}"))
     }
+}
+
+/// The regions of the model, and behind them those of the data. Fails past 4 GiB.
+pub(super) fn join(mut model: Vec<Region>, data: Vec<Region>) -> Result<Vec<Region>> {
+    for region in data {
+        reserve(&mut model, &region.name, region.bytes)?;
+    }
+    Ok(model)
 }
 
 /// Adds a region behind `regions`; its address. Fails past 4 GiB.

@@ -19,18 +19,19 @@ pub use tiling::Tiling;
 
 use crate::config::{ArrayConfig, Requantize};
 use crate::int::{IntModel, Output, Trace};
+use crate::isa::Area;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis};
 use program::Command;
 
-/// Parts of the memory, in their order: program, weights and parameters, input maps, outputs.
+/// Parts of the memory: of the model program, then weights and parameters; of the data input maps, then outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Regions {
-    /// First byte of weights and parameters.
+    /// First byte of weights and parameters, from the model's base.
     pub weights_at: u64,
-    /// First byte of feature maps.
-    pub maps_at: u64,
-    /// Bytes that a run may write.
+    /// Bytes of the model: READ_LIMIT.
+    pub model_bytes: usize,
+    /// Bytes that a run may write, from the data's base, to the end of the data: WRITE_BASE … WRITE_LIMIT.
     pub window: std::ops::Range<usize>,
 }
 
@@ -75,28 +76,43 @@ impl Schedule {
         memory.write("input", &bytes);
     }
 
-    /// Where in memory is what.
+    /// Where in the image the data begin, which is where the model ends.
+    pub fn data_at(&self) -> usize {
+        self.memory.region("input").base as usize
+    }
+
+    /// Whose area `region` is in, and its address from that area's base.
+    pub fn place(&self, region: &Region) -> (Area, u32) {
+        match region.base.checked_sub(self.data_at() as u32) {
+            Some(address) => (Area::Data, address),
+            None => (Area::Model, region.base),
+        }
+    }
+
+    /// Where in model and data is what.
     pub fn regions(&self) -> Regions {
         Regions {
             weights_at: self.layers[0].command.weights.into(),
-            maps_at: self.memory.region("input").base.into(),
-            window: self.write_window(),
+            model_bytes: self.data_at(),
+            window: self.write_window().start - self.data_at()..self.memory.bytes.len() - self.data_at(),
         }
     }
 
     /// What a bench around the accelerator must know, by the names that the benches use.
-    pub fn bench_numbers(&self) -> [(&'static str, u64); 5] {
-        let Regions { weights_at, maps_at, window } = self.regions();
+    pub fn bench_numbers(&self) -> [(&'static str, u64); 7] {
+        let Regions { weights_at, model_bytes, window } = self.regions();
         [
             ("BUS_BITS", self.config.bus_bits as u64),
+            ("ADDRESS_BITS", self.config.address_bits.into()),
+            ("ID_BITS", self.config.id_bits.into()),
             ("WEIGHTS_AT", weights_at),
-            ("MAPS_AT", maps_at),
+            ("MODEL_BYTES", model_bytes as u64),
             ("WRITE_BASE", window.start as u64),
             ("WRITE_LIMIT", window.end as u64),
         ]
     }
 
-    /// Bytes of memory that the accelerator may write: the outputs of the layers.
+    /// Bytes of the image that the accelerator may write: the outputs of the layers.
     pub fn write_window(&self) -> std::ops::Range<usize> {
         let input = self.memory.region("input");
         (input.base as usize + input.bytes).next_multiple_of(4096)..self.memory.bytes.len()
@@ -119,9 +135,9 @@ impl Schedule {
     pub fn logits(&self, memory: &Memory) -> Array2<i64> {
         let last = self.layers.last().expect("a schedule has layers");
         let (command, classes) = (last.command, if last.output.is_none() { last.co } else { 0 });
+        let base = self.memory.region(&last.name).base as usize;
         Array2::from_shape_fn((self.images, classes), |(i, c)| {
-            let at =
-                command.y_base as usize + i * command.y_image_pitch as usize + c * self.config.bus_bytes();
+            let at = base + i * command.y_image_pitch as usize + c * self.config.bus_bytes();
             bits::field(&memory.bytes[at..], 0, 64, true)
         })
     }

@@ -40,12 +40,13 @@ impl Schedule {
         };
         command.weights = copy("weights", command.weights, command.weights_pitch)?;
         command.params = copy("params", command.params, command.params_pitch)?;
-        command.x_base = memory.reserve("input", self.images * input.image_pitch)?;
+        let data = memory.reserve("input", self.images * input.image_pitch)?;
+        command.x_base = 0;
         command.co_tiles = tiles.len() as u16;
         command.co_blocks = co.div_ceil(self.config.block()) as u16;
         let logits = command.y_plane_pitch as usize * command.co_blocks as usize;
         let image_pitch = output.map_or(logits, |l| l.image_pitch);
-        command.y_base = memory.reserve(name, self.images * image_pitch)?;
+        command.y_base = memory.reserve(name, self.images * image_pitch)? - data;
         command.y_image_pitch = image_pitch as u32;
         if command.kernel == Kernel::Dense {
             command.y_row_pitch = image_pitch as u32; // from image to image

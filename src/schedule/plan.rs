@@ -55,7 +55,7 @@ pub struct Plan {
     pub input: Layout,
     /// Layers in order.
     pub layers: Vec<LayerSchedule>,
-    /// Regions of external memory, in the order of their addresses.
+    /// Regions of the model and, from the input on, of the data, in the order of their addresses.
     pub regions: Vec<Region>,
 }
 
@@ -96,8 +96,8 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
         return Err(Error::usage("--batch", format!("{images} images a run, 1 … 4096 are possible")));
     }
     let shapes = geometry.shapes();
-    let mut regions = vec![];
-    memory::reserve(&mut regions, "program", (geometry.layers.len() + 1) * program::COMMAND_BYTES)?;
+    let (mut model, mut data) = (vec![], vec![]);
+    memory::reserve(&mut model, "program", (geometry.layers.len() + 1) * program::COMMAND_BYTES)?;
     let mut constants = vec![];
     for (i, (layer, &x)) in geometry.layers.iter().zip(&shapes).enumerate() {
         // Only the host writes maps in the layout of a folded layer.
@@ -105,7 +105,7 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
             ArrayConfig { fold_channels: if i == 0 { config.fold_channels } else { 0 }, ..config.clone() };
         let tiling = Tiling::new(&layer.name, layer.op, x, images, &folds)?;
         let mut reserve = |part: &str, pitch: usize| {
-            memory::reserve(&mut regions, &format!("{}.{part}", layer.name), pitch * tiling.co_tiles)
+            memory::reserve(&mut model, &format!("{}.{part}", layer.name), pitch * tiling.co_tiles)
         };
         let weights = reserve("weights", memory::weight_pitch(&tiling, config))?;
         let params = reserve("params", memory::param_pitch(config))?;
@@ -115,25 +115,24 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
         Kernel::Folded => Layout::folded(shapes[0], config),
         _ => Layout::new(shapes[0], config),
     };
-    // From here on, regions that change from run to run: the accelerator writes after the input only.
-    let base = memory::reserve(&mut regions, "input", images * input.image_pitch)?;
+    let base = memory::reserve(&mut data, "input", images * input.image_pitch)?;
     let mut x = place(&input, base);
     let mut layers: Vec<LayerSchedule> = vec![];
     for (i, (layer, constants)) in geometry.layers.iter().zip(constants).enumerate() {
         let signed = i == 0 && geometry.signed;
-        let planned = plan_layer(layer, constants, shapes[i], (x, signed), images, config, &mut regions)?;
+        let planned = plan_layer(layer, constants, shapes[i], (x, signed), images, config, &mut data)?;
         if let Some(layout) = &planned.output {
             x = place(layout, planned.command.y_base);
         }
         layers.push(planned);
     }
-    Ok(Plan { input, layers, regions })
+    Ok(Plan { input, layers, regions: memory::join(model, data)? })
 }
 
 /// Feature maps in memory; bytes.
 #[derive(Clone, Copy)]
 struct Map {
-    /// Address of the first image.
+    /// Address of the first image, from the data's base.
     base: u32,
     /// From row to row.
     row_pitch: u32,
@@ -160,7 +159,7 @@ fn plan_layer(
     (x, x_signed): (Map, bool),
     images: usize,
     config: &ArrayConfig,
-    regions: &mut Vec<Region>,
+    data: &mut Vec<Region>,
 ) -> Result<LayerSchedule> {
     let Constants { tiling, weights, params } = constants;
     let out = layer.op.output(shape);
@@ -172,7 +171,7 @@ fn plan_layer(
         Some(l) => [l.row_pitch, l.plane_pitch, l.image_pitch],
         None => logit_maps,
     };
-    let base = memory::reserve(regions, &layer.name, images * image_pitch)?;
+    let base = memory::reserve(data, &layer.name, images * image_pitch)?;
     let dense = tiling.kernel == Kernel::Dense;
     let pool = matches!(layer.op, Op::Conv { pool: true, .. });
     let y = Map {

@@ -46,6 +46,7 @@ pub fn design_point(seed: u64) -> ArrayConfig {
         bus_bits: 64 << rng.random_range(0..4),
         fold_channels: rng.random_range(0..=4),
         fold_width: rng.random_range(4..=24),
+        ..ArrayConfig::default()
     };
     // Of numbers of its own: the others stay what they were before.
     let apart = &mut self::rng(!seed);
@@ -65,6 +66,8 @@ pub fn design_point(seed: u64) -> ArrayConfig {
         let most = packs.last().expect("one column fits");
         config = if apart.random() { most } else { packs.choose(apart).unwrap_or(most) }.clone();
     }
+    config.address_bits = *[32, 32, 33, 40, 48, 64].choose(apart).expect("not empty");
+    config.id_bits = *[1, 4, 6].choose(apart).expect("not empty");
     let depth = config.least_weight_depth();
     config.weight_depth = if rng.random_bool(0.3) { depth } else { rng.random_range(depth..=3 * depth) };
     let least = config.psum_bits();

@@ -13,6 +13,14 @@ pub fn preprocess(picture: &Picture, header: &Header) -> Result<Array3<f32>, Str
     Ok(normalise(&fitted, p, input))
 }
 
+/// What each byte of a picture becomes: `(channel, 1, byte)`, in the network's channel order.
+pub fn byte_inputs(header: &Header) -> Array3<f32> {
+    let channels = header.input.c;
+    let bytes = (0..=255).flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
+    let row = Picture { height: 1, width: 256, channels, bytes };
+    normalise(&row, &header.preprocessing, Shape { c: channels, h: 1, w: 256 })
+}
+
 /// `picture` at the input's size.
 fn fit(picture: &Picture, fit: Fit, input: Shape) -> Result<Picture, String> {
     let (h, w) = (picture.height, picture.width);

@@ -36,22 +36,30 @@ pub struct Controller {
     pub clk_i: Signal<In, Clock>,
     /// Synchronous reset, active low.
     pub rst_ni: Signal<In, Bit>,
-    /// One cycle: start a run; while one is under way it is refused.
+    /// One cycle: start a run; while one is under way it is queued, and while one is queued refused.
     pub start_i: Signal<In, Bit>,
     /// One cycle: done and refused become false.
     pub clear_i: Signal<In, Bit>,
-    /// A run is under way.
+    /// The bases of the run that has begun are not aligned; stable from the cycle after `begin_o`.
+    pub misaligned_i: Signal<In, Bit>,
+    /// A run is under way, or queued.
     pub busy_o: Signal<Out, Bit>,
-    /// A run has ended; until cleared, or the next start.
+    /// A run has ended; until cleared, or the next start that is not queued.
     pub done_o: Signal<Out, Bit>,
-    /// A start was refused; until cleared, or the next start that is not.
+    /// A start was refused; until cleared, or the next start that is not queued.
     pub refused_o: Signal<Out, Bit>,
+    /// A start is queued: it begins when the run under way ends without an error, and is refused if that fails.
+    pub queued_o: Signal<Out, Bit>,
+    /// Runs that have ended.
+    pub runs_o: Sig<Out>,
     /// [`ErrorCode`] of the last run, 0 if there was none.
     pub error_o: Sig<Out>,
     /// The command under way, which is the number of those completed; stays after the end.
     pub index_o: Sig<Out>,
-    /// One cycle: a run begins.
+    /// One cycle: a run begins; the queued one if `queued_o`.
     pub begin_o: Signal<Out, Bit>,
+    /// One cycle: a start is queued.
+    pub queue_o: Signal<Out, Bit>,
     /// One cycle: fetch command `index_o`.
     pub fetch_o: Signal<Out, Bit>,
     /// One cycle: its fields are there.
@@ -93,6 +101,8 @@ pub struct Controller {
     busy: Flop<Bit>,
     done: Flop<Bit>,
     refused: Flop<Bit>,
+    queued: Flop<Bit>,
+    runs: Reg,
     error: Reg,
     index: Reg,
     start: Flop<Bit>,
@@ -103,6 +113,9 @@ pub struct Controller {
     count: Reg,
     watchdog: Reg,
     begins: Signal<Local, Bit>,
+    queues: Signal<Local, Bit>,
+    ends: Signal<Local, Bit>,
+    failed: Signal<Local, Bit>,
     late: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
     code: Sig<Local>,
@@ -114,6 +127,7 @@ pub struct Controller {
     write_address: K,
     timeout: K,
     program_too_long: K,
+    misaligned_base: K,
     last_index: K,
     patience: K,
     flush_cycles: K,
@@ -131,7 +145,7 @@ impl Controller {
     /// A controller that resets the datapath for `flush` cycles, more than [`Controller::SETTLE`], and gives up after
     /// `patience` cycles without `active_i`.
     pub fn new(flush: usize, patience: usize) -> Self {
-        let (code, index) = (u(4), u(12));
+        let (code, index, runs) = (u(4), u(12), u(16));
         let (count, watchdog) = (u(address_bits(flush + 1)), u(address_bits(patience + 1)));
         let error = |error: ErrorCode| K::new(code, error as i64);
         Self {
@@ -139,12 +153,16 @@ impl Controller {
             rst_ni: Default::default(),
             start_i: Default::default(),
             clear_i: Default::default(),
+            misaligned_i: Default::default(),
             busy_o: Default::default(),
             done_o: Default::default(),
             refused_o: Default::default(),
+            queued_o: Default::default(),
+            runs_o: Sig::new(runs),
             error_o: Sig::new(code),
             index_o: Sig::new(index),
             begin_o: Default::default(),
+            queue_o: Default::default(),
             fetch_o: Default::default(),
             fetched_i: Default::default(),
             end_i: Default::default(),
@@ -168,6 +186,8 @@ impl Controller {
             busy: Default::default(),
             done: Default::default(),
             refused: Default::default(),
+            queued: Default::default(),
+            runs: Reg::new(runs),
             error: Reg::new(code),
             index: Reg::new(index),
             start: Default::default(),
@@ -178,6 +198,9 @@ impl Controller {
             count: Reg::new(count),
             watchdog: Reg::new(watchdog),
             begins: Default::default(),
+            queues: Default::default(),
+            ends: Default::default(),
+            failed: Default::default(),
             late: Default::default(),
             finish: Default::default(),
             code: Sig::new(code),
@@ -189,6 +212,7 @@ impl Controller {
             write_address: error(ErrorCode::WriteAddress),
             timeout: error(ErrorCode::Timeout),
             program_too_long: error(ErrorCode::ProgramTooLong),
+            misaligned_base: error(ErrorCode::MisalignedBase),
             last_index: K::new(index, Self::COMMANDS as i64),
             patience: K::new(watchdog, patience as i64),
             flush_cycles: K::new(count, flush as i64),
@@ -203,16 +227,20 @@ impl Logic for Controller {
     fn update(&mut self) {
         comment!("module controller: runs a program command by command");
         dff_setup!(
-            self, clk_i, phase, running, ending, busy, done, refused, error, index, start, stop, flush_n,
-            active, fault, count, watchdog
+            self, clk_i, phase, running, ending, busy, done, refused, queued, runs, error, index, start,
+            stop, flush_n, active, fault, count, watchdog
         );
-        self.busy_o.next = self.busy.q.val();
+        self.busy_o.next = self.busy.q.val() || self.queued.q.val();
         self.done_o.next = self.done.q.val();
         self.refused_o.next = self.refused.q.val();
         self.error_o.next = self.error.q.val();
         self.index_o.next = self.index.q.val();
-        self.begins.next = self.start_i.val() && !self.busy.q.val();
+        self.queued_o.next = self.queued.q.val();
+        self.runs_o.next = self.runs.q.val();
+        self.begins.next = (self.start_i.val() || self.queued.q.val()) && !self.busy.q.val();
+        self.queues.next = self.start_i.val() && (self.busy.q.val() != self.queued.q.val());
         self.begin_o.next = self.begins.val();
+        self.queue_o.next = self.queues.val();
         self.fetch_o.next = self.phase.q.val() == Phase::Fetch;
         self.start_o.next = self.start.q.val();
         self.stop_o.next = self.stop.q.val();
@@ -251,12 +279,17 @@ impl Logic for Controller {
         }
         self.start.d.next = false;
         self.finish.next = false;
+        self.ends.next = false;
+        self.failed.next = self.error.q.val() != 0;
         self.code.next = 0;
         match self.phase.q.val() {
             Phase::Idle => {
                 if self.busy.q.val() {
                     self.phase.d.next = Phase::Fetch;
                     self.running.d.next = true;
+                    if self.misaligned_i.val() {
+                        self.code.next = self.misaligned_base.val();
+                    }
                 }
             }
             Phase::Fetch => {
@@ -298,8 +331,8 @@ impl Logic for Controller {
                 if self.late.val() && self.ending.q.val() {
                     self.error.d.next = self.timeout.val();
                     self.ending.d.next = false;
-                    self.busy.d.next = false;
-                    self.done.d.next = true;
+                    self.ends.next = true;
+                    self.failed.next = true;
                 }
                 if !self.read_idle_i.val() || !self.write_quiet_i.val() {
                     self.count.d.next = self.settle_cycles.val();
@@ -315,10 +348,7 @@ impl Logic for Controller {
                     self.flush_n.d.next = true;
                     self.stop.d.next = false;
                     self.ending.d.next = false;
-                    if self.ending.q.val() {
-                        self.busy.d.next = false;
-                        self.done.d.next = true;
-                    }
+                    self.ends.next = self.ending.q.val();
                 }
             }
         }
@@ -339,13 +369,29 @@ impl Logic for Controller {
             self.watchdog.d.next = 0;
         }
 
-        if self.start_i.val() && self.busy.q.val() {
+        comment!("What is queued behind a run that fails is refused.");
+        if self.start_i.val() && self.busy.q.val() && self.queued.q.val() {
             self.refused.d.next = true;
+        }
+        if self.queues.val() {
+            self.queued.d.next = true;
+        }
+        if self.ends.val() {
+            self.busy.d.next = false;
+            self.done.d.next = true;
+            self.runs.d.next = self.runs.q.val() + 1;
+            if self.failed.val() && (self.queued.q.val() || self.queues.val()) {
+                self.queued.d.next = false;
+                self.refused.d.next = true;
+            }
         }
         if self.begins.val() {
             self.busy.d.next = true;
-            self.done.d.next = false;
-            self.refused.d.next = false;
+            self.queued.d.next = self.queues.val();
+            if !self.queued.q.val() {
+                self.done.d.next = false;
+                self.refused.d.next = false;
+            }
             self.error.d.next = 0;
             self.index.d.next = 0;
             if self.phase.q.val() == Phase::Stop {
@@ -363,6 +409,8 @@ impl Logic for Controller {
             self.busy.d.next = false;
             self.done.d.next = false;
             self.refused.d.next = false;
+            self.queued.d.next = false;
+            self.runs.d.next = 0;
             self.error.d.next = 0;
             self.index.d.next = 0;
             self.start.d.next = false;
@@ -373,214 +421,4 @@ impl Logic for Controller {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hw::check::{Bench, random};
-    use rand::Rng;
-    use rand_chacha::ChaCha8Rng;
-
-    const FLUSH: usize = 20;
-    const PATIENCE: usize = 60;
-
-    /// What a command turns out to be.
-    #[derive(Clone, Copy, PartialEq)]
-    enum Kind {
-        Layer,
-        End,
-        Unknown,
-        Bad,
-    }
-
-    /// What goes wrong outside.
-    #[derive(Clone, Copy, PartialEq)]
-    enum Trouble {
-        None,
-        /// An error pulse in the given command.
-        Pulse(ErrorCode, i64),
-        /// A layer that never ends.
-        Hang,
-        /// A layer that never ends, and a memory that does not answer before this many cycles have passed.
-        Dead(usize),
-    }
-
-    fn bench() -> Bench<Controller> {
-        let mut bench = Bench::new(Controller::new(FLUSH, PATIENCE), |c| &mut c.clk_i);
-        bench.cycle();
-        bench.block.rst_ni.next = true;
-        bench
-    }
-
-    /// Runs until done; the error and the index. Checks the order of things on the way.
-    fn run(
-        bench: &mut Bench<Controller>,
-        rng: &mut ChaCha8Rng,
-        program: &dyn Fn(i64) -> Kind,
-        trouble: Trouble,
-    ) -> (i64, i64) {
-        let since = bench.vectors();
-        let (mut fetching, mut layer, mut layers, mut flushed) = (None, None, 0, 0);
-        let (mut idle, mut written) = (0, 0);
-        bench.block.start_i.next = true;
-        for t in 0.. {
-            assert!(t < 40_000, "hangs");
-            let c = &mut bench.block;
-            // Ports: idle at random, and in the end when told to stop.
-            let dead = matches!(trouble, Trouble::Dead(end) if t < end);
-            let quiet = !dead && (c.stop_o.val() && t % 32 > 8 || rng.random_bool(0.3));
-            (c.read_idle_i.next, c.write_quiet_i.next, c.write_idle_i.next) =
-                (quiet, quiet, !dead && t % 64 > 20);
-            let stuck = dead || trouble == Trouble::Hang && layers > 0;
-            c.active_i.next = !stuck && rng.random_bool(0.3);
-            // A command.
-            fetching = fetching.map(|left| left - 1);
-            c.fetched_i.next = fetching == Some(0);
-            let kind = program(c.index_o.val());
-            if fetching == Some(0) {
-                c.end_i.next = kind == Kind::End;
-                c.unknown_i.next = kind == Kind::Unknown;
-                c.bad_i.next = kind != Kind::Layer;
-            }
-            // A layer.
-            layer = layer.map(|left: i64| left - (!stuck) as i64);
-            c.layer_done_i.next = layer.is_none_or(|left| left <= 0);
-            let now =
-                matches!(trouble, Trouble::Pulse(_, at) if at == c.index_o.val()) && rng.random_bool(0.5);
-            let pulse = |code| now && matches!(trouble, Trouble::Pulse(c, _) if c == code);
-            c.read_response_i.next = pulse(ErrorCode::ReadResponse);
-            c.write_response_i.next = pulse(ErrorCode::WriteResponse);
-            c.read_address_i.next = pulse(ErrorCode::ReadAddress);
-            c.write_address_i.next = pulse(ErrorCode::WriteAddress);
-            idle = if quiet && c.stop_o.val() { idle + 1 } else { 0 };
-            written = if c.write_idle_i.next { written + 1 } else { 0 };
-            let was_flushed = !c.flush_no.val();
-            bench.cycle();
-            let c = &mut bench.block;
-            c.start_i.next = rng.random_bool(0.02);
-            assert!(t == 0 || !c.begin_o.val() || !c.busy_o.val(), "begins while busy");
-            if c.fetch_o.val() {
-                assert!(c.flush_no.val() && !c.stop_o.val());
-                assert!(c.index_o.val() == 0 || written >= Controller::SETTLE, "the last layer still writes");
-                fetching = Some(rng.random_range(2..10)); // no fetch takes a cycle only
-            }
-            if c.start_o.val() {
-                assert!(kind == Kind::Layer && fetching.is_some_and(|left| left < 0));
-                (layer, layers) = (Some(rng.random_range(3..40)), layers + 1);
-            }
-            if !c.flush_no.val() && !was_flushed {
-                assert!(idle >= Controller::SETTLE, "a reset with bursts under way");
-            }
-            flushed += (!c.flush_no.val()) as usize;
-            if c.done_o.val() {
-                c.start_i.next = false;
-                assert!(!c.busy_o.val());
-                let gave_up = matches!(trouble, Trouble::Dead(end) if t < end);
-                assert!(flushed > FLUSH || gave_up, "done before the datapath is reset");
-                assert!(gave_up || c.flush_no.val());
-                return (c.error_o.val(), c.index_o.val());
-            }
-            assert!(c.busy_o.val(), "lost at cycle {t}, {}", bench.vectors() - since);
-        }
-        unreachable!()
-    }
-
-    fn two_layers(index: i64) -> Kind {
-        if index == 2 { Kind::End } else { Kind::Layer }
-    }
-
-    #[test]
-    fn every_error_ends_the_run_and_the_next_one_is_clean() {
-        let mut rng = random(1);
-        let mut bench = bench();
-        let pulses = [
-            ErrorCode::ReadResponse,
-            ErrorCode::WriteResponse,
-            ErrorCode::ReadAddress,
-            ErrorCode::WriteAddress,
-        ];
-        for round in 0..16 {
-            let code = pulses[round % 4];
-            let at = round as i64 % 3;
-            let got = run(&mut bench, &mut rng, &two_layers, Trouble::Pulse(code, at));
-            assert_eq!(got, (code as i64, at));
-            assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
-        }
-        for (kind, code) in [(Kind::Unknown, ErrorCode::UnknownOpcode), (Kind::Bad, ErrorCode::BadField)] {
-            let program = |index| if index == 1 { kind } else { Kind::Layer };
-            assert_eq!(run(&mut bench, &mut rng, &program, Trouble::None), (code as i64, 1));
-            assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
-        }
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::Hang), (ErrorCode::Timeout as i64, 0));
-        assert_eq!(run(&mut bench, &mut rng, &|_| Kind::End, Trouble::None), (0, 0));
-        bench.verilog("controller", 1);
-    }
-
-    #[test]
-    fn a_dead_memory_does_not_hang_the_host() {
-        let mut rng = random(2);
-        let mut bench = bench();
-        let dead = Trouble::Dead(5 * PATIENCE);
-        let since = bench.vectors();
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, dead), (7, 0));
-        assert!(bench.vectors() - since < 3 * PATIENCE);
-        assert!(bench.block.stop_o.val() && bench.block.flush_no.val(), "bursts are under way still");
-        // The next start says the same, when the memory answers at last.
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::Dead(PATIENCE / 2)), (7, 0));
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
-        // Dead, then alive without a start: the datapath is reset, the next run is clean.
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, dead), (7, 0));
-        (bench.block.read_idle_i.next, bench.block.write_quiet_i.next) = (true, true);
-        (0..2 * FLUSH).for_each(|_| bench.cycle());
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
-        bench.verilog("controller", 1);
-    }
-
-    #[test]
-    fn programs_of_4095_commands_end() {
-        let mut rng = random(3);
-        let mut bench = Bench::new(Controller::new(FLUSH, PATIENCE), |c| &mut c.clk_i);
-        bench.block.rst_ni.next = false;
-        bench.cycle();
-        bench.block.rst_ni.next = true;
-        let c = &mut bench.block;
-        (c.fetched_i.next, c.layer_done_i.next, c.active_i.next) = (true, true, true);
-        (c.read_idle_i.next, c.write_quiet_i.next, c.write_idle_i.next) = (true, true, true);
-        for endless in [false, true] {
-            bench.block.start_i.next = true;
-            bench.cycle();
-            bench.block.start_i.next = false;
-            while bench.block.busy_o.val() {
-                let last = bench.block.index_o.val() == 4095;
-                bench.block.end_i.next = last && !endless;
-                bench.cycle();
-                assert!(bench.vectors() < 200_000);
-            }
-            let want = if endless { ErrorCode::ProgramTooLong as i64 } else { 0 };
-            assert_eq!((bench.block.error_o.val(), bench.block.index_o.val()), (want, 4095));
-        }
-        assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
-    }
-
-    #[test]
-    fn reset_in_the_middle_and_starts_under_way() {
-        let mut rng = random(4);
-        let mut bench = bench();
-        for cycles in [1, 5, 12, 20, 40] {
-            bench.block.start_i.next = true;
-            (0..cycles).for_each(|_| bench.cycle());
-            bench.block.start_i.next = false;
-            assert_eq!(bench.block.refused_o.val(), cycles > 1);
-            bench.block.rst_ni.next = false;
-            bench.cycle();
-            bench.block.rst_ni.next = true;
-            let c = &bench.block;
-            assert!(!c.flush_no.val() && !c.busy_o.val() && !c.done_o.val() && !c.refused_o.val());
-            // A start during the reset of the datapath waits for its end.
-            assert_eq!(run(&mut bench, &mut rng, &two_layers, Trouble::None), (0, 2));
-            bench.block.clear_i.next = true;
-            bench.cycle();
-            bench.block.clear_i.next = false;
-            assert!(!bench.block.done_o.val() && !bench.block.refused_o.val());
-        }
-        bench.verilog("controller", 1);
-    }
-}
+mod tests;

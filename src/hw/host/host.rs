@@ -1,7 +1,7 @@
 //! The host's side of the accelerator: registers, commands, errors.
 
-use super::{Command, Controller, Counters, Fetch, FieldCheck, Registers};
-use crate::config::ArrayConfig;
+use super::{Bases, Command, Controller, Counters, Fetch, FieldCheck, Registers};
+use crate::config::{ArrayConfig, PAGE_BITS};
 use crate::hw::rt::{Flop, Lanes, LayerPort, Sig, u};
 use crate::isa::timing;
 use rust_hdl::prelude::*;
@@ -64,15 +64,19 @@ pub struct Host {
     pub stop_o: Signal<Out, Bit>,
     /// Reset, active low, of every other block; only when no burst is under way.
     pub flush_no: Signal<Out, Bit>,
-    /// Read port: first byte that may not be read.
+    /// Both ports: the page of the model, for the run under way.
+    pub model_base_o: Sig<Out>,
+    /// Both ports: the page of the data.
+    pub data_base_o: Sig<Out>,
+    /// Read port: first byte of the model that may not be read.
     pub read_limit_o: Sig<Out>,
-    /// Write port: first byte that may be written.
+    /// Write port: first byte of the data that may be written.
     pub write_base_o: Sig<Out>,
-    /// Write port: first byte after it that may not.
+    /// Both ports: first byte of the data that may neither be read nor written.
     pub write_limit_o: Sig<Out>,
     /// Read port, one cycle: RRESP was not OKAY.
     pub read_response_i: Signal<In, Bit>,
-    /// Read port, one cycle: a burst beyond `read_limit_o` was not issued.
+    /// Read port, one cycle: a burst beyond its limit was not issued.
     pub read_address_i: Signal<In, Bit>,
     /// Write port, one cycle: BRESP was not OKAY.
     pub write_response_i: Signal<In, Bit>,
@@ -105,6 +109,7 @@ pub struct Host {
     /// The layer, stable from `start_o` to the next one.
     pub layer_o: LayerPort<Out>,
     registers: Registers,
+    bases: Bases,
     // What is counted, a cycle late to keep its paths short.
     weight_beat: Flop<Bit>,
     act_beat: Flop<Bit>,
@@ -129,6 +134,7 @@ impl Host {
 
     /// The same, with another patience.
     pub fn with_patience(config: &ArrayConfig, patience: usize) -> Self {
+        let page = u(config.address_bits - PAGE_BITS);
         let fold_width = if config.fold_channels == 0 { 0 } else { config.fold_width };
         Self {
             clk_i: Default::default(),
@@ -158,6 +164,8 @@ impl Host {
             write_quiet_i: Default::default(),
             stop_o: Default::default(),
             flush_no: Default::default(),
+            model_base_o: Sig::new(page),
+            data_base_o: Sig::new(page),
             read_limit_o: Sig::new(u(32)),
             write_base_o: Sig::new(u(32)),
             write_limit_o: Sig::new(u(32)),
@@ -179,6 +187,7 @@ impl Host {
             beat_take_o: Default::default(),
             layer_o: LayerPort::new(),
             registers: Registers::new(config),
+            bases: Bases::new(config.address_bits),
             weight_beat: Default::default(),
             act_beat: Default::default(),
             command_beat: Default::default(),
@@ -204,6 +213,7 @@ impl Logic for Host {
         comment!("module host: registers, commands, errors");
         dff_setup!(self, clk_i, weight_beat, act_beat, command_beat, write_beat, array_active);
         self.registers.clk_i.next = self.clk_i.val();
+        self.bases.clk_i.next = self.clk_i.val();
         self.counters.clk_i.next = self.clk_i.val();
         self.controller.clk_i.next = self.clk_i.val();
         self.fetch.clk_i.next = self.clk_i.val();
@@ -238,6 +248,8 @@ impl Logic for Host {
         self.registers.busy_i.next = self.controller.busy_o.val();
         self.registers.done_i.next = self.controller.done_o.val();
         self.registers.refused_i.next = self.controller.refused_o.val();
+        self.registers.queued_i.next = self.controller.queued_o.val();
+        self.registers.runs_i.next = self.controller.runs_o.val();
         self.registers.error_i.next = self.controller.error_o.val();
         self.registers.index_i.next = self.controller.index_o.val();
         self.registers.cycles_lo_i.next = self.counters.cycles_lo_o.val();
@@ -246,6 +258,15 @@ impl Logic for Host {
         self.registers.act_beats_i.next = self.counters.act_beats_o.val();
         self.registers.write_beats_i.next = self.counters.write_beats_o.val();
         self.registers.array_cycles_i.next = self.counters.array_cycles_o.val();
+
+        self.bases.model_i.next = self.registers.model_base_o.val();
+        self.bases.data_i.next = self.registers.data_base_o.val();
+        self.bases.misaligned_i.next = self.registers.misaligned_o.val();
+        self.bases.queue_i.next = self.controller.queue_o.val();
+        self.bases.begin_i.next = self.controller.begin_o.val();
+        self.bases.queued_i.next = self.controller.queued_o.val();
+        self.model_base_o.next = self.bases.model_o.val();
+        self.data_base_o.next = self.bases.data_o.val();
 
         self.counters.clear_i.next = self.controller.begin_o.val();
         self.counters.busy_i.next = self.controller.busy_o.val();
@@ -261,6 +282,7 @@ impl Logic for Host {
 
         self.controller.start_i.next = self.registers.start_o.val();
         self.controller.clear_i.next = self.registers.clear_o.val();
+        self.controller.misaligned_i.next = self.bases.misaligned_o.val();
         self.controller.layer_done_i.next = self.layer_done_i.val();
         self.controller.write_idle_i.next = self.write_idle_i.val();
         self.controller.read_idle_i.next = self.read_idle_i.val();

@@ -1,5 +1,7 @@
 //! What the host sees and says: registers, commands, errors.
 
+mod base_register;
+mod bases;
 mod command;
 mod controller;
 mod counters;
@@ -11,6 +13,8 @@ mod host;
 mod master;
 mod registers;
 
+pub use base_register::BaseRegister;
+pub use bases::Bases;
 pub use command::Command;
 pub use controller::Controller;
 pub use counters::Counters;

@@ -1,15 +1,17 @@
 //! The registers: an AXI4-Lite slave.
 
-use crate::config::{ArrayConfig, Requantize};
+use super::BaseRegister;
+use crate::config::{ArrayConfig, PAGE_BITS};
 use crate::hw::rt::{Flop, K, Reg, Sig, u};
-use crate::isa::{Bits, bit, word};
+use crate::isa::{address, bit, identity, word};
 use rust_hdl::prelude::*;
 
 /// 32 words of 32 bits at byte addresses; the low two bits of an address do not matter. AW and W may come in any
 /// order. [`REGISTERS`](crate::isa::REGISTERS) lists them; what it does not list reads 0 and is written without effect;
 /// every response is OKAY.
 ///
-/// READ_LIMIT … IRQ_ENABLE read back; a write needs all four bytes, and none should come while busy.
+/// READ_LIMIT … IRQ_ENABLE and the bases read back; a write needs all four bytes. Limits should stand while busy; bases are
+/// taken at a start and may change after it.
 #[derive(LogicBlock)]
 pub struct Registers {
     /// Clock.
@@ -62,6 +64,12 @@ pub struct Registers {
     pub write_base_o: Sig<Out>,
     /// WRITE_LIMIT.
     pub write_limit_o: Sig<Out>,
+    /// MODEL_BASE, in pages.
+    pub model_base_o: Sig<Out>,
+    /// DATA_BASE, in pages.
+    pub data_base_o: Sig<Out>,
+    /// One of the bases is no multiple of a page.
+    pub misaligned_o: Signal<Out, Bit>,
     /// For STATUS.
     pub busy_i: Signal<In, Bit>,
     /// For STATUS, and the interrupt.
@@ -69,9 +77,13 @@ pub struct Registers {
     /// For STATUS.
     pub refused_i: Signal<In, Bit>,
     /// For STATUS.
+    pub queued_i: Signal<In, Bit>,
+    /// For STATUS.
     pub error_i: Sig<In>,
     /// Commands completed, which is the index of the one under way.
     pub index_i: Sig<In>,
+    /// Runs that have ended.
+    pub runs_i: Sig<In>,
     /// Counter.
     pub cycles_lo_i: Sig<In>,
     /// Counter.
@@ -100,6 +112,8 @@ pub struct Registers {
     write_base: Reg,
     write_limit: Reg,
     irq_enable: Reg,
+    model_base: BaseRegister,
+    data_base: BaseRegister,
     write: Signal<Local, Bit>,
     whole: Signal<Local, Bit>,
     status: Sig<Local>,
@@ -115,16 +129,13 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// What ID reads: "VGR2".
-    pub const ID: i64 = 0x5647_5232;
-    /// What VERSION reads.
-    pub const VERSION: i64 = 1;
-
     /// The registers of the design point `config`.
     pub fn new(config: &ArrayConfig) -> Self {
-        let data = u(32);
-        let constant = |parts: &[(Bits, usize)]| {
-            K::new(data, parts.iter().map(|(bits, value)| i64::from(bits.put(*value as u32))).sum())
+        let (data, page) = (u(32), u(config.address_bits - PAGE_BITS));
+        let values = identity(config);
+        let constant = |register: usize| {
+            let value = values.iter().find(|v| v.0 == register).map_or(0, |v| v.1);
+            K::new(data, value.into())
         };
         Self {
             clk_i: Default::default(),
@@ -152,11 +163,16 @@ impl Registers {
             read_limit_o: Sig::new(data),
             write_base_o: Sig::new(data),
             write_limit_o: Sig::new(data),
+            model_base_o: Sig::new(page),
+            data_base_o: Sig::new(page),
+            misaligned_o: Default::default(),
             busy_i: Default::default(),
             done_i: Default::default(),
             refused_i: Default::default(),
+            queued_i: Default::default(),
             error_i: Sig::new(u(4)),
             index_i: Sig::new(u(12)),
+            runs_i: Sig::new(u(16)),
             cycles_lo_i: Sig::new(data),
             cycles_hi_i: Sig::new(data),
             weight_beats_i: Sig::new(data),
@@ -179,32 +195,20 @@ impl Registers {
             write_base: Reg::new(data),
             write_limit: Reg::new(data),
             irq_enable: Reg::new(u(1)),
+            model_base: BaseRegister::new(config.address_bits),
+            data_base: BaseRegister::new(config.address_bits),
             write: Default::default(),
             whole: Default::default(),
             status: Sig::new(data),
             address_unused: Sig::new(u(4)),
-            id: K::new(data, Self::ID),
-            version: K::new(data, Self::VERSION),
-            array: constant(&[(bit::ROWS, config.rows), (bit::COLS, config.cols)]),
-            widths: constant(&[
-                (bit::WEIGHT_BITS, config.weight_bits as usize),
-                (bit::ACT_BITS, config.act_bits as usize),
-                (bit::ACC_BITS, config.acc_bits as usize),
-            ]),
-            depths: constant(&[
-                (bit::ACT_DEPTH, config.act_depth - 1),
-                (bit::WEIGHT_DEPTH, config.weight_depth - 1),
-            ]),
-            drain: constant(&[
-                (bit::ACC_DEPTH, config.acc_depth - 1),
-                (bit::REQUANTIZERS, config.requantizers),
-            ]),
-            bus: constant(&[
-                (bit::BUS_BITS, config.bus_bits),
-                (bit::FOLD_CHANNELS, config.fold_channels),
-                (bit::POW2, (config.requantize == Requantize::Pow2) as usize),
-            ]),
-            fold_width: K::new(data, config.fold_width as i64),
+            id: constant(address::ID),
+            version: constant(address::VERSION),
+            array: constant(address::ARRAY),
+            widths: constant(address::WIDTHS),
+            depths: constant(address::DEPTHS),
+            drain: constant(address::DRAIN),
+            bus: constant(address::BUS),
+            fold_width: constant(address::FOLD_WIDTH),
         }
     }
 }
@@ -233,6 +237,10 @@ impl Logic for Registers {
             write_limit,
             irq_enable
         );
+        self.model_base.clk_i.next = self.clk_i.val();
+        self.data_base.clk_i.next = self.clk_i.val();
+        self.model_base.rst_ni.next = self.rst_ni.val();
+        self.data_base.rst_ni.next = self.rst_ni.val();
         self.s_axil_awready_o.next = !self.aw_full.q.val();
         self.s_axil_wready_o.next = !self.w_full.q.val();
         self.s_axil_bvalid_o.next = self.b_full.q.val();
@@ -246,6 +254,9 @@ impl Logic for Registers {
         self.read_limit_o.next = self.read_limit.q.val();
         self.write_base_o.next = self.write_base.q.val();
         self.write_limit_o.next = self.write_limit.q.val();
+        self.model_base_o.next = self.model_base.page_o.val();
+        self.data_base_o.next = self.data_base.page_o.val();
+        self.misaligned_o.next = self.model_base.misaligned_o.val() || self.data_base.misaligned_o.val();
         self.irq_o.next = self.done_i.val() && (self.irq_enable.q.val() == 1);
         self.address_unused.next = (self.s_axil_awaddr_i.val() & 3) | ((self.s_axil_araddr_i.val() & 3) << 2);
 
@@ -290,6 +301,13 @@ impl Logic for Registers {
             self.irq_enable.d.next = self.w_data.q.val() >> bit::IRQ.low;
         }
 
+        self.model_base.data_i.next = self.w_data.q.val();
+        self.data_base.data_i.next = self.w_data.q.val();
+        self.model_base.write_lo_i.next = self.whole.val() && (self.aw_word.q.val() == word::MODEL_BASE);
+        self.model_base.write_hi_i.next = self.whole.val() && (self.aw_word.q.val() == word::MODEL_BASE_HI);
+        self.data_base.write_lo_i.next = self.whole.val() && (self.aw_word.q.val() == word::DATA_BASE);
+        self.data_base.write_hi_i.next = self.whole.val() && (self.aw_word.q.val() == word::DATA_BASE_HI);
+
         comment!("Reads.");
         self.status.next =
             (self.index_i.val() << bit::COMPLETED.low) | (self.error_i.val() << bit::ERROR.low);
@@ -301,6 +319,9 @@ impl Logic for Registers {
         }
         if self.refused_i.val() {
             self.status.next = self.status.val() | (1 << bit::REFUSED.low);
+        }
+        if self.queued_i.val() {
+            self.status.next = self.status.val() | (1 << bit::QUEUED.low);
         }
         if !self.ar_full.q.val() {
             self.ar_full.d.next = self.s_axil_arvalid_i.val();
@@ -325,6 +346,7 @@ impl Logic for Registers {
                 word::ACT_BEATS => self.r_data.d.next = self.act_beats_i.val(),
                 word::WRITE_BEATS => self.r_data.d.next = self.write_beats_i.val(),
                 word::ARRAY_CYCLES => self.r_data.d.next = self.array_cycles_i.val(),
+                word::RUNS => self.r_data.d.next = self.runs_i.val(),
                 word::ID => self.r_data.d.next = self.id.val(),
                 word::VERSION => self.r_data.d.next = self.version.val(),
                 word::ARRAY => self.r_data.d.next = self.array.val(),
@@ -333,6 +355,10 @@ impl Logic for Registers {
                 word::DRAIN => self.r_data.d.next = self.drain.val(),
                 word::BUS => self.r_data.d.next = self.bus.val(),
                 word::FOLD_WIDTH => self.r_data.d.next = self.fold_width.val(),
+                word::MODEL_BASE => self.r_data.d.next = self.model_base.lo_o.val(),
+                word::MODEL_BASE_HI => self.r_data.d.next = self.model_base.hi_o.val(),
+                word::DATA_BASE => self.r_data.d.next = self.data_base.lo_o.val(),
+                word::DATA_BASE_HI => self.r_data.d.next = self.data_base.hi_o.val(),
                 _ => self.r_data.d.next = 0,
             }
         }
@@ -356,7 +382,7 @@ impl Logic for Registers {
 mod tests {
     use super::super::master::{Master, Op};
     use super::*;
-    use crate::config::Multipliers;
+    use crate::config::{Multipliers, Requantize};
     use crate::hw::check::{Bench, random};
     use rand::Rng;
 
@@ -364,6 +390,8 @@ mod tests {
     struct Model {
         /// READ_LIMIT, WRITE_BASE, WRITE_LIMIT, IRQ_ENABLE.
         held: [i64; 4],
+        /// MODEL_BASE and DATA_BASE, of 40 bits, in two words each.
+        bases: [i64; 4],
         starts: usize,
         clears: usize,
     }
@@ -377,6 +405,8 @@ mod tests {
                 }
                 word @ 2..=4 if strobe == 15 => self.held[word as usize - 2] = data,
                 5 if strobe == 15 => self.held[3] = data & 1,
+                word @ (24 | 26) if strobe == 15 => self.bases[word as usize - 24] = data,
+                word @ (25 | 27) if strobe == 15 => self.bases[word as usize - 24] = data & 0xff,
                 _ => {}
             }
         }
@@ -388,14 +418,16 @@ mod tests {
                 word @ 2..=5 => self.held[word as usize - 2],
                 6 => status >> 16,
                 word @ 8..=13 => (word - 7) * 0x1001,
+                14 => 0x7007,
                 16 => 0x5647_5232,
-                17 => 1,
+                17 => 2,
                 18 => 6 | 4 << 16,
                 19 => 5 | 7 << 8 | 20 << 16,
                 20 => 99 | 31 << 16,
                 21 => 24 | 2 << 16,
-                22 => 256 | 1 << 16 | 1 << 24,
+                22 => 256 | 1 << 16 | 1 << 24 | 40 << 25,
                 23 => 40,
+                word @ 24..=27 => self.bases[word as usize - 24],
                 _ => 0,
             }
         }
@@ -417,6 +449,7 @@ mod tests {
             bus_bits: 256,
             fold_channels: 1,
             fold_width: 40,
+            address_bits: 40,
             ..ArrayConfig::default()
         }
     }
@@ -427,15 +460,16 @@ mod tests {
             let mut rng = random(stall.into());
             let mut bench = Bench::new(Registers::new(&config()), |r| &mut r.clk_i);
             let mut master = Master::new(stall);
-            let mut model = Model { held: [0, 0, 0, 1], starts: 0, clears: 0 };
+            let mut model = Model { held: [0, 0, 0, 1], bases: [0; 4], starts: 0, clears: 0 };
             let (mut starts, mut clears) = (0, 0);
             bench.cycle();
             bench.block.rst_ni.next = true;
             for round in 0..60 {
                 let r = &mut bench.block;
                 let (error, index) = (rng.random_range(0..9), rng.random_range(0..4096));
-                let flags: [bool; 3] = rng.random();
-                (r.busy_i.next, r.done_i.next, r.refused_i.next) = flags.into();
+                let flags: [bool; 4] = rng.random();
+                (r.busy_i.next, r.done_i.next, r.refused_i.next, r.queued_i.next) = flags.into();
+                r.runs_i.next = 0x7007;
                 (r.error_i.next, r.index_i.next) = (error, index);
                 r.cycles_lo_i.next = 0x1001;
                 r.cycles_hi_i.next = 0x2002;
@@ -447,7 +481,7 @@ mod tests {
                 let status = bits | error << 8 | index << 16;
                 let mut want = vec![];
                 for _ in 0..rng.random_range(1..6) {
-                    let end = if rng.random_bool(0.8) { 0x60 } else { 256 };
+                    let end = if rng.random_bool(0.8) { 0x70 } else { 256 };
                     let address = rng.random_range(0..end);
                     if round % 2 == 0 {
                         let data = rng.random_range(0..1 << 32);
@@ -474,6 +508,10 @@ mod tests {
                 let r = &bench.block;
                 let outputs = [&r.read_limit_o, &r.write_base_o, &r.write_limit_o].map(|o| o.val());
                 assert_eq!(outputs[..], model.held[..3]);
+                let [model_lo, model_hi, data_lo, data_hi] = model.bases;
+                let (model_base, data_base) = (model_hi << 32 | model_lo, data_hi << 32 | data_lo);
+                assert_eq!((r.model_base_o.val(), r.data_base_o.val()), (model_base >> 12, data_base >> 12));
+                assert_eq!(r.misaligned_o.val(), (model_base | data_base) & 0xfff != 0);
             }
             bench.verilog("registers", 1 << 20); // read data has no value before the first read
         }

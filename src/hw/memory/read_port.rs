@@ -1,22 +1,30 @@
 //! The read half of the AXI4 master.
 
 use super::{BURST, Queue, beat_lanes, beat_shift};
+use crate::config::PAGE_BITS;
 use crate::hw::rt::{Flop, K, Lanes, LanesReg, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
 /// Gives the read channels to three clients: weights before activations before commands. One ID, so that beats come in
 /// the order of the requests.
 ///
-/// A request stands in a register while its addresses are checked, then in the registers of the AR channel: one burst
-/// every second cycle at most. Clients accept their beats always.
+/// Requests are relative to a base: activations to that of the data, weights and commands to that of the model. A request
+/// stands in a register while it is checked and its base is added, then in the registers of the AR channel: one burst every
+/// second cycle at most. Clients accept their beats always.
 #[derive(LogicBlock)]
 pub struct ReadPort {
     /// Clock.
     pub clk_i: Signal<In, Clock>,
     /// Synchronous reset, active low.
     pub rst_ni: Signal<In, Bit>,
-    /// First byte that must not be read; stable while requests are there.
-    pub limit_i: Sig<In>,
+    /// Page of the model; stable, as all of these, while requests are there.
+    pub model_base_i: Sig<In>,
+    /// First byte of the model that must not be read.
+    pub model_limit_i: Sig<In>,
+    /// Page of the data.
+    pub data_base_i: Sig<In>,
+    /// First byte of the data that must not be read.
+    pub data_limit_i: Sig<In>,
     /// Show no burst that is not shown yet; requests that wait are dropped.
     pub stop_i: Signal<In, Bit>,
     /// Weights: a burst is requested.
@@ -53,7 +61,7 @@ pub struct ReadPort {
     pub beat_o: Lanes<Out>,
     /// No burst is requested, shown or outstanding.
     pub idle_o: Signal<Out, Bit>,
-    /// One cycle: a request went beyond `limit_i`; it is dropped.
+    /// One cycle: a request went beyond its limit; it is dropped.
     pub bad_address_o: Signal<Out, Bit>,
     /// One cycle: the memory answered a beat with an error.
     pub bad_response_o: Signal<Out, Bit>,
@@ -98,24 +106,31 @@ pub struct ReadPort {
     push: Signal<Local, Bit>,
     block: Sig<Local>,
     limit: Sig<Local>,
+    base: Sig<Local>,
     low_unused: Sig<Local>,
     shift: K,
     block_shift: K,
+    page_shift: K,
+    in_page: K,
 }
 
 impl ReadPort {
     /// Bursts that are shown or outstanding, at most.
     pub const BURSTS: usize = 32;
 
-    /// For a bus of `bus_bits`.
-    pub fn new(bus_bits: usize) -> Self {
+    /// For a bus of `bus_bits` and addresses of `address_bits`.
+    pub fn new(bus_bits: usize, address_bits: u32) -> Self {
         let (addr, len, lanes) = (u(32), u(8), beat_lanes(bus_bits));
+        let (page, place) = (u(address_bits - PAGE_BITS), u(address_bits));
         let shift = beat_shift(bus_bits);
         let block_shift = shift + BURST.ilog2();
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
-            limit_i: Sig::new(addr),
+            model_base_i: Sig::new(page),
+            model_limit_i: Sig::new(addr),
+            data_base_i: Sig::new(page),
+            data_limit_i: Sig::new(addr),
             stop_i: Default::default(),
             weights_ar_valid_i: Default::default(),
             weights_ar_addr_i: Sig::new(addr),
@@ -137,7 +152,7 @@ impl ReadPort {
             bad_address_o: Default::default(),
             bad_response_o: Default::default(),
             m_axi_arvalid_o: Default::default(),
-            m_axi_araddr_o: Sig::new(addr),
+            m_axi_araddr_o: Sig::new(place),
             m_axi_arlen_o: Sig::new(len),
             m_axi_arready_i: Default::default(),
             m_axi_rvalid_i: Default::default(),
@@ -151,7 +166,7 @@ impl ReadPort {
             len: Reg::new(len),
             ends: Reg::new(u(BURST.ilog2())),
             arvalid: Default::default(),
-            araddr: Reg::new(addr),
+            araddr: Reg::new(place),
             arlen: Reg::new(len),
             order: Queue::new(Self::BURSTS, u(2)),
             rvalid: Default::default(),
@@ -165,9 +180,12 @@ impl ReadPort {
             push: Default::default(),
             block: Sig::new(u(32 - block_shift)),
             limit: Sig::new(u(32 - shift)),
+            base: Sig::new(page),
             low_unused: Sig::new(u(shift)),
             shift: K::new(u(4), shift.into()),
             block_shift: K::new(u(4), block_shift.into()),
+            page_shift: K::new(u(4), PAGE_BITS.into()),
+            in_page: K::new(u(PAGE_BITS), (1 << PAGE_BITS) - 1),
         }
     }
 }
@@ -225,8 +243,13 @@ impl Logic for ReadPort {
 
         comment!("Its last beat, in the same block of the longest burst, must end below the limit.");
         self.block.next = self.addr.q.val() >> self.block_shift.val();
-        self.limit.next = self.limit_i.val() >> self.shift.val();
-        self.low_unused.next = self.limit_i.val();
+        self.base.next = self.model_base_i.val();
+        self.limit.next = self.model_limit_i.val() >> self.shift.val();
+        if self.client.q.val() == 1 {
+            self.base.next = self.data_base_i.val();
+            self.limit.next = self.data_limit_i.val() >> self.shift.val();
+        }
+        self.low_unused.next = self.model_limit_i.val() | self.data_limit_i.val();
         self.allowed.next = ((self.block.val() << 4) | self.ends.q.val()) < self.limit.val();
         self.show.next = self.held.q.val()
             && self.allowed.val()
@@ -246,7 +269,9 @@ impl Logic for ReadPort {
         }
         if self.show.val() {
             self.arvalid.d.next = true;
-            self.araddr.d.next = self.addr.q.val();
+            self.araddr.d.next = ((self.base.val() + (self.addr.q.val() >> self.page_shift.val()))
+                << self.page_shift.val())
+                | (self.addr.q.val() & self.in_page.val());
             self.arlen.d.next = self.len.q.val();
         }
         self.order.push_i.next = self.show.val();
@@ -290,8 +315,10 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use std::collections::VecDeque;
 
-    /// The port, three clients and a memory.
+    /// The port, three clients and a memory: a model, and behind it as many bytes of data.
     struct Rig {
+        /// Where the two lie for the port; the model's end is the end of all addresses.
+        bases: [u64; 2],
         port: Bench<ReadPort>,
         clients: [Client; 3],
         memory: AxiModel,
@@ -319,15 +346,22 @@ mod tests {
                 taken: 0,
                 takes: 1.0,
             };
-            let content = (0..bytes).map(|_| rng.random()).collect();
+            let content = (0..2 * bytes).map(|_| rng.random()).collect();
+            let address_bits = [32, 40, 63, 64][bus / 64 % 4];
+            let model = (u64::MAX >> (64 - address_bits)) - bytes as u64 + 1;
+            let data = rng.random_range(0..(model - bytes as u64) >> PAGE_BITS) << PAGE_BITS;
             let mut rig = Self {
-                port: Bench::new(ReadPort::new(bus), |b| &mut b.clk_i),
+                bases: [model, data],
+                port: Bench::new(ReadPort::new(bus, address_bits), |b| &mut b.clk_i),
                 clients: [client(), client(), client()],
                 memory: AxiModel::new(content, bus, answers, 1),
                 bad_addresses: 0,
                 bad_responses: 0,
             };
-            rig.port.block.limit_i.next = bytes as i64;
+            let port = &mut rig.port.block;
+            (port.model_limit_i.next, port.data_limit_i.next) = (bytes as i64, bytes as i64);
+            (port.model_base_i.next, port.data_base_i.next) =
+                ((model >> PAGE_BITS) as i64, (data >> PAGE_BITS) as i64);
             rig.cycle(false, &mut rng);
             rig
         }
@@ -336,11 +370,20 @@ mod tests {
             self.port.block.idle_o.val() && self.clients.iter().all(|c| c.stream.block.is_idle())
         }
 
+        /// Where in the memory's bytes the address `at` of the port is.
+        fn place(&self, at: u64) -> i64 {
+            let half = self.memory.bytes.len() / 2;
+            let [model, data] = self.bases.map(|base| at.wrapping_sub(base) as usize);
+            if model < half { model as i64 } else { (half + data) as i64 }
+        }
+
         /// One cycle; the beats that are taken must be the memory's.
         fn cycle(&mut self, running: bool, rng: &mut ChaCha8Rng) {
+            let port = &self.port.block;
+            let shown = port.m_axi_arvalid_o.val().then(|| port.m_axi_araddr_o.val() as u64);
+            let shown = shown.map(|at| (self.place(at), port.m_axi_arlen_o.val()));
+            let pins = self.memory.read(shown);
             let port = &mut self.port.block;
-            let shown = (port.m_axi_araddr_o.val(), port.m_axi_arlen_o.val());
-            let pins = self.memory.read(Some(shown).filter(|_| port.m_axi_arvalid_o.val()));
             port.rst_ni.next = running;
             port.m_axi_arready_i.next = pins.arready;
             port.m_axi_rvalid_i.next = pins.rvalid;
@@ -388,7 +431,8 @@ mod tests {
                 }
                 stream.take_i.next = running && stream.valid_o.val() && rng.random_bool(client.takes);
                 if stream.take_i.next {
-                    let at = client.want.pop_front().unwrap() as usize;
+                    let data = if c == 1 { self.memory.bytes.len() / 2 } else { 0 };
+                    let at = data + client.want.pop_front().unwrap() as usize;
                     let want = words(&self.memory.bytes[at..at + bytes as usize]);
                     assert_eq!(stream.beat_o.val().to_vec(), want, "client {c}, address {at:#x}");
                     client.taken += 1;
@@ -452,11 +496,17 @@ mod tests {
 
     #[test]
     fn a_burst_beyond_the_limit_is_not_shown() {
-        for (limit, fits) in [(1024, true), (1023, false), (1025, true), (1008, false), (0, false)] {
+        let limits = [(1024, true), (1023, false), (1025, true), (1008, false), (0, false)];
+        for (client, (limit, fits)) in [0, 1, 2].into_iter().flat_map(|c| limits.map(|l| (c, l))) {
             let mut rig = Rig::new(128, 4096, Answers { latency: 3, stalls: 0, errors: vec![] });
             let mut rng = random(1);
-            rig.port.block.limit_i.next = limit;
-            rig.clients[1].run = Some((1024 - 3 * 16, 3));
+            let port = &mut rig.port.block;
+            let limits = [&mut port.model_limit_i, &mut port.data_limit_i];
+            limits
+                .into_iter()
+                .enumerate()
+                .for_each(|(i, l)| l.next = if (client == 1) == (i == 1) { limit } else { 0 });
+            rig.clients[client].run = Some((1024 - 3 * 16, 3));
             for _ in 0..30 {
                 rig.cycle(true, &mut rng);
             }

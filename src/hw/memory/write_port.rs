@@ -1,11 +1,11 @@
 //! The write half of the AXI4 master.
 
 use super::{BURST, Fifo, Queue, Splitter, beat_lanes, beat_shift};
-use crate::config::STREAM_WORDS;
+use crate::config::{PAGE_BITS, STREAM_WORDS};
 use crate::hw::rt::{Flop, K, Lanes, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
-/// Writes runs of consecutive beats. A burst is shown only when all its beats are in the FIFO, and only inside
+/// Writes runs of consecutive beats, whose addresses are relative to the base of the data. A burst is shown only when all its beats are in the FIFO, and only inside
 /// `base_i … limit_i`: one outside halts the port until reset.
 ///
 /// The beats of a burst follow those of the one before without a gap. One burst every second cycle at most.
@@ -15,9 +15,11 @@ pub struct WritePort {
     pub clk_i: Signal<In, Clock>,
     /// Synchronous reset, active low.
     pub rst_ni: Signal<In, Bit>,
-    /// First byte that may be written; stable while runs are there.
+    /// Page of the data; stable, as all of these, while runs are there.
+    pub data_base_i: Sig<In>,
+    /// First byte of the data that may be written.
     pub base_i: Sig<In>,
-    /// First byte after those that may be written; stable while runs are there.
+    /// First byte of the data after those that may be written.
     pub limit_i: Sig<In>,
     /// Start no burst that is not shown yet.
     pub stop_i: Signal<In, Bit>,
@@ -104,6 +106,8 @@ pub struct WritePort {
     low_unused: Sig<Local>,
     shift: K,
     block_shift: K,
+    page_shift: K,
+    in_page: K,
     room: K,
     most: K,
 }
@@ -116,8 +120,8 @@ impl WritePort {
     /// Runs that wait, at most.
     pub const RUNS: usize = 8;
 
-    /// For a bus of `bus_bits`.
-    pub fn new(bus_bits: usize) -> Self {
+    /// For a bus of `bus_bits` and addresses of `address_bits`.
+    pub fn new(bus_bits: usize, address_bits: u32) -> Self {
         let (addr, len, lanes) = (u(32), u(BURST.ilog2()), beat_lanes(bus_bits));
         let shift = beat_shift(bus_bits);
         let block_shift = shift + BURST.ilog2();
@@ -128,6 +132,7 @@ impl WritePort {
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
+            data_base_i: Sig::new(u(address_bits - PAGE_BITS)),
             base_i: Sig::new(addr),
             limit_i: Sig::new(addr),
             stop_i: Default::default(),
@@ -144,7 +149,7 @@ impl WritePort {
             bad_address_o: Default::default(),
             bad_response_o: Default::default(),
             m_axi_awvalid_o: Default::default(),
-            m_axi_awaddr_o: Sig::new(addr),
+            m_axi_awaddr_o: Sig::new(u(address_bits)),
             m_axi_awlen_o: Sig::new(u(8)),
             m_axi_awready_i: Default::default(),
             m_axi_wvalid_o: Default::default(),
@@ -163,7 +168,7 @@ impl WritePort {
             beats: Reg::new(beats),
             ends: Reg::new(len),
             awvalid: Default::default(),
-            awaddr: Reg::new(addr),
+            awaddr: Reg::new(u(address_bits)),
             awlen: Reg::new(len),
             bursts: Queue::new(16, len),
             busy: Default::default(),
@@ -185,6 +190,8 @@ impl WritePort {
             low_unused: Sig::new(u(shift)),
             shift: K::new(u(4), shift.into()),
             block_shift: K::new(u(4), block_shift.into()),
+            page_shift: K::new(u(4), PAGE_BITS.into()),
+            in_page: K::new(u(PAGE_BITS), (1 << PAGE_BITS) - 1),
             room: K::new(held, (Self::DEPTH - Self::ROOM) as i64),
             most: K::new(u(6), 63),
         }
@@ -269,7 +276,9 @@ impl Logic for WritePort {
         if self.start.val() {
             self.held.d.next = false;
             self.awvalid.d.next = true;
-            self.awaddr.d.next = self.addr.q.val();
+            self.awaddr.d.next = ((self.data_base_i.val() + (self.addr.q.val() >> self.page_shift.val()))
+                << self.page_shift.val())
+                | (self.addr.q.val() & self.in_page.val());
             self.awlen.d.next = self.beats.q.val() - 1;
         }
         self.bursts.push_i.next = self.start.val();
@@ -357,6 +366,8 @@ mod tests {
 
     /// The port, its user and a memory.
     struct Rig {
+        /// Where the memory lies; its end is the end of all addresses.
+        base: u64,
         port: Bench<WritePort>,
         memory: AxiModel,
         /// What the memory should hold.
@@ -378,8 +389,11 @@ mod tests {
 
     impl Rig {
         fn new(bus: usize, bytes: usize, answers: Answers) -> Self {
+            let address_bits = [32, 40, 63, 64][bus / 64 % 4];
+            let base = (u64::MAX >> (64 - address_bits)) - bytes as u64 + 1;
             let mut rig = Self {
-                port: Bench::new(WritePort::new(bus), |b| &mut b.clk_i),
+                base,
+                port: Bench::new(WritePort::new(bus, address_bits), |b| &mut b.clk_i),
                 memory: AxiModel::new(vec![0; bytes], bus, answers, 1),
                 want: vec![0; bytes],
                 runs: VecDeque::new(),
@@ -387,6 +401,7 @@ mod tests {
                 gives: 1.0,
                 counts: Counts::default(),
             };
+            rig.port.block.data_base_i.next = (base >> PAGE_BITS) as i64;
             rig.port.block.limit_i.next = bytes as i64;
             rig.cycle(false, &mut random(0));
             rig
@@ -404,7 +419,8 @@ mod tests {
 
         fn cycle(&mut self, running: bool, rng: &mut ChaCha8Rng) {
             let port = &mut self.port.block;
-            let burst = (port.m_axi_awaddr_o.val(), port.m_axi_awlen_o.val());
+            let at = (port.m_axi_awaddr_o.val() as u64).wrapping_sub(self.base);
+            let burst = (at as i64, port.m_axi_awlen_o.val());
             let beat = (port.m_axi_wdata_o.val().to_vec(), port.m_axi_wlast_o.val());
             let pins = self.memory.write(
                 Some(burst).filter(|_| port.m_axi_awvalid_o.val()),

@@ -22,9 +22,9 @@ impl<D: Direction> Sig<D> {
     /// A signal of type `ty`, zero at first.
     ///
     /// # Panics
-    /// If `ty` has no bit or more than 63: widths are validated before a circuit is built.
+    /// If `ty` has no bit or more than 64: widths are validated before a circuit is built.
     pub fn new(ty: Ty) -> Self {
-        assert!((1..=63).contains(&ty.bits), "a signal has 1 to 63 bits, not {}", ty.bits);
+        assert!((1..=64).contains(&ty.bits), "a signal has 1 to 64 bits, not {}", ty.bits);
         let id = get_signal_id();
         Self { next: 0, val: 0, ty, changed: false, driven: false, id, direction: PhantomData }
     }

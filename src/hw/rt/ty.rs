@@ -2,10 +2,11 @@
 
 use rust_hdl::prelude::*;
 
-/// Two's complement or unsigned integer of 1 to 63 bits.
+/// Two's complement or unsigned integer of 1 to 63 bits; of 64 where nothing computes with it: an address of memory, whose
+/// value is the bits of an `i64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ty {
-    /// 1 … 63.
+    /// 1 … 64.
     pub bits: u32,
     /// Whether the top bit is the sign.
     pub signed: bool,

@@ -16,6 +16,9 @@ const WRITE_BASE: i64 = 0x0c;
 const WRITE_LIMIT: i64 = 0x10;
 const IRQ_ENABLE: i64 = 0x14;
 const ERROR_COMMAND: i64 = 0x18;
+const RUNS: i64 = 0x38;
+const MODEL_BASE: i64 = 0x60;
+const DATA_BASE: i64 = 0x68;
 /// Low and high word, then the counters of [`World::counts`].
 const CYCLES: i64 = 0x20;
 
@@ -105,6 +108,7 @@ impl World {
         }
         bench.cycle();
         if asked {
+            self.layers = if index == 0 { 0 } else { self.layers };
             self.unanswered |= self.trouble == Trouble::Dead && index == 1;
             self.answer(index, bench.block.beat_i.count());
         }
@@ -247,21 +251,21 @@ impl Setup {
     fn run(&mut self, world: &mut World, code: i64, completed: i64) {
         let limits = [READ_LIMIT, WRITE_BASE, WRITE_LIMIT].map(|r| (r, self.rng.random_range(0..1 << 32)));
         limits.iter().for_each(|&(register, value)| self.write(world, register, value));
-        let twice = self.rng.random_bool(0.5);
-        let start = [Op::Write(CONTROL, 1, 1); 2];
-        self.access(world, &start[..1 + twice as usize]);
-        let refused = (twice as i64) << 2;
+        let bases = [MODEL_BASE, DATA_BASE].map(|r| (r, self.rng.random_range(1..1 << 20) << 12));
+        bases.iter().for_each(|&(register, value)| self.write(world, register, value));
+        self.access(world, &[Op::Write(CONTROL, 1, 1)]);
+        self.write(world, MODEL_BASE, 1); // the run has its own
         let deadline = self.bench.vectors() + 3000;
         while !self.bench.block.irq_o.val() {
             assert!(self.bench.vectors() < deadline, "no interrupt");
             let status = self.read(world, STATUS);
             assert!(status & 3 == 1 || status & 3 == 2, "status {status:#x}");
-            assert_eq!(status & 4, refused);
         }
         let h = &self.bench.block;
         let pins = [&h.read_limit_o, &h.write_base_o, &h.write_limit_o].map(|p| p.val());
         assert_eq!(pins, limits.map(|(_, value)| value));
-        assert_eq!(self.read(world, STATUS), 2 | refused | code << 8 | completed << 16);
+        assert_eq!([&h.model_base_o, &h.data_base_o].map(|p| p.val()), bases.map(|(_, value)| value >> 12));
+        assert_eq!(self.read(world, STATUS), 2 | code << 8 | completed << 16);
         assert_eq!(self.read(world, ERROR_COMMAND), completed);
         let [cycles, counts @ ..] = world.counts;
         let want = [&[cycles, 0], &counts[..]].concat();
@@ -320,6 +324,27 @@ impl Setup {
         }
     }
 
+    /// Three starts in a row, each with its own base: the first runs, the second is queued, the third refused.
+    fn queued(&mut self) {
+        let mut world = World::new(program(&mut self.rng, &self.config), Trouble::None);
+        let before = self.read(&mut world, RUNS);
+        self.write(&mut world, MODEL_BASE, 0);
+        for page in 1..4 {
+            self.access(&mut world, &[Op::Write(DATA_BASE, page << 12, 15), Op::Write(CONTROL, 1, 1)]);
+        }
+        let (mut pages, deadline) = (vec![], self.bench.vectors() + 3000);
+        while self.bench.block.controller.busy_o.val() {
+            self.cycle(&mut world);
+            pages.push(self.bench.block.data_base_o.val());
+            assert!(self.bench.vectors() < deadline, "no end");
+        }
+        pages.dedup();
+        assert_eq!(pages, [1, 2]);
+        assert_eq!(self.read(&mut world, STATUS), 2 | 4 | 3 << 16);
+        assert_eq!(self.read(&mut world, RUNS), before + 2);
+        assert_eq!(world.layers, 3);
+    }
+
     fn resets(&mut self) {
         for cycles in [3, 40, 90, 150] {
             let mut world = World::new(program(&mut self.rng, &self.config), Trouble::None);
@@ -338,6 +363,7 @@ fn check(config: ArrayConfig, stall: u32) {
     let mut setup = Setup::new(config, stall);
     setup.clean_run();
     let settle = setup.bench.vectors(); // fields have no value before the first command
+    setup.queued();
     setup.errors();
     setup.resets();
     setup.bench.verilog("host", settle);
