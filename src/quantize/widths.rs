@@ -115,11 +115,16 @@ impl Widths {
     }
 }
 
-/// `levels` if they have `bits` bits, else all levels of `bits` bits of the same sign.
+/// `levels` if they have `bits` bits, else all levels of `bits` bits of the same sign; of signed ones as many, on both sides
+/// of 0, as balanced digits of the width of `levels` hold: ±119 for 8 bits in two digits of 4.
 fn at_least(levels: Levels, bits: u32) -> Levels {
     match levels.bits() >= bits {
         true => levels,
-        false if levels.is_signed() => Levels::signed(bits),
+        false if levels.is_signed() => {
+            let (all, width) = (Levels::signed(bits), levels.bits());
+            let held = Levels::balanced(width, bits.div_ceil(width));
+            if all.is_within(held) { all } else { Levels { a: -held.b, b: held.b } }
+        }
         false => Levels::unsigned(bits),
     }
 }

@@ -106,6 +106,8 @@ mod tests {
             refused(Levels::narrow(8), Levels::signed(8)),
             "layer conv1: weights of levels -127 … 127 need 3 digits of 4 bits, the build has 2"
         );
-        assert!(refused(ends, Levels::unsigned(9)).contains("input activations of levels 0 … 511 need 3 digits"));
+        assert!(
+            refused(ends, Levels::unsigned(9)).contains("input activations of levels 0 … 511 need 3 digits")
+        );
     }
 }

@@ -4,8 +4,8 @@
 use super::memory::{self, Region};
 use super::program::{self, Command, Kernel};
 use super::{Digits, Layout, Tiling};
-use crate::config::ArrayConfig;
 use crate::arith::Quantizer;
+use crate::config::ArrayConfig;
 use crate::int::{IntLayer, IntModel, Output};
 use crate::net::{Op, Shape, shapes};
 use crate::{Error, Result};

@@ -137,7 +137,8 @@ impl Tiling {
 
     /// Every number must fit its field of the command.
     fn check_fields(&self, name: &str, x: Shape) -> Result<()> {
-        let fields = [x.h, x.w * self.digits.acts, self.ci_tiles, self.co_tiles, self.stripe, self.patch, self.slots];
+        let fields =
+            [x.h, x.w * self.digits.acts, self.ci_tiles, self.co_tiles, self.stripe, self.patch, self.slots];
         match fields.iter().find(|&&f| f > u16::MAX as usize) {
             Some(f) => Err(Error::bad_layer(name, format!("{f} does not fit a field of 16 bits"))),
             None => Ok(()),
@@ -185,7 +186,8 @@ mod tests {
     fn what_does_not_fit_is_refused_with_need_and_have() {
         let config = ArrayConfig { acc_depth: 64, ..ArrayConfig::default() };
         let op = Op::Conv { co: 8, pool: true };
-        let error = Tiling::new("conv9", op, Shape { c: 16, h: 40, w: 40 }, (1, Digits::ONE), &config).unwrap_err();
+        let error =
+            Tiling::new("conv9", op, Shape { c: 16, h: 40, w: 40 }, (1, Digits::ONE), &config).unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("conv9") && text.contains("acc_depth ≥ 80") && text.contains("has 64"),
