@@ -73,7 +73,11 @@ fn build(point: &Point) -> ArrayConfig {
 }
 
 fn check(point: &Point) {
-    let (model, config) = (network(point, 11), build(point));
+    let model = network(point, 11);
+    let config = build(point);
+    // As few bits as the sums need: on the way there, digit by digit, they may wrap around.
+    let proven = model.accumulator_bits().into_iter().max().unwrap();
+    let config = ArrayConfig { acc_bits: proven.max(config.psum_bits()), ..config };
     config.validate().unwrap();
     let codes = random::images(&model, point.images, 5);
     let trace = Golden::new(&model).unwrap().trace(codes.view()).unwrap();

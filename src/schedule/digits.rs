@@ -3,6 +3,10 @@
 //! A weight of a layer with D digits is Σ d_i · 2^(iW) with digits of −2^(W−1) … 2^(W−1)−1; an activation with P planes is
 //! Σ p_j · 2^(jA) with planes of 0 … 2^A−1, the top one two's complement where the codes are. Each pair of them is a sweep of
 //! its own, and its partial sums go to the accumulators 2^(iW + jA) times: the same integers as those of one product.
+//!
+//! What an accumulator holds between the sweeps may be larger than any sum of whole products, and wraps around. That does no
+//! harm: nothing but additions and left shifts happens to it, all modulo 2^bits, and the sum of all sweeps fits, as proven
+//! from the layer's integers. It is read only then.
 
 use crate::arith::Levels;
 use crate::config::ArrayConfig;
@@ -86,6 +90,29 @@ mod tests {
             }
         }
         assert_eq!(Levels::balanced(4, 2), Levels { a: -136, b: 119 });
+    }
+
+    /// In accumulators of exactly the proven bits, in any order of the sweeps, though the sums on the way do not fit.
+    #[test]
+    fn sums_that_wrap_on_the_way_end_where_they_must() {
+        let (weights, x): ([i64; 3], [i64; 3]) = ([8, 8, -9], [255, 255, 1]);
+        let sum: i64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
+        let bound: u64 = weights.iter().zip(&x).map(|(w, x)| (w * x).unsigned_abs()).sum();
+        let bits = crate::arith::accumulator_bits(bound);
+        let wrap = |v: i64| v << (64 - bits) >> (64 - bits);
+        let sweep = |(digit, plane): (usize, u32)| {
+            let terms =
+                weights.iter().zip(&x).map(|(&w, x)| weight_digit(w, digit, 4) * (x >> (4 * plane) & 15));
+            terms.sum::<i64>() << (4 * (digit as u32 + plane))
+        };
+        let mut wrapped = false;
+        for order in [[(0, 0), (0, 1), (1, 0), (1, 1)], [(1, 1), (0, 1), (1, 0), (0, 0)]] {
+            let sums = order.map(sweep);
+            let end = sums.iter().fold(0, |acc, &part| wrap(acc + wrap(part)));
+            wrapped |= sums.iter().any(|&part| wrap(part) != part);
+            assert_eq!(end, sum);
+        }
+        assert!(wrapped, "the example shows nothing");
     }
 
     #[test]
