@@ -189,6 +189,9 @@ module accelerator (
     wire [31:0] host_layer_x_stripe_pitch_o;
     wire [31:0] host_layer_y_stripe_pitch_o;
     wire [31:0] host_layer_weight_rows_o;
+    wire [7:0] host_layer_digits_o;
+    wire [7:0] host_layer_planes_o;
+    wire [7:0] host_layer_y_planes_o;
     wire commands_run_ready_o;
     wire commands_ar_valid_o;
     wire [31:0] commands_ar_addr_o;
@@ -342,7 +345,10 @@ module accelerator (
         .layer_y_row_beats_o(host_layer_y_row_beats_o),
         .layer_x_stripe_pitch_o(host_layer_x_stripe_pitch_o),
         .layer_y_stripe_pitch_o(host_layer_y_stripe_pitch_o),
-        .layer_weight_rows_o(host_layer_weight_rows_o)
+        .layer_weight_rows_o(host_layer_weight_rows_o),
+        .layer_digits_o(host_layer_digits_o),
+        .layer_planes_o(host_layer_planes_o),
+        .layer_y_planes_o(host_layer_y_planes_o)
     );
     read_stream u_commands (
         .clk_i(clk),
@@ -576,7 +582,7 @@ module accelerator (
 
     // The layer, to every block.
     assign acts_layer_patch_i = host_layer_patch_o[8:0];
-    assign fields_unused = (host_layer_patch_o | host_layer_step_o) | host_layer_clip_o;
+    assign fields_unused = ((((host_layer_patch_o | host_layer_step_o) | host_layer_clip_o) | {8'd0, host_layer_digits_o}) | {8'd0, host_layer_planes_o}) | {8'd0, host_layer_y_planes_o};
     assign core_layer_in_w_i = host_layer_in_w_o[8:0];
     assign core_layer_patch_i = host_layer_patch_o[8:0];
     assign core_layer_step_i = host_layer_step_o[8:0];

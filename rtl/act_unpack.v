@@ -16,7 +16,7 @@ module act_unpack (
     input  wire start_i,
     // How the kernel reaches the array; 0: convolution, 1: convolution with its nine kernel positions folded into the array's rows, 2: dense.
     input  wire [1:0] layer_kernel_i,
-    // Columns of the input.
+    // Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     input  wire [15:0] layer_in_w_i,
     // Words of an activation lane for one tile of a stripe.
     input  wire [8:0] layer_patch_i,

@@ -38,7 +38,7 @@ module command (
     output wire [31:0] layer_x_image_pitch_o,
     // Rows of the input.
     output wire [15:0] layer_in_h_o,
-    // Columns of the input.
+    // Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     output wire [15:0] layer_in_w_o,
     // Address of the first output image, from DATA_BASE.
     output wire [31:0] layer_y_base_o,
@@ -93,10 +93,16 @@ module command (
     // Output bytes from stripe to stripe.
     output wire [31:0] layer_y_stripe_pitch_o,
     // Rows of weights of an output tile: a weight for each column of the array.
-    output wire [31:0] layer_weight_rows_o
+    output wire [31:0] layer_weight_rows_o,
+    // Digits of a weight: each is a tile of weights of its own, and digit i counts 2^(i·W).
+    output wire [7:0] layer_digits_o,
+    // Planes of an input code: each is a word of an activation lane, and plane j counts 2^(j·A).
+    output wire [7:0] layer_planes_o,
+    // Planes of an output code, for the layer that reads it.
+    output wire [7:0] layer_y_planes_o
 );
     // Little-endian words of 32 bits; the spare ones at the end are not kept.
-    reg [799:0] words;
+    reg [831:0] words;
 
     always @(posedge clk_i) begin
         if (write_i && number_i == 4'd0) words[63:0] <= beat_i[63:0];
@@ -111,7 +117,7 @@ module command (
         if (write_i && number_i == 4'd9) words[639:576] <= beat_i[63:0];
         if (write_i && number_i == 4'd10) words[703:640] <= beat_i[63:0];
         if (write_i && number_i == 4'd11) words[767:704] <= beat_i[63:0];
-        if (write_i && number_i == 4'd12) words[799:768] <= beat_i[31:0];
+        if (write_i && number_i == 4'd12) words[831:768] <= beat_i[63:0];
     end
 
     assign layer_opcode_o = words[7:0];
@@ -154,8 +160,11 @@ module command (
     assign layer_x_stripe_pitch_o = words[735:704];
     assign layer_y_stripe_pitch_o = words[767:736];
     assign layer_weight_rows_o = words[799:768];
+    assign layer_digits_o = words[807:800];
+    assign layer_planes_o = words[815:808];
+    assign layer_y_planes_o = words[823:816];
 
-    wire spare_unused = &{1'b0, words[21], words[22], words[23], words[24], words[25], words[26], words[27], words[28], words[29], words[30], words[31]};
+    wire spare_unused = &{1'b0, words[21], words[22], words[23], words[24], words[25], words[26], words[27], words[28], words[29], words[30], words[31], words[824], words[825], words[826], words[827], words[828], words[829], words[830], words[831]};
 endmodule
 
 `default_nettype wire

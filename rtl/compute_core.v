@@ -26,7 +26,7 @@ module compute_core (
     input  wire layer_aligned_i,
     // Rows of the input.
     input  wire [15:0] layer_in_h_i,
-    // Columns of the input.
+    // Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     input  wire [8:0] layer_in_w_i,
     // Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
     input  wire [15:0] layer_units_i,
@@ -85,6 +85,7 @@ module compute_core (
     // A position enters the array.
     output wire active_o
 );
+    wire shift_unused;
     wire sequencer_valid_o;
     wire [8:0] sequencer_addr_o;
     wire sequencer_zero_o;
@@ -94,6 +95,7 @@ module compute_core (
     wire sequencer_bank_o;
     wire sequencer_patch_end_o;
     wire sequencer_tile_end_o;
+    wire sequencer_signed_o;
     wire shifter_aligned_i;
     wire shifter_shift_o;
     wire [4:0] shifter_addr_o;
@@ -105,8 +107,7 @@ module compute_core (
     wire weights_aligned_i;
     wire [31:0] weights_word_o;
     wire [3:0] weights_tag_o;
-    wire extend_signed_i;
-    wire [35:0] extend_act_o;
+    wire [35:0] extend_0_act_o;
     wire [71:0] array_psum_o;
     wire accumulators_valid_i;
     wire accumulators_first_i;
@@ -128,6 +129,7 @@ module compute_core (
         .rst_ni(rst_ni),
         .start_i(start_i),
         .layer_kernel_i(layer_kernel_i),
+        .layer_x_signed_i(layer_x_signed_i),
         .layer_resident_i(layer_resident_i),
         .layer_aligned_i(layer_aligned_i),
         .layer_in_h_i(layer_in_h_i),
@@ -155,7 +157,9 @@ module compute_core (
         .first_o(sequencer_first_o),
         .bank_o(sequencer_bank_o),
         .patch_end_o(sequencer_patch_end_o),
-        .tile_end_o(sequencer_tile_end_o)
+        .tile_end_o(sequencer_tile_end_o),
+        .signed_o(sequencer_signed_o),
+        .shift_o(shift_unused)
     );
     weight_shifter u_shifter (
         .clk_i(clk_i),
@@ -193,14 +197,14 @@ module compute_core (
         .word_o(weights_word_o),
         .tag_o(weights_tag_o)
     );
-    extend u_extend (
-        .signed_i(extend_signed_i),
+    extend u_extend_0 (
+        .signed_i(sequencer_signed_o),
         .code_i(acts_word_o),
-        .act_o(extend_act_o)
+        .act_o(extend_0_act_o)
     );
     array u_array (
         .clk_i(clk_i),
-        .act_i(extend_act_o),
+        .act_i(extend_0_act_o),
         .swap_i(acts_tag_o),
         .shift_i(weights_tag_o),
         .weight_i(weights_word_o),
@@ -253,7 +257,6 @@ module compute_core (
     assign acts_aligned_i = layer_aligned_i;
     assign weights_zero_i = 1'd0;
     assign weights_aligned_i = 1'd0;
-    assign extend_signed_i = layer_x_signed_i;
     assign accumulators_valid_i = valid_value_o;
     assign accumulators_first_i = first_value_o;
     assign accumulators_bank_i = bank_value_o;

@@ -88,6 +88,7 @@ module drain (
 );
     localparam [4:0] FLIGHT_CYCLES = 5'd14;
 
+    wire plane_unused;
     wire go;
     wire take;
     reg [1:0] tiles;
@@ -189,6 +190,7 @@ module drain (
         .bank_o(read_bank_o),
         .group_o(read_group_o),
         .lane_o(read_lane_o),
+        .plane_o(plane_unused),
         .first_o(read_first_o),
         .last_o(read_last_o),
         .row_end_o(read_row_end_o),

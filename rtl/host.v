@@ -127,7 +127,7 @@ module host (
     output wire [31:0] layer_x_image_pitch_o,
     // Rows of the input.
     output wire [15:0] layer_in_h_o,
-    // Columns of the input.
+    // Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     output wire [15:0] layer_in_w_o,
     // Address of the first output image, from DATA_BASE.
     output wire [31:0] layer_y_base_o,
@@ -182,7 +182,13 @@ module host (
     // Output bytes from stripe to stripe.
     output wire [31:0] layer_y_stripe_pitch_o,
     // Rows of weights of an output tile: a weight for each column of the array.
-    output wire [31:0] layer_weight_rows_o
+    output wire [31:0] layer_weight_rows_o,
+    // Digits of a weight: each is a tile of weights of its own, and digit i counts 2^(i·W).
+    output wire [7:0] layer_digits_o,
+    // Planes of an input code: each is a word of an activation lane, and plane j counts 2^(j·A).
+    output wire [7:0] layer_planes_o,
+    // Planes of an output code, for the layer that reads it.
+    output wire [7:0] layer_y_planes_o
 );
     reg weight_beat;
     reg act_beat;
@@ -256,6 +262,9 @@ module host (
     wire [31:0] fields_layer_x_stripe_pitch_o;
     wire [31:0] fields_layer_y_stripe_pitch_o;
     wire [31:0] fields_layer_weight_rows_o;
+    wire [7:0] fields_layer_digits_o;
+    wire [7:0] fields_layer_planes_o;
+    wire [7:0] fields_layer_y_planes_o;
     wire check_end_o;
     wire check_unknown_o;
     wire check_bad_o;
@@ -422,7 +431,10 @@ module host (
         .layer_y_row_beats_o(fields_layer_y_row_beats_o),
         .layer_x_stripe_pitch_o(fields_layer_x_stripe_pitch_o),
         .layer_y_stripe_pitch_o(fields_layer_y_stripe_pitch_o),
-        .layer_weight_rows_o(fields_layer_weight_rows_o)
+        .layer_weight_rows_o(fields_layer_weight_rows_o),
+        .layer_digits_o(fields_layer_digits_o),
+        .layer_planes_o(fields_layer_planes_o),
+        .layer_y_planes_o(fields_layer_y_planes_o)
     );
     field_check u_check (
         .clk_i(clk_i),
@@ -495,6 +507,9 @@ module host (
     assign layer_x_stripe_pitch_o = fields_layer_x_stripe_pitch_o;
     assign layer_y_stripe_pitch_o = fields_layer_y_stripe_pitch_o;
     assign layer_weight_rows_o = fields_layer_weight_rows_o;
+    assign layer_digits_o = fields_layer_digits_o;
+    assign layer_planes_o = fields_layer_planes_o;
+    assign layer_y_planes_o = fields_layer_y_planes_o;
 
     always @(posedge clk_i) begin
         weight_beat <= weight_beat_i;

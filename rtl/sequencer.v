@@ -14,13 +14,15 @@ module sequencer (
     input  wire start_i,
     // How the kernel reaches the array; 0: convolution, 1: convolution with its nine kernel positions folded into the array's rows, 2: dense.
     input  wire [1:0] layer_kernel_i,
+    // Input codes are two's complement.
+    input  wire layer_x_signed_i,
     // All tiles of a stripe stay in the activation buffer while the output tiles change.
     input  wire layer_resident_i,
     // Every sweep has at most as many positions as the array has rows: all rows swap weights at once.
     input  wire layer_aligned_i,
     // Rows of the input.
     input  wire [15:0] layer_in_h_i,
-    // Columns of the input.
+    // Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     input  wire [8:0] layer_in_w_i,
     // Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
     input  wire [15:0] layer_units_i,
@@ -69,7 +71,11 @@ module sequencer (
     // It is the last that reads its patch: the slot is free once this has left the last lane.
     output wire patch_end_o,
     // It is the last of its output tile.
-    output wire tile_end_o
+    output wire tile_end_o,
+    // Activations of its sweep are two's complement.
+    output wire signed_o,
+    // Shift of its partial sums, see Shifts; 0 without digits.
+    output wire shift_o
 );
     localparam [1:0] ALL_BANKS = 2'd2;
     localparam [6:0] HOLD_CYCLES = 7'd2;
@@ -78,6 +84,7 @@ module sequencer (
     wire go;
     wire takes_patch;
     wire takes_bank;
+    wire idle;
     reg [15:0] patches;
     reg [1:0] banks;
     reg [6:0] hold;
@@ -163,12 +170,17 @@ module sequencer (
     );
 
     assign valid_o = sweep_valid_o;
+    assign signed_o = layer_x_signed_i;
+    assign shift_o = 1'd0;
     assign busy_o = walk_busy_o || sweep_valid_o;
     assign takes_bank = walk_takes_bank_o;
     assign ready = ((walk_pending_o && shadow_full_i) && (!takes_patch || patch)) && (!takes_bank || bank);
-    assign go = ready && ((!sweep_valid_o && !held) || (sweep_last_o && (~layer_aligned_i)));
+    assign idle = (!sweep_valid_o && !held) || (sweep_last_o && (~layer_aligned_i));
+    // The sweeps of a kernel position: the first plane takes weights, the others keep them.
+    assign go = ready && idle;
 
     always @(posedge clk_i) begin
+        // The sweeps of a kernel position: the first plane takes weights, the others keep them.
         patch <= patches != 16'd0;
         bank <= banks != 2'd0;
         if (patch_done_i && !(go && takes_patch)) begin

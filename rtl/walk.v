@@ -22,7 +22,7 @@ module walk (
     input  wire layer_resident_i,
     // Rows of the input.
     input  wire [15:0] layer_in_h_i,
-    // Columns of the input.
+    // Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     input  wire [8:0] layer_in_w_i,
     // Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
     input  wire [15:0] layer_units_i,

@@ -46,6 +46,31 @@ impl Levels {
         Self { a: 0, b: (1 << bits) - 1 }
     }
 
+    /// What `digits` balanced digits of `bits` bits hold: Σ d_i · 2^(i·bits) with d_i from −2^(bits−1) to 2^(bits−1)−1.
+    pub const fn balanced(bits: u32, digits: u32) -> Self {
+        let mut units: i32 = 0;
+        let mut i = 0;
+        while i < digits {
+            units += 1 << (i * bits);
+            i += 1;
+        }
+        Self { a: -(units << (bits - 1)), b: units * ((1 << (bits - 1)) - 1) }
+    }
+
+    /// Fewest balanced digits of `bits` bits that hold every code; 1 where `bits` hold them as they are.
+    pub const fn digits(self, bits: u32) -> usize {
+        let mut digits = 1;
+        while self.bits() > bits && !self.is_within(Self::balanced(bits, digits)) {
+            digits += 1;
+        }
+        digits as usize
+    }
+
+    /// Whether every code is one of `other`'s.
+    pub const fn is_within(self, other: Self) -> bool {
+        other.a <= self.a && self.b <= other.b
+    }
+
     /// Whether `a ≤ 0 ≤ b` and at least two codes exist.
     pub const fn is_valid(self) -> bool {
         self.a <= 0 && 0 <= self.b && self.a < self.b

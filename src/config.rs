@@ -43,6 +43,9 @@ impl Default for Pack {
     }
 }
 
+/// Digits of a weight, planes of an activation.
+pub const DIGITS: RangeInclusive<usize> = 1..=9;
+
 /// Words of the bus that a read stream or the write port holds: four bursts.
 pub const STREAM_WORDS: usize = 64;
 
@@ -85,6 +88,12 @@ pub struct ArrayConfig {
     pub weight_bits: u32,
     /// Bits A of an activation code, 2 … 16; the array's operand has A + 1.
     pub act_bits: u32,
+    /// Most digits of W bits that a layer's weights are cut into. Left out of files where it is 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub weight_digits: usize,
+    /// Most planes of A bits that a map is cut into. Left out of files where it is 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub act_digits: usize,
     /// Bits of an accumulator, at most 48.
     pub acc_bits: u32,
     /// Words of each activation lane.
@@ -132,6 +141,8 @@ impl Default for ArrayConfig {
             cols: 8,
             weight_bits: 8,
             act_bits: 8,
+            weight_digits: 1,
+            act_digits: 1,
             acc_bits: 32,
             act_depth: 2048,
             weight_depth: 64,
@@ -169,6 +180,10 @@ fn is_default_id(bits: &u32) -> bool {
 
 fn is_default_cache(cache: &u32) -> bool {
     *cache == ArrayConfig::default().axi_cache
+}
+
+fn is_one(digits: &usize) -> bool {
+    *digits == 1
 }
 
 /// Named design points: name, purpose, configuration.
@@ -250,6 +265,31 @@ impl ArrayConfig {
         self.weight_bits + self.act_bits + self.rows.next_power_of_two().ilog2()
     }
 
+    /// Whether layers may be wider than the build.
+    pub fn has_digits(&self) -> bool {
+        self.weight_digits > 1 || self.act_digits > 1
+    }
+
+    /// Bits of the widest activation code: all planes of a map.
+    pub fn code_bits(&self) -> u32 {
+        self.act_bits * self.act_digits as u32
+    }
+
+    /// Left shifts of a partial sum are multiples of this: of W, of A, or of what divides both.
+    pub fn shift_unit(&self) -> u32 {
+        let (w, a) = (self.weight_bits as usize, self.act_bits as usize);
+        match (self.weight_digits, self.act_digits) {
+            (_, 1) => w as u32,
+            (1, _) => a as u32,
+            _ => gcd(w, a) as u32,
+        }
+    }
+
+    /// Greatest left shift of a partial sum: that of the top digit and the top plane.
+    pub fn most_shift(&self) -> u32 {
+        self.weight_bits * (self.weight_digits as u32 - 1) + self.act_bits * (self.act_digits as u32 - 1)
+    }
+
     /// Groups of columns that share a multiplier, the last one perhaps of fewer: each gets its operands a cycle after the
     /// one before.
     pub fn groups(&self) -> usize {
@@ -323,7 +363,7 @@ impl ArrayConfig {
         let acts = self.rows * self.act_depth * self.act_bits as usize;
         let weights = self.cols * self.weight_depth * self.weight_bits as usize;
         let accumulators = 2 * self.cols * self.acc_depth * self.acc_bits as usize;
-        let lines = 2 * self.fold_width * self.fold_channels * self.act_bits as usize;
+        let lines = 2 * self.fold_width * self.fold_channels * self.code_bits() as usize;
         acts + weights + accumulators + lines + 4 * STREAM_WORDS * self.bus_bits
     }
 
@@ -361,6 +401,8 @@ impl ArrayConfig {
         within("address_bits", self.address_bits as usize, ADDRESS_BITS)?;
         within("id_bits", self.id_bits as usize, ID_BITS)?;
         within("axi_cache", self.axi_cache as usize, AXI_CACHES)?;
+        self.check_digits("weight_digits", self.weight_bits, self.weight_digits)?;
+        self.check_digits("act_digits", self.act_bits, self.act_digits)?;
         within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=MOST_ACC_BITS as usize)?;
         if !MULTIPLIER_BITS.contains(&self.multiplier_bits) {
             let reason = format!("{} is not 16, 18, 25 or 27", self.multiplier_bits);
@@ -389,6 +431,22 @@ impl ArrayConfig {
             return Err(Error::usage("requantizers", reason));
         }
         Ok(())
+    }
+
+    /// Digits that widths up to 16 bits can use: the top one is not all beyond them.
+    fn check_digits(&self, option: &str, bits: u32, digits: usize) -> Result<()> {
+        if !DIGITS.contains(&digits) {
+            let (lo, hi) = (DIGITS.start(), DIGITS.end());
+            return Err(Error::usage(option, format!("{digits} is outside {lo} … {hi}")));
+        }
+        let (widest, most) = (*arith::WIDTHS.end(), 1 + *arith::WIDTHS.end() as usize / bits as usize);
+        match digits <= most {
+            true => Ok(()),
+            false => Err(Error::usage(
+                option,
+                format!("{digits} digits of {bits} bits; codes of {widest} bits take {most} at most"),
+            )),
+        }
     }
 }
 

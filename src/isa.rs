@@ -54,7 +54,7 @@ pub const REGIONS: [Region; 5] = [
         name: "weights",
         area: Area::Model,
         layout: "output tile of {cols} channels (padded to the bus) → reduction tile of {rows} → kernel position → \
-                 array row, last to first → column, {weight_bits} bits each",
+                 digit → array row, last to first → column, {weight_bits} bits each",
     },
     Region {
         name: "parameters",
@@ -65,8 +65,9 @@ pub const REGIONS: [Region; 5] = [
     Region {
         name: "feature map",
         area: Area::Data,
-        layout: "image → block of {block} channels → row, padded to the bus → pixel → channel, {act_bits} bits each; \
-                 the input of a folded layer is one block of {fold_channels} channels",
+        layout: "image → block of {block} channels → row, padded to the bus → pixel → plane → channel, {act_bits} bits \
+                 each; the input of a folded layer is one block of {fold_channels} channels, {code_bits} bits each, in one \
+                 plane",
     },
     Region {
         name: "logits",

@@ -22,6 +22,7 @@ impl Bundle<'_> {
                 "fold_channels" => config.fold_channels,
                 "weight_bits" => config.weight_bits as usize,
                 "act_bits" => config.act_bits as usize,
+                "code_bits" => config.code_bits() as usize,
                 _ => config.acc_bits as usize,
             }
             .to_string()

@@ -136,7 +136,7 @@ fn accelerator(args: &AcceleratorArgs) -> Result<()> {
         None => random_vgg16(),
     };
     let config = args.design.config(&model)?;
-    let plan = plan(&Geometry::of(&model), &config, args.batch)?;
+    let plan = plan(&Geometry::of(&model, &config)?, &config, args.batch)?;
     let timing = MemoryTiming { latency: args.latency, stall_percent: args.stall_percent };
     let cycles = cycles::of_layers(&plan.layers, &config, timing);
     let layers = || plan.layers.iter().zip(&cycles);

@@ -9,7 +9,7 @@ use vgg2rtl::config::{
 };
 use vgg2rtl::explore::Family;
 use vgg2rtl::int::IntModel;
-use vgg2rtl::schedule::fit;
+use vgg2rtl::schedule::{Digits, digits, fit, with_digits};
 use vgg2rtl::{Error, Result, store};
 
 /// The design point: a preset or an array's size, widths from the model, and single numbers that replace them.
@@ -37,10 +37,10 @@ pub struct Design {
     /// AxCACHE of every burst: 3 for memory that no cache answers for, 15 for a coherent port [default: 3].
     #[arg(long, value_name = "VALUE", value_parser = number::small(AXI_CACHES))]
     axi_cache: Option<u32>,
-    /// Bits of a weight [default: what the model needs].
+    /// Bits of a weight; wider layers run by digits of it [default: those of the layers between the first and the last].
     #[arg(long, value_name = "BITS", value_parser = number::width())]
     weight_bits: Option<u32>,
-    /// Bits of an activation [default: what the model needs].
+    /// Bits of an activation; wider maps are planes of it [default: those between the image and what the last layer reads].
     #[arg(long, value_name = "BITS", value_parser = number::width())]
     act_bits: Option<u32>,
     /// Requantization: scale or pow2 [default: pow2 where the model allows it].
@@ -126,6 +126,9 @@ impl Design {
             None => fit(model, &self.base()?),
         };
         self.replace(&mut config);
+        if self.config.is_none() {
+            config = with_digits(model, &config);
+        }
         if self.sizes.requantizers.is_none() && self.config.is_none() {
             config.requantizers = config.most_requantizers();
         }
@@ -145,7 +148,11 @@ impl Design {
         if let (Err(_), Some(path)) = (&checked, &self.config) {
             read(path)?.validate().map_err(|e| Error::bad_file(path, e.to_string()))?; // it may be the file's fault
         }
-        checked.map(|()| config)
+        checked?;
+        if let Some(said) = by_digits(model, &config) {
+            note!("{said}");
+        }
+        Ok(config)
     }
 
     /// `config` with columns that share multipliers; says what `auto` has chosen.
@@ -197,6 +204,15 @@ impl Design {
         set(&mut config.fold_channels, self.fold);
         set(&mut config.fold_width, self.sizes.fold_width);
     }
+}
+
+/// Which layers of `model` are wider than `config`, and how they run; `None` where none is.
+fn by_digits(model: &IntModel, config: &ArrayConfig) -> Option<String> {
+    let run = |d: &Digits| format!("{} × {} digits", d.weights, d.acts);
+    let wide = model.layers.iter().zip(digits(model, config)).filter(|(_, d)| *d != Digits::ONE);
+    let layers: Vec<String> = wide.map(|(layer, d)| format!("{} as {}", layer.name, run(&d))).collect();
+    let said = || format!("W{}A{} build; {}", config.weight_bits, config.act_bits, layers.join(", "));
+    (!layers.is_empty()).then(said)
 }
 
 /// What `auto` has chosen in `config`, and why.

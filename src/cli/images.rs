@@ -45,9 +45,10 @@ pub fn say_input(header: &Header) {
     note!("{}: reads {}", header.name, header.described());
 }
 
-/// Says on standard error why a build for `model` in these widths is wider than they say.
+/// Says on standard error which parts of `model` in these widths are wider than they say, and how the accelerator runs them.
 pub fn say_wider(widths: &Widths, model: &FloatModel) -> Result<()> {
-    widths.wider_build(model)?.iter().for_each(|why| note!("{why}"));
+    let wider = widths.wider_parts(model)?;
+    wider.iter().for_each(|why| note!("{why}; a build of the other layers' widths runs them by digits"));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::arith::requantize;
 use crate::int::{IntLayer, IntModel, Output, Trace, reference};
 use crate::net::{KERNEL, Op, Shape};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, weight_digit};
 use crate::{Error, Result};
 use ndarray::{Array4, ArrayView4};
 use rand::SeedableRng;
@@ -112,7 +112,9 @@ impl Search<'_> {
             for bit in (0..bits).rev() {
                 (self.words, self.flips) = (self.words + acc.len(), self.flips + 1);
                 let code = i32::from(one.weight[term]);
-                let flipped = flip(code, bit, bits);
+                // The lowest digit of a layer that is wider than the build.
+                let digit = weight_digit(code.into(), 0, bits) as i32;
+                let flipped = code - digit + flip(digit, bit, bits);
                 let wrong = &acc + &x.mapv(|x| i64::from(flipped - code) * i64::from(x));
                 // Beyond the accumulator's width the hardware need not compute what these sums say.
                 let fits = wrong.iter().all(|sum| (-limit..limit).contains(sum));

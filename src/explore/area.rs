@@ -56,7 +56,8 @@ pub fn estimate(config: &ArrayConfig, family: Family) -> Resources {
 
 /// Whether the model of `family` knows the elements of the array of `config`.
 pub fn is_modelled(config: &ArrayConfig, family: Family) -> bool {
-    config.pack == 1 || Model::of(family).knows("packed_pe")
+    let model = Model::of(family);
+    (config.pack == 1 || model.knows("packed_pe")) && (!config.has_digits() || model.knows("digit_shift"))
 }
 
 /// The stated error of [`estimate`], computed from the held-out points.

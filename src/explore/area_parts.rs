@@ -137,7 +137,7 @@ fn core(list: &mut List, config: &ArrayConfig) {
         list.add("top.core.weights.rest", "lane", 1, &[weight, cols % pack * w]);
         list.ram("top.core.weights.rest.ram", 1, weight_depth, cols % pack * w);
     }
-    list.add("top.core.extend", "extend", 1, &[rows, a]);
+    list.add("top.core.extend_0", "extend", 1, &[rows, a]);
     list.add("top.core.array", "array", 1, &[]);
     match config.multipliers {
         _ if pack > 1 => packed_array(list, config),

@@ -7,7 +7,7 @@ use crate::arith::WIDTHS;
 use crate::config::{ArrayConfig, COLS, Multipliers, Pack, ROWS, Requantize};
 use crate::float::FloatModel;
 use crate::quantize::Rounding;
-use crate::schedule::{Geometry, LayerGeometry};
+use crate::schedule::{Digits, Geometry, LayerGeometry};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -257,6 +257,7 @@ pub fn geometry(model: &FloatModel) -> Geometry {
         name: l.name.clone(),
         op: l.op,
         clip: (i < last).then_some(u16::MAX),
+        digits: Digits::ONE,
     };
     let layers = model.layers.iter().enumerate().map(layer).collect();
     Geometry { input: model.header.input, signed: true, layers }

@@ -256,8 +256,11 @@ impl Task {
         let (weights, acts) = (self.axes.weights.iter().min(), self.axes.acts.iter().min());
         let Some((&weights, &acts)) = weights.zip(acts) else { return Ok(vec![]) };
         let widths = Widths { ends: self.axes.ends, ..Widths::bits(weights, acts) };
-        let reason = widths.wider_build(&network.model)?;
-        Ok(reason.into_iter().map(|why| format!("{why} (--ends)")).collect())
+        let reason = widths.wider_parts(&network.model)?;
+        Ok(reason
+            .into_iter()
+            .map(|why| format!("{why} (--ends); the builds explored are that wide"))
+            .collect())
     }
 
     /// Fails where a tool that is asked for is missing.

@@ -285,8 +285,12 @@ impl Logic for Accelerator {
 
         comment!("The layer, to every block.");
         self.acts.layer_i.next = self.host.layer_o.val();
-        self.fields_unused.next =
-            self.host.layer_o.patch.val() | self.host.layer_o.step.val() | self.host.layer_o.clip.val();
+        self.fields_unused.next = self.host.layer_o.patch.val()
+            | self.host.layer_o.step.val()
+            | self.host.layer_o.clip.val()
+            | self.host.layer_o.digits.val()
+            | self.host.layer_o.planes.val()
+            | self.host.layer_o.y_planes.val();
         self.weights.layer_i.next = self.host.layer_o.val();
         self.core.layer_i.next = self.host.layer_o.val();
         self.drain.layer_i.next = self.host.layer_o.val();

@@ -1,7 +1,7 @@
 //! The compute core: from loaded buffers to accumulators.
 
-use super::control::{Sequencer, WeightShifter};
-use super::datapath::{Accumulators, Array, Delay, Extend, LaneBuffer, Packing};
+use super::control::{Sequencer, Shifts, WeightShifter};
+use super::datapath::{Accumulators, Array, Delay, DigitShift, Extend, LaneBuffer, Packing, PlaneExtend};
 use super::rt::{Lanes, LayerPort, Sig, u};
 use crate::config::ArrayConfig;
 use crate::isa::timing;
@@ -60,8 +60,10 @@ pub struct ComputeCore {
     shifter: WeightShifter,
     acts: LaneBuffer,
     weights: LaneBuffer,
-    extend: Extend,
+    extend: Vec<Extend>,
+    plane_extend: Vec<PlaneExtend>,
     array: Array,
+    digit_shift: Vec<DigitShift>,
     accumulators: Accumulators,
     // Positions on their way from the sequencer to the accumulators.
     valid: Delay,
@@ -70,6 +72,13 @@ pub struct ComputeCore {
     addr: Delay,
     tile_end: Delay,
     patch_end: Delay,
+    act_signed: Vec<Delay>,
+    shift: Vec<Delay>,
+    shift_unused: Sig<Local>,
+    _extends: usize,
+    _planes: usize,
+    _plain: usize,
+    _digits: usize,
 }
 
 impl ComputeCore {
@@ -89,7 +98,9 @@ impl ComputeCore {
         let (block, psum_bits, groups) = (config.block(), config.psum_bits(), config.groups());
         let acts = LaneBuffer::new(rows / block, block, config.act_depth, u(act_bits));
         let weights = LaneBuffer::together(cols, pack, config.weight_depth, super::rt::s(weight_bits));
-        let accumulators = Accumulators::new(cols, pack, config.acc_depth, config.acc_bits, psum_bits);
+        let shifts = Shifts::of(config);
+        let operand_bits = config.acc_bits.min(psum_bits + config.most_shift());
+        let accumulators = Accumulators::new(cols, pack, config.acc_depth, config.acc_bits, operand_bits);
         let (address, position) = (acts.addr_i.ty(), accumulators.addr_i.ty());
         let late = Self::to_accumulators(rows);
         let array = match pack {
@@ -100,6 +111,10 @@ impl ComputeCore {
             }
         };
         let flag = |cycles| Delay::new(u(1), cycles);
+        let (planes, digits) = (config.act_digits > 1, shifts.is_some());
+        let digit_shift = |shifts: Shifts| {
+            DigitShift::new((cols, pack), psum_bits, (shifts.bits, config.shift_unit()), operand_bits)
+        };
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -122,12 +137,14 @@ impl ComputeCore {
             drain_o: Lanes::new(cols, accumulators.drain_o.ty()),
             busy_o: Default::default(),
             active_o: Default::default(),
-            sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth),
+            sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth, shifts),
             shifter: WeightShifter::new(rows, groups, config.weight_depth),
             acts,
             weights,
-            extend: Extend::new(rows, act_bits),
+            extend: (!planes).then(|| Extend::new(rows, act_bits)).into_iter().collect(),
+            plane_extend: planes.then(|| PlaneExtend::new(rows, act_bits)).into_iter().collect(),
             array,
+            digit_shift: shifts.map(digit_shift).into_iter().collect(),
             accumulators,
             valid: flag(late),
             first: flag(late),
@@ -135,6 +152,13 @@ impl ComputeCore {
             addr: Delay::new(position, late),
             tile_end: flag(Self::latency(rows, groups)),
             patch_end: flag(rows),
+            act_signed: planes.then(|| flag(LaneBuffer::LATENCY)).into_iter().collect(),
+            shift: shifts.map(|shifts| Delay::new(u(shifts.bits), late)).into_iter().collect(),
+            shift_unused: Sig::new(u(shifts.map_or(1, |shifts| shifts.bits))),
+            _extends: !planes as usize,
+            _planes: planes as usize,
+            _plain: !digits as usize,
+            _digits: digits as usize,
         }
     }
 }
@@ -187,9 +211,22 @@ impl Logic for ComputeCore {
         self.weights.tag_i.next = self.shifter.shift_o.val();
         self.weights.aligned_i.next = false;
 
-        self.extend.signed_i.next = self.layer_i.x_signed.val() == 1;
-        self.extend.code_i.next = self.acts.word_o.val();
-        self.array.act_i.next = self.extend.act_o.val();
+        for i in 0..self._extends {
+            self.extend[i].signed_i.next = self.sequencer.signed_o.val();
+            self.extend[i].code_i.next = self.acts.word_o.val();
+            self.array.act_i.next = self.extend[i].act_o.val();
+        }
+        for i in 0..self._planes {
+            self.act_signed[i].clk_i.next = self.clk_i.val();
+            self.act_signed[i].value_i.next = 0;
+            if self.sequencer.signed_o.val() {
+                self.act_signed[i].value_i.next = 1;
+            }
+            self.plane_extend[i].clk_i.next = self.clk_i.val();
+            self.plane_extend[i].signed_i.next = self.act_signed[i].value_o.val() == 1;
+            self.plane_extend[i].code_i.next = self.acts.word_o.val();
+            self.array.act_i.next = self.plane_extend[i].act_o.val();
+        }
         self.array.swap_i.next = self.acts.tag_o.val();
         self.array.shift_i.next = self.weights.tag_o.val();
         self.array.weight_i.next = self.weights.word_o.val();
@@ -219,7 +256,18 @@ impl Logic for ComputeCore {
         self.accumulators.first_i.next = self.first.value_o.val() == 1;
         self.accumulators.bank_i.next = self.bank.value_o.val() == 1;
         self.accumulators.addr_i.next = self.addr.value_o.val();
-        self.accumulators.psum_i.next = self.array.psum_o.val();
+        for _i in 0..self._plain {
+            self.accumulators.psum_i.next = self.array.psum_o.val();
+        }
+        self.shift_unused.next = self.sequencer.shift_o.val();
+        for i in 0..self._digits {
+            self.shift[i].clk_i.next = self.clk_i.val();
+            self.shift[i].value_i.next = self.sequencer.shift_o.val();
+            self.digit_shift[i].clk_i.next = self.clk_i.val();
+            self.digit_shift[i].shift_i.next = self.shift[i].value_o.val();
+            self.digit_shift[i].psum_i.next = self.array.psum_o.val();
+            self.accumulators.psum_i.next = self.digit_shift[i].operand_o.val();
+        }
         self.accumulators.drain_bank_i.next = self.drain_bank_i.val();
         self.accumulators.drain_addr_i.next = self.drain_addr_i.val();
         self.drain_o.next = self.accumulators.drain_o.val();

@@ -91,6 +91,26 @@ pub fn model(recipe: &Recipe) -> IntModel {
     }
 }
 
+/// `model` with weights of `w` bits and activations of `a` bits, except at the ends: the image, the weights of the first and
+/// the last layer, and what the last layer reads.
+pub fn narrow_inside(mut model: IntModel, w: u32, a: u32) -> IntModel {
+    let last = model.layers.len() - 1;
+    for (i, layer) in model.layers.iter_mut().enumerate() {
+        if i > 0 && i < last && layer.weight_levels.bits() > w {
+            let excess = layer.weight_levels.bits() - w;
+            layer.weight.iter_mut().for_each(|weight| *weight >>= excess);
+            layer.bias.iter_mut().for_each(|bias| *bias >>= excess);
+            layer.weight_levels = Levels::signed(w);
+        }
+        if let Output::Requantized { quantizer, .. } = &mut layer.output
+            && i + 1 < last
+        {
+            quantizer.levels.b = quantizer.levels.b.min(Levels::unsigned(a).b);
+        }
+    }
+    model
+}
+
 /// `count` images of uniform random codes for `model`.
 pub fn images(model: &IntModel, count: usize, seed: u64) -> Array4<i32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -193,7 +193,7 @@ layer_command! {
     x_image_pitch: u32 = (4, 0);
     /// Rows of the input.
     in_h: u16 = (5, 0);
-    /// Columns of the input.
+    /// Words of an activation lane in an input row: columns times planes; of a folded layer the columns.
     in_w: u16 = (5, 16);
     /// Address of the first output image, from DATA_BASE.
     y_base: u32 = (6, 0);
@@ -249,6 +249,12 @@ layer_command! {
     y_stripe_pitch: u32 = (23, 0);
     /// Rows of weights of an output tile: a weight for each column of the array.
     weight_rows: u32 = (24, 0);
+    /// Digits of a weight: each is a tile of weights of its own, and digit i counts 2^(i·W).
+    digits: u8 = (25, 0);
+    /// Planes of an input code: each is a word of an activation lane, and plane j counts 2^(j·A).
+    planes: u8 = (25, 8);
+    /// Planes of an output code, for the layer that reads it.
+    y_planes: u8 = (25, 16);
 }
 
 #[cfg(test)]

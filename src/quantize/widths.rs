@@ -57,12 +57,12 @@ impl Widths {
         if signed { Levels::signed(bits) } else { Levels::unsigned(bits) }
     }
 
-    /// Which parts of `model` need more bits than the widths of all layers say, and how many: of a build that runs it all,
-    /// `W4A4, ends 8: a build for it has 8-bit weights because of conv1_1`. `None` where none does.
+    /// Which parts of `model` need more bits than the widths of all layers say, and how many: `W4A4, ends 8: 8-bit weights
+    /// because of conv1_1`. `None` where none does.
     ///
     /// # Errors
     /// Those of [`Widths::resolve`].
-    pub fn wider_build(&self, model: &FloatModel) -> Result<Option<String>> {
+    pub fn wider_parts(&self, model: &FloatModel) -> Result<Option<String>> {
         let levels = self.resolve(model)?;
         let weights =
             levels.iter().zip(&model.layers).map(|(l, layer)| (l.weights.bits(), layer.name.clone()));
@@ -81,7 +81,7 @@ impl Widths {
             widest(&mut std::iter::once(image).chain(outputs), a, "activations"),
         ];
         let reasons: Vec<String> = reasons.into_iter().flatten().collect();
-        let text = || format!("W{w}A{a}, ends {}: a build for it has {}", self.ends, reasons.join(" and "));
+        let text = || format!("W{w}A{a}, ends {}: {}", self.ends, reasons.join(" and "));
         Ok((!reasons.is_empty()).then(text))
     }
 
@@ -115,11 +115,16 @@ impl Widths {
     }
 }
 
-/// `levels` if they have `bits` bits, else all levels of `bits` bits of the same sign.
+/// `levels` if they have `bits` bits, else all levels of `bits` bits of the same sign; of signed ones as many, on both sides
+/// of 0, as balanced digits of the width of `levels` hold: ±119 for 8 bits in two digits of 4.
 fn at_least(levels: Levels, bits: u32) -> Levels {
     match levels.bits() >= bits {
         true => levels,
-        false if levels.is_signed() => Levels::signed(bits),
+        false if levels.is_signed() => {
+            let (all, width) = (Levels::signed(bits), levels.bits());
+            let held = Levels::balanced(width, bits.div_ceil(width));
+            if all.is_within(held) { all } else { Levels { a: -held.b, b: held.b } }
+        }
         false => Levels::unsigned(bits),
     }
 }
@@ -159,16 +164,20 @@ mod tests {
         let levels = widths.resolve(&model).unwrap();
         assert_eq!(levels.iter().map(|l| l.weights.bits()).collect::<Vec<_>>(), [8, 4, 4, 2]);
         assert_eq!(levels.iter().map(|l| l.output.bits()).collect::<Vec<_>>(), [3, 3, 8, 3]);
+        // Two digits of 4 bits end at 119, three of 3 bits hold what 8 bits do.
+        assert_eq!(levels[0].weights, Levels { a: -119, b: 119 });
+        assert_eq!(at_least(Levels::signed(3), 8), Levels::signed(8));
+        assert_eq!(at_least(Levels::signed(2), 8), Levels { a: -85, b: 85 });
         assert_eq!((widths.input(true), widths.input(false)), (Levels::signed(8), Levels::unsigned(8)));
         widths.ends = 2;
         assert_eq!(widths.resolve(&model).unwrap()[0].weights, Levels::signed(4));
     }
 
     #[test]
-    fn a_wider_build_is_explained() {
+    fn wider_parts_are_named() {
         let model = chain(&[2, 2, 2]);
-        let said = |widths: &Widths| widths.wider_build(&model).unwrap();
-        let want = "W4A6, ends 8: a build for it has 8-bit weights because of fc1 and 8-bit activations because of the image";
+        let said = |widths: &Widths| widths.wider_parts(&model).unwrap();
+        let want = "W4A6, ends 8: 8-bit weights because of fc1 and 8-bit activations because of the image";
         assert_eq!(said(&Widths::bits(4, 6)).as_deref(), Some(want));
         assert_eq!(said(&Widths::bits(8, 8)), None);
         assert_eq!(said(&Widths { ends: 2, ..Widths::bits(4, 6) }), None);

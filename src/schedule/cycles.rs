@@ -91,9 +91,11 @@ const ROW_TRIP: u64 = 12;
 /// From the weights of a tile to its parameters and back.
 const TURN: u64 = 2;
 
-/// Cycles that a sweep over `positions` holds the array.
-pub fn sweep(positions: u64, rows: u64) -> u64 {
-    if positions > rows { positions.max(2 * rows - 1) } else { positions + rows - 1 }
+/// Cycles that the sweeps over `positions` with one tile of weights, one for each of `planes`, hold the array.
+pub fn sweep(positions: u64, rows: u64, planes: u64) -> u64 {
+    // Two sums of an accumulator are three cycles apart.
+    let all = (planes - 1) * positions.max(3) + positions;
+    if positions > rows { all.max(2 * rows - 1) } else { all + rows - 1 }
 }
 
 /// Cycles of every layer of `schedule`.
@@ -228,7 +230,7 @@ impl Model<'_> {
         let (c, t) = (&layer.command, &layer.tiling);
         let (units, in_h) = (t.stripe.min(t.units - first), c.in_h as usize);
         let positions = (units * t.unit_positions) as u64;
-        let sweep = sweep(positions, config.rows as u64);
+        let sweep = sweep(positions, config.rows as u64, t.digits.acts as u64);
         let (folded, groups) = (t.kernel == Kernel::Folded, (config.rows / config.block()) as u64);
         let stored = match t.kernel {
             Kernel::Dense => units * in_h,
@@ -237,7 +239,9 @@ impl Model<'_> {
         // A folded layer steps through a row of zeros below the map, and through a column of them behind each row.
         let rows = groups * (stored + (folded && first + units >= in_h) as usize) as u64;
         let gap = if folded { FOLDED_ROW_GAP } else { ROW_GAP };
-        let unpack = rows * (c.in_w as u64 + gap) + if folded { groups * units as u64 } else { 0 };
+        // Words of a row; a folded pixel takes a cycle for each of its planes.
+        let words = c.in_w as u64 * if folded { c.planes.into() } else { 1 };
+        let unpack = rows * (words + gap) + if folded { groups * units as u64 } else { 0 };
         let patch_beats = groups * stored as u64 * c.x_row_beats as u64;
         let described = rows * REQUEST.max((latency + ROW_TRIP).div_ceil(ROWS_AHEAD));
         let trip = patch_beats * (latency + BURST_TRIP) / self.held();
@@ -246,11 +250,11 @@ impl Model<'_> {
         let pooled = (units * 2 * c.out_w as usize) as u64;
         let rows_written = (units / (1 + c.pool as usize)) as u64;
         Stripe {
-            sweeps: sweep * t.passes() as u64,
-            idle: sweep - positions,
+            sweeps: sweep * (t.passes() * t.digits.weights) as u64,
+            idle: sweep - positions * t.digits.acts as u64,
             patch: unpack.max(described).max(trip).max(self.words(patch_beats)),
             patch_beats,
-            drain: blocks * a_position * if c.pool { pooled } else { positions },
+            drain: blocks * a_position * c.y_planes as u64 * if c.pool { pooled } else { positions },
             write_beats: blocks * rows_written * c.y_row_beats as u64,
         }
     }
@@ -274,7 +278,7 @@ impl Model<'_> {
 
     /// Rows of weights of an output tile.
     fn weight_rows(&self) -> u64 {
-        (self.config.rows * self.layer.tiling.ci_tiles * self.layer.tiling.passes()).max(1) as u64
+        (self.config.rows * self.layer.tiling.weight_tiles()).max(1) as u64
     }
 
     /// Rows of weights that the shadow registers and the buffer take before the first sweep.
@@ -302,10 +306,12 @@ mod tests {
 
     #[test]
     fn a_sweep_hides_the_shift_or_waits_for_it() {
-        assert_eq!(sweep(1, 16), 16); // dense at batch 1: one row of weights a cycle
-        assert_eq!(sweep(8, 16), 23);
-        assert_eq!(sweep(17, 16), 31);
-        assert_eq!(sweep(448, 16), 448);
+        assert_eq!(sweep(1, 16, 1), 16); // dense at batch 1: one row of weights a cycle
+        assert_eq!(sweep(8, 16, 1), 23);
+        assert_eq!(sweep(17, 16, 1), 31);
+        assert_eq!(sweep(448, 16, 1), 448);
+        assert_eq!(sweep(448, 16, 2), 896);
+        assert_eq!(sweep(1, 16, 2), 19); // the second plane keeps the weights
     }
 
     #[test]

@@ -74,7 +74,10 @@ impl Layer<'_> {
         let units = s.unit..s.unit + s.units;
         match self.command.kernel {
             Kernel::Dense => units.map(|image| (image, 0, 0)).collect(),
-            _ => units.flat_map(|y| (0..self.command.in_w as usize).map(move |x| (s.image, y, x))).collect(),
+            _ => {
+                let row = |y| (0..self.command.unit_positions as usize).map(move |x| (s.image, y, x));
+                units.flat_map(row).collect()
+            }
         }
     }
 
@@ -82,6 +85,7 @@ impl Layer<'_> {
     fn accumulate(&self, stripe: Stripe, t: usize) -> Result<Vec<Vec<i64>>> {
         let (c, rows, cols) = (&self.command, self.config.rows, self.config.cols);
         let passes = c.kernel_h as usize * c.kernel_w as usize;
+        let steps = (0..passes).flat_map(|pass| (0..c.digits as u32).map(move |digit| (pass, digit)));
         let positions = self.positions(stripe);
         let mut acc = vec![vec![0; cols]; positions.len()];
         let stream =
@@ -89,7 +93,7 @@ impl Layer<'_> {
         let bits = self.config.weight_bits;
         let mut offset = 0;
         for ci in 0..c.ci_tiles as usize {
-            for pass in 0..passes {
+            for (pass, digit) in steps.clone() {
                 let mut weights = vec![vec![0; cols]; rows]; // shifted in from the last row to the first
                 for row in weights.iter_mut().rev() {
                     for w in row.iter_mut() {
@@ -97,10 +101,13 @@ impl Layer<'_> {
                         offset += bits as usize;
                     }
                 }
-                for (acc, &position) in acc.iter_mut().zip(&positions) {
-                    for (r, weights) in weights.iter().enumerate() {
-                        let x = self.operand(position, ci * rows + r, pass)?;
-                        acc.iter_mut().zip(weights).for_each(|(a, w)| *a += w * x);
+                for plane in 0..c.planes as u32 {
+                    let shift = digit * bits + plane * self.config.act_bits;
+                    for (acc, &position) in acc.iter_mut().zip(&positions) {
+                        for (r, weights) in weights.iter().enumerate() {
+                            let x = self.operand(position, ci * rows + r, pass, plane)?;
+                            acc.iter_mut().zip(weights).for_each(|(a, w)| *a += (w * x) << shift);
+                        }
                     }
                 }
             }
@@ -108,8 +115,14 @@ impl Layer<'_> {
         Ok(acc)
     }
 
-    /// The operand of reduction lane `lane` in pass `pass` at a position.
-    fn operand(&self, (image, y, x): (usize, usize, usize), lane: usize, pass: usize) -> Result<i64> {
+    /// Plane `plane` of the operand of reduction lane `lane` in pass `pass` at a position.
+    fn operand(
+        &self,
+        (image, y, x): (usize, usize, usize),
+        lane: usize,
+        pass: usize,
+        plane: u32,
+    ) -> Result<i64> {
         let (channel, ky, kx) = match self.command.kernel {
             Kernel::Conv => (lane, pass / KERNEL, pass % KERNEL),
             Kernel::Folded => {
@@ -120,22 +133,22 @@ impl Layer<'_> {
                 (channel, k / KERNEL, k % KERNEL)
             }
             Kernel::Dense => {
-                let w = self.command.in_w as usize;
-                return self.element(image, lane, pass / w, pass % w);
+                let w = self.command.kernel_w as usize;
+                return self.element(image, lane, (pass / w, pass % w), plane);
             }
         };
         let inside = |p: usize, k: usize, n: u16| (1..=n as usize).contains(&(p + k)).then(|| p + k - 1);
-        match (inside(y, ky, self.command.in_h), inside(x, kx, self.command.in_w)) {
-            (Some(y), Some(x)) => self.element(image, channel, y, x),
+        match (inside(y, ky, self.command.in_h), inside(x, kx, self.command.unit_positions)) {
+            (Some(y), Some(x)) => self.element(image, channel, (y, x), plane),
             _ => Ok(0), // zero padding
         }
     }
 
-    fn element(&self, image: usize, channel: usize, y: usize, x: usize) -> Result<i64> {
+    fn element(&self, image: usize, channel: usize, (y, x): (usize, usize), plane: u32) -> Result<i64> {
         let (c, bits) = (&self.command, self.config.act_bits);
-        let block = match c.kernel {
-            Kernel::Folded => self.config.fold_channels,
-            _ => self.config.block(),
+        let (block, pixel) = match c.kernel {
+            Kernel::Folded => (self.config.fold_channels, self.config.code_bits()),
+            _ => (self.config.block(), bits * u32::from(c.planes)),
         };
         let at = self.data_at
             + c.x_base as usize
@@ -143,8 +156,13 @@ impl Layer<'_> {
             + channel / block * c.x_plane_pitch as usize
             + y * c.x_row_pitch as usize;
         let row = self.read(at, c.x_row_pitch as usize)?;
-        let offset = (x * block + channel % block) * bits as usize;
-        Ok(field(row, offset, bits, c.x_signed))
+        // A folded pixel has whole codes side by side, every other one its planes.
+        let at = x * block * pixel as usize;
+        let offset = match c.kernel {
+            Kernel::Folded => channel * pixel as usize + (plane * bits) as usize,
+            _ => (plane as usize * block + channel % block) * bits as usize,
+        };
+        Ok(field(row, at + offset, bits, c.x_signed && plane + 1 == u32::from(c.planes)))
     }
 
     /// Bias, requantization, pool, packing and writing of a tile's accumulators.
@@ -185,7 +203,8 @@ impl Layer<'_> {
         let c = &self.command;
         let scale = if c.pool { 2 } else { 1 };
         let levels = Levels { a: 0, b: c.clip.into() };
-        for x in 0..c.out_w as usize {
+        let planes = u32::from(c.y_planes);
+        for (x, plane) in (0..c.out_w as usize).flat_map(|x| (0..planes).map(move |plane| (x, plane))) {
             for col in columns.clone() {
                 let (bias, by) = params[col];
                 let code = |dy: usize, dx: usize| {
@@ -194,7 +213,7 @@ impl Layer<'_> {
                 };
                 let window = (0..scale).flat_map(|dy| (0..scale).map(move |dx| (dy, dx)));
                 let y = window.map(|(dy, dx)| code(dy, dx)).max().unwrap_or(0);
-                out.put(y.into(), self.config.act_bits);
+                out.put(i64::from(y) >> (plane * self.config.act_bits), self.config.act_bits);
             }
         }
         out.align(c.y_row_beats as usize * self.config.bus_bytes());

@@ -6,8 +6,11 @@
 //! [`ArrayConfig::fold_channels`] channels.
 //!
 //! ```text
-//! image → block of channels → row (padded to the bus) → pixel → channel of the block
+//! image → block of channels → row (padded to the bus) → pixel → plane → channel of the block
 //! ```
+//!
+//! There is one plane, unless the layer that reads the map takes wider codes than the build's: then plane j holds bits
+//! jA … jA+A−1 of every code. The codes of a folded layer's input lie undivided, as wide as all planes of the build together.
 
 use super::bits::{BitWriter, field};
 use crate::config::ArrayConfig;
@@ -21,7 +24,9 @@ pub struct Layout {
     pub shape: Shape,
     /// Channels of a block.
     pub block: usize,
-    /// Bits of an element.
+    /// Planes of a code.
+    pub planes: usize,
+    /// Bits of an element: of a code in one plane.
     pub bits: u32,
     /// From row to row.
     pub row_pitch: usize,
@@ -32,23 +37,27 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Layout of maps of `shape` for the accelerator `config`.
-    pub fn new(shape: Shape, config: &ArrayConfig) -> Self {
+    /// Layout of maps of `shape`, codes in `planes`, for the accelerator `config`.
+    pub fn new(shape: Shape, planes: usize, config: &ArrayConfig) -> Self {
         let (block, bits) = (config.block(), config.act_bits);
-        let row_bits = shape.w * block * bits as usize;
+        let row_bits = shape.w * planes * block * bits as usize;
         let row_pitch = row_bits.div_ceil(config.bus_bits) * config.bus_bytes();
         let plane_pitch = row_pitch * shape.h;
-        let planes = shape.c.div_ceil(config.rows) * (config.rows / block);
+        let blocks = shape.c.div_ceil(config.rows) * (config.rows / block);
         // A map that is written by a narrower array of rows may have more blocks than whole tiles of rows.
-        let planes = planes.max(shape.c.div_ceil(block));
-        Self { shape, block, bits, row_pitch, plane_pitch, image_pitch: planes * plane_pitch }
+        let blocks = blocks.max(shape.c.div_ceil(block));
+        Self { shape, block, planes, bits, row_pitch, plane_pitch, image_pitch: blocks * plane_pitch }
     }
 
     /// Layout of the input maps of a folded layer: one block of `fold_channels` channels.
     pub fn folded(shape: Shape, config: &ArrayConfig) -> Self {
-        let one_block =
-            ArrayConfig { rows: config.fold_channels, cols: config.fold_channels, ..config.clone() };
-        Self::new(shape, &one_block)
+        let one_block = ArrayConfig {
+            rows: config.fold_channels,
+            cols: config.fold_channels,
+            act_bits: config.code_bits(),
+            ..config.clone()
+        };
+        Self::new(shape, 1, &one_block)
     }
 
     /// Blocks that hold channels of the map.
@@ -67,10 +76,10 @@ impl Layout {
         let Shape { c: channels, h, w } = self.shape;
         for b in 0..self.image_pitch / self.plane_pitch {
             for y in 0..h {
-                for x in 0..w {
+                for (x, plane) in (0..w).flat_map(|x| (0..self.planes).map(move |plane| (x, plane))) {
                     for c in b * self.block..(b + 1) * self.block {
                         let v = if c < channels { map[[c, y, x]] } else { 0 };
-                        out.put(v.into(), self.bits);
+                        out.put(i64::from(v) >> (plane as u32 * self.bits), self.bits);
                     }
                 }
                 out.align(self.row_pitch);
@@ -83,9 +92,13 @@ impl Layout {
     pub fn unpack(&self, bytes: &[u8], signed: bool) -> Array3<i32> {
         let Shape { c, h, w } = self.shape;
         Array3::from_shape_fn((c, h, w), |(c, y, x)| {
-            let element = x * self.block + c % self.block;
-            let offset = self.row(c / self.block, y) * 8 + element * self.bits as usize;
-            field(bytes, offset, self.bits, signed) as i32
+            let row = &bytes[self.row(c / self.block, y)..];
+            let part = |plane: usize| {
+                let element = (x * self.planes + plane) * self.block + c % self.block;
+                let signed = signed && plane + 1 == self.planes;
+                field(row, element * self.bits as usize, self.bits, signed) << (plane as u32 * self.bits)
+            };
+            (0..self.planes).map(part).sum::<i64>() as i32
         })
     }
 }
@@ -98,7 +111,7 @@ mod tests {
     fn rows_start_on_the_bus_and_maps_round_trip() {
         let config = ArrayConfig { rows: 12, cols: 8, act_bits: 5, bus_bits: 64, ..ArrayConfig::default() };
         let shape = Shape { c: 10, h: 3, w: 5 };
-        let layout = Layout::new(shape, &config);
+        let layout = Layout::new(shape, 1, &config);
         assert_eq!((layout.block, layout.row_pitch), (4, 16)); // 5 pixels · 4 channels · 5 bits = 100 bits
         assert_eq!(layout.image_pitch, 3 * 3 * 16); // ⌈10 / 12⌉ tiles of 3 blocks, 3 rows
         let map = Array3::from_shape_fn((10, 3, 5), |(c, y, x)| (c * 7 + y * 3 + x) as i32 % 32);

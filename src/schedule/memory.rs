@@ -2,6 +2,7 @@
 
 use super::Tiling;
 use super::bits::BitWriter;
+use super::digits::weight_digit;
 use super::program::Kernel;
 use crate::arith::{MULTIPLIER_BITS, Multiplier, SHIFT_BITS};
 use crate::config::ArrayConfig;
@@ -101,7 +102,7 @@ pub fn param_bytes(config: &ArrayConfig) -> usize {
 
 /// Bytes of each of [`weight_tiles`].
 pub fn weight_pitch(tiling: &Tiling, config: &ArrayConfig) -> usize {
-    let codes = tiling.ci_tiles * tiling.passes() * config.rows * config.cols;
+    let codes = tiling.weight_tiles() * config.rows * config.cols;
     (codes * config.weight_bits as usize).div_ceil(8).next_multiple_of(config.bus_bytes())
 }
 
@@ -111,18 +112,20 @@ pub fn param_pitch(config: &ArrayConfig) -> usize {
 }
 
 /// For each output tile, the weights in the order in which the array takes them: tile of the reduction, kernel
-/// position, array row from the last to the first, column; W bits each, zeros where there is no weight.
+/// position, digit, array row from the last to the first, column; W bits each, zeros where there is no weight.
 pub fn weight_tiles(layer: &IntLayer, x: Shape, tiling: &Tiling, config: &ArrayConfig) -> Vec<Vec<u8>> {
+    let digits = tiling.digits.weights;
     let tile = |t: usize| {
         let mut out = BitWriter::default();
         for ci in 0..tiling.ci_tiles {
-            for pass in 0..tiling.passes() {
+            for (pass, digit) in (0..tiling.passes()).flat_map(|p| (0..digits).map(move |d| (p, d))) {
                 for lane in (0..config.rows).rev().map(|r| ci * config.rows + r) {
                     let index = term(layer.op, x, tiling.kernel, config, lane, pass);
                     for co in t * config.cols..(t + 1) * config.cols {
                         let exists = index.filter(|_| co < layer.op.co());
                         let at = |k: usize| layer.weight[co * layer.op.reduction(x) + k];
-                        out.put(exists.map_or(0, at).into(), config.weight_bits);
+                        let weight = exists.map_or(0, at).into();
+                        out.put(weight_digit(weight, digit, config.weight_bits), config.weight_bits);
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod cycles;
+mod digits;
 mod fit;
 pub mod interpret;
 mod layout;
@@ -11,7 +12,8 @@ mod plan;
 pub mod program;
 mod tiling;
 
-pub use fit::fit;
+pub use digits::{Digits, weight_digit};
+pub use fit::{digits, fit, with_digits};
 pub use layout::Layout;
 pub use memory::{Memory, Region};
 pub use plan::{Geometry, LayerGeometry, LayerSchedule, Plan, plan};
@@ -57,7 +59,7 @@ pub fn schedule(model: &IntModel, config: &ArrayConfig, images: usize) -> Result
     config.validate()?;
     model.validate()?;
     check_widths(model, config)?;
-    let Plan { input, layers, regions } = plan(&Geometry::of(model), config, images)?;
+    let Plan { input, layers, regions } = plan(&Geometry::of(model, config)?, config, images)?;
     let mut memory = Memory::of(config, regions);
     for ((layer, scheduled), x) in model.layers.iter().zip(&layers).zip(model.shapes()) {
         let (name, tiling) = (&layer.name, &scheduled.tiling);
@@ -150,18 +152,13 @@ fn check_widths(model: &IntModel, config: &ArrayConfig) -> Result<()> {
         let too_wide = |what: &str, need: u32, have: u32| {
             Err(Error::bad_layer(&layer.name, format!("{what} of {need} bits, the build has {have}")))
         };
-        if layer.weight_levels.bits() > config.weight_bits {
-            return too_wide("weights", layer.weight_levels.bits(), config.weight_bits);
-        }
-        if x.levels.bits() > config.act_bits {
-            return too_wide("input activations", x.levels.bits(), config.act_bits);
-        }
+        Digits::held(&layer.name, layer.weight_levels, x.levels, config)?;
         if acc > config.acc_bits {
             return too_wide("accumulators", acc, config.acc_bits);
         }
         if let Output::Requantized { quantizer, by } = &layer.output {
-            if quantizer.levels.bits() > config.act_bits {
-                return too_wide("output activations", quantizer.levels.bits(), config.act_bits);
+            if quantizer.levels.bits() > config.code_bits() {
+                return too_wide("output activations", quantizer.levels.bits(), config.code_bits());
             }
             if config.requantize == Requantize::Pow2 && by.iter().any(|by| by.m != 1) {
                 let reason =
@@ -176,6 +173,7 @@ fn check_widths(model: &IntModel, config: &ArrayConfig) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arith::Levels;
     use crate::int::{Golden, random};
     use crate::net::{Op, Shape};
     use rand::{Rng, SeedableRng};
@@ -236,6 +234,40 @@ mod tests {
             interpret::execute(&schedule, &mut memory).unwrap();
             let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
             assert_eq!(schedule.trace(&memory), golden, "seed {seed}: {config:?}");
+        }
+    }
+
+    /// `config` with as many digits as codes of `w` and `a` bits take, if it has `weight_bits` and `act_bits`.
+    fn narrow(config: ArrayConfig, (w, a): (u32, u32), weight_bits: u32, act_bits: u32) -> ArrayConfig {
+        let digits = Digits::of(Levels::signed(w), Levels::unsigned(a), weight_bits, act_bits);
+        let config = ArrayConfig { weight_bits, act_bits, act_depth: 4096, ..config };
+        ArrayConfig { weight_digits: digits.weights, act_digits: digits.acts, ..config }
+    }
+
+    #[test]
+    fn networks_wider_than_the_build_equal_the_golden_model() {
+        for seed in 0..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut config = config(&mut rng);
+            let mut recipe = recipe(&mut rng, &config);
+            let wide = [(8, 8), (8, 4), (6, 9), (16, 16), (4, 8)][seed as usize % 5];
+            (recipe.w, recipe.a) = wide;
+            let narrow_to = (rng.random_range(2..=wide.0 / 2), rng.random_range(2..=wide.1 / 2));
+            config = narrow(config, wide, narrow_to.0, narrow_to.1);
+            config.requantizers = config.most_requantizers();
+            let mut model = random::model(&recipe);
+            if rng.random() {
+                model = random::narrow_inside(model, narrow_to.0, narrow_to.1);
+            }
+            let images = rng.random_range(1..=3);
+            let codes = random::images(&model, images, seed);
+            let schedule = schedule(&model, &config, images).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let mut memory = schedule.memory.clone();
+            schedule.put_images(&mut memory, codes.view());
+            interpret::execute(&schedule, &mut memory).unwrap();
+            let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
+            assert_eq!(schedule.trace(&memory), golden, "seed {seed}: {config:?}");
+            assert_eq!(memory.bytes[schedule.write_window()], schedule.expected(&golden));
         }
     }
 

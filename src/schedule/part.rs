@@ -26,7 +26,7 @@ impl Schedule {
         let (whole, input) = (&self.layers[layer], self.input_of(layer));
         let name = &whole.name;
         let co = self.channels(layer, &tiles).len();
-        let output = whole.output.map(|l| Layout::new(Shape { c: co, ..l.shape }, &self.config));
+        let output = whole.output.map(|l| Layout::new(Shape { c: co, ..l.shape }, l.planes, &self.config));
         let mut memory = Memory::new(&self.config);
         memory.reserve("program", 2 * program::COMMAND_BYTES)?;
         let mut command = whole.command;
@@ -70,7 +70,7 @@ impl Schedule {
     }
 
     /// First bit in the memory image of weight `term` of output channel `channel` of layer `layer`, whose input has
-    /// shape `x`.
+    /// shape `x`: of its lowest digit.
     fn weight_at(&self, layer: usize, x: Shape, channel: usize, term: usize) -> usize {
         let (config, LayerSchedule { tiling, command, .. }) = (&self.config, &self.layers[layer]);
         let positions = if tiling.kernel == Kernel::Dense { x.h * x.w } else { KERNEL * KERNEL };
@@ -79,14 +79,15 @@ impl Schedule {
             Kernel::Folded => (position * config.fold_channels + c, 0),
             _ => (c, position),
         };
-        let row = config.rows - 1 - lane % config.rows; // a pass starts with the last row of the array
-        let row = (lane / config.rows * tiling.passes() + pass) * config.rows + row;
+        let row = config.rows - 1 - lane % config.rows; // a tile starts with the last row of the array
+        let tile = (lane / config.rows * tiling.passes() + pass) * tiling.digits.weights;
+        let row = tile * config.rows + row;
         let code = row * config.cols + channel % config.cols;
-        let tile = command.weights as usize + channel / config.cols * command.weights_pitch as usize;
-        8 * tile + code * config.weight_bits as usize
+        let start = command.weights as usize + channel / config.cols * command.weights_pitch as usize;
+        8 * start + code * config.weight_bits as usize
     }
 
-    /// Flips bit `bit` of a weight in the memory image; the others as in [`Schedule::weight_at`].
+    /// Flips bit `bit` of a weight's lowest digit in the memory image; the others as in [`Schedule::weight_at`].
     pub fn flip_weight(&mut self, layer: usize, x: Shape, channel: usize, term: usize, bit: u32) {
         let at = self.weight_at(layer, x, channel, term) + bit as usize;
         self.memory.bytes[at / 8] ^= 1 << (at % 8);

@@ -3,9 +3,10 @@
 
 use super::memory::{self, Region};
 use super::program::{self, Command, Kernel};
-use super::{Layout, Tiling};
+use super::{Digits, Layout, Tiling};
+use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
-use crate::int::{IntModel, Output};
+use crate::int::{IntLayer, IntModel, Output};
 use crate::net::{Op, Shape, shapes};
 use crate::{Error, Result};
 
@@ -29,6 +30,8 @@ pub struct LayerGeometry {
     pub op: Op,
     /// Greatest output code; `None` for logits.
     pub clip: Option<u16>,
+    /// Digits of its weights, planes of its input.
+    pub digits: Digits,
 }
 
 /// One layer's place in the program and in memory.
@@ -60,18 +63,19 @@ pub struct Plan {
 }
 
 impl Geometry {
-    /// The geometry of `model`.
-    pub fn of(model: &IntModel) -> Self {
-        let layers = model.layers.iter().map(|layer| LayerGeometry {
-            name: layer.name.clone(),
-            op: layer.op,
-            clip: match &layer.output {
+    /// The geometry of `model` on `config`. Refuses a layer whose digits the build does not have.
+    pub fn of(model: &IntModel, config: &ArrayConfig) -> Result<Self> {
+        let layer = |(layer, x): (&IntLayer, Quantizer)| {
+            let clip = match &layer.output {
                 Output::Requantized { quantizer, .. } => Some(quantizer.levels.b as u16),
                 Output::Logits => None,
-            },
-        });
+            };
+            let digits = Digits::held(&layer.name, layer.weight_levels, x.levels, config)?;
+            Ok(LayerGeometry { name: layer.name.clone(), op: layer.op, clip, digits })
+        };
+        let layers = model.layers.iter().zip(model.input_quantizers()).map(layer);
         let signed = model.input.levels.is_signed();
-        Self { input: model.header.input, signed, layers: layers.collect() }
+        Ok(Self { input: model.header.input, signed, layers: layers.collect::<Result<_>>()? })
     }
 
     /// Input shape of each layer, then the output's.
@@ -103,7 +107,7 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
         // Only the host writes maps in the layout of a folded layer.
         let folds =
             ArrayConfig { fold_channels: if i == 0 { config.fold_channels } else { 0 }, ..config.clone() };
-        let tiling = Tiling::new(&layer.name, layer.op, x, images, &folds)?;
+        let tiling = Tiling::new(&layer.name, layer.op, x, (images, layer.digits), &folds)?;
         let mut reserve = |part: &str, pitch: usize| {
             memory::reserve(&mut model, &format!("{}.{part}", layer.name), pitch * tiling.co_tiles)
         };
@@ -113,14 +117,16 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
     }
     let input = match constants[0].tiling.kernel {
         Kernel::Folded => Layout::folded(shapes[0], config),
-        _ => Layout::new(shapes[0], config),
+        _ => Layout::new(shapes[0], geometry.layers[0].digits.acts, config),
     };
     let base = memory::reserve(&mut data, "input", images * input.image_pitch)?;
     let mut x = place(&input, base);
     let mut layers: Vec<LayerSchedule> = vec![];
     for (i, (layer, constants)) in geometry.layers.iter().zip(constants).enumerate() {
         let signed = i == 0 && geometry.signed;
-        let planned = plan_layer(layer, constants, shapes[i], (x, signed), images, config, &mut data)?;
+        let y_planes = geometry.layers.get(i + 1).map_or(1, |reader| reader.digits.acts);
+        let planned =
+            plan_layer(layer, constants, (shapes[i], images), (x, signed), y_planes, config, &mut data)?;
         if let Some(layout) = &planned.output {
             x = place(layout, planned.command.y_base);
         }
@@ -155,9 +161,9 @@ fn place(layout: &Layout, base: u32) -> Map {
 fn plan_layer(
     layer: &LayerGeometry,
     constants: Constants,
-    shape: Shape,
+    (shape, images): (Shape, usize),
     (x, x_signed): (Map, bool),
-    images: usize,
+    y_planes: usize,
     config: &ArrayConfig,
     data: &mut Vec<Region>,
 ) -> Result<LayerSchedule> {
@@ -166,13 +172,14 @@ fn plan_layer(
     let co_blocks = out.c.div_ceil(config.block());
     let bus = config.bus_bytes();
     let logit_maps = [bus, bus * config.block(), bus * config.block() * co_blocks]; // pitches
-    let output = layer.clip.map(|_| Layout::new(out, config));
+    let output = layer.clip.map(|_| Layout::new(out, y_planes, config));
     let [row_pitch, plane_pitch, image_pitch] = match output {
         Some(l) => [l.row_pitch, l.plane_pitch, l.image_pitch],
         None => logit_maps,
     };
     let base = memory::reserve(data, &layer.name, images * image_pitch)?;
-    let dense = tiling.kernel == Kernel::Dense;
+    let (dense, planes) = (tiling.kernel == Kernel::Dense, tiling.digits.acts);
+    let in_w = if tiling.kernel == Kernel::Folded { shape.w } else { shape.w * planes };
     let pool = matches!(layer.op, Op::Conv { pool: true, .. });
     let y = Map {
         base,
@@ -197,7 +204,7 @@ fn plan_layer(
         x_plane_pitch: x.plane_pitch,
         x_image_pitch: x.image_pitch,
         in_h: shape.h as u16,
-        in_w: shape.w as u16,
+        in_w: in_w as u16,
         y_base: y.base,
         y_row_pitch: y.row_pitch,
         y_plane_pitch: y.plane_pitch,
@@ -206,7 +213,7 @@ fn plan_layer(
         outer: tiling.outer as u16,
         weights,
         weights_pitch: memory::weight_pitch(&tiling, config) as u32,
-        weight_rows: (tiling.ci_tiles * tiling.passes() * config.rows) as u32,
+        weight_rows: (tiling.weight_tiles() * config.rows) as u32,
         params,
         params_pitch: memory::param_pitch(config) as u32,
         ci_tiles: tiling.ci_tiles as u16,
@@ -220,11 +227,14 @@ fn plan_layer(
         kernel_h: tiling.window.0 as u16,
         kernel_w: tiling.window.1 as u16,
         unit_positions: tiling.unit_positions as u16,
-        step: if dense { shape.h * shape.w } else { 1 } as u16,
+        step: if dense { shape.h * in_w } else { planes } as u16,
         x_row_beats: field("words of an input row", x.row_pitch as usize / bus)?,
         y_row_beats: field("words of an output row", y_row_beats)?,
         x_stripe_pitch: tiling.stripe as u32 * if dense { x.image_pitch } else { x.row_pitch },
         y_stripe_pitch: (tiling.stripe / (1 + pool as usize)) as u32 * y.row_pitch,
+        digits: tiling.digits.weights as u8,
+        planes: planes as u8,
+        y_planes: y_planes as u8,
     };
     let macs = layer.op.macs(shape) * images as u64;
     Ok(LayerSchedule { name: layer.name.clone(), macs, tiling, command, output, co: out.c })
@@ -250,7 +260,7 @@ mod tests {
         };
         let model = random::model(&recipe);
         let config = ArrayConfig { rows: 6, cols: 4, ..ArrayConfig::default() };
-        let plan = plan(&Geometry::of(&model), &config, 2).unwrap();
+        let plan = plan(&Geometry::of(&model, &config).unwrap(), &config, 2).unwrap();
         let schedule = schedule(&model, &config, 2).unwrap();
         assert_eq!((plan.input, &plan.regions), (schedule.input, &schedule.memory.regions));
         for (planned, scheduled) in plan.layers.iter().zip(&schedule.layers) {
@@ -260,7 +270,8 @@ mod tests {
 
     #[test]
     fn images_and_memory_have_limits() {
-        let layer = |co| LayerGeometry { name: "fc1".into(), op: Op::Dense { co }, clip: None };
+        let layer =
+            |co| LayerGeometry { name: "fc1".into(), op: Op::Dense { co }, clip: None, digits: Digits::ONE };
         let geometry =
             |co| Geometry { input: Shape { c: 512, h: 7, w: 7 }, signed: true, layers: vec![layer(co)] };
         let config = ArrayConfig::default();

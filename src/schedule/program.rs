@@ -33,7 +33,8 @@ mod tests {
     fn programs_round_trip_and_need_an_end_mark() {
         let mut words: [u32; COMMAND_WORDS] = std::array::from_fn(|i| 0x1_0000 * i as u32);
         words[0] = 0x001f_0201;
-        words[25..].fill(0);
+        words[25] &= 0xff_ffff;
+        words[26..].fill(0);
         let command = Command::decode(&words).unwrap().unwrap();
         let bytes = encode(&[command, command]);
         assert_eq!(decode(&bytes).unwrap(), vec![command; 2]);

@@ -7,9 +7,11 @@
 //!   tile of output channels                           cols
 //!     tile of the reduction                           rows
 //!       kernel position                               9, 1 when folded, the whole map when dense
-//!         position of the stripe                      one a cycle
+//!         digit of the weights, plane of the input    1 of each where the layer is no wider than the build
+//!           position of the stripe                    one a cycle
 //! ```
 
+use super::Digits;
 use super::program::Kernel;
 use crate::config::ArrayConfig;
 use crate::net::{KERNEL, Op, Shape};
@@ -32,8 +34,10 @@ pub struct Tiling {
     pub ci_tiles: usize,
     /// Tiles of output channels.
     pub co_tiles: usize,
-    /// Kernel positions, rows and columns: each is a pass over a stripe, for each tile of the reduction.
+    /// Kernel positions, rows and columns.
     pub window: (usize, usize),
+    /// Digits of the weights, planes of the input.
+    pub digits: Digits,
     /// Words of an activation lane for one tile of a stripe.
     pub patch: usize,
     /// Patches that the activation buffer holds, at least 2 unless there is one tile.
@@ -43,8 +47,14 @@ pub struct Tiling {
 }
 
 impl Tiling {
-    /// Cuts the layer `name`; fails when not even the smallest stripe fits.
-    pub fn new(name: &str, op: Op, x: Shape, images: usize, config: &ArrayConfig) -> Result<Self> {
+    /// Cuts the layer `name` for runs of `images` images; fails when not even the smallest stripe fits.
+    pub fn new(
+        name: &str,
+        op: Op,
+        x: Shape,
+        (images, digits): (usize, Digits),
+        config: &ArrayConfig,
+    ) -> Result<Self> {
         let kernel = kernel(op, x, config);
         let lanes = if kernel == Kernel::Folded { KERNEL * KERNEL * config.fold_channels } else { x.c };
         let window = match kernel {
@@ -68,6 +78,7 @@ impl Tiling {
             ci_tiles: lanes.div_ceil(config.rows),
             co_tiles: op.co().div_ceil(config.cols),
             window,
+            digits,
             patch: 0,
             slots: 0,
             resident: false,
@@ -88,16 +99,23 @@ impl Tiling {
 
     /// Words of a lane for one tile of a stripe of `stripe` units.
     fn patch(&self, stripe: usize, x: Shape) -> usize {
-        match self.kernel {
+        let pixels = match self.kernel {
             Kernel::Conv => (stripe + KERNEL - 1).min(x.h) * x.w,
             Kernel::Folded => stripe * x.w,
             Kernel::Dense => stripe * x.h * x.w,
-        }
+        };
+        pixels * self.digits.acts
     }
 
-    /// Passes over a stripe for each tile of the reduction.
+    /// Kernel positions.
     pub fn passes(&self) -> usize {
         self.window.0 * self.window.1
+    }
+
+    /// Tiles of weights of an output tile, each the array's rows by its columns: for every tile of the reduction, kernel
+    /// position and digit.
+    pub fn weight_tiles(&self) -> usize {
+        self.ci_tiles * self.passes() * self.digits.weights
     }
 
     /// Number of stripes.
@@ -119,7 +137,8 @@ impl Tiling {
 
     /// Every number must fit its field of the command.
     fn check_fields(&self, name: &str, x: Shape) -> Result<()> {
-        let fields = [x.h, x.w, self.ci_tiles, self.co_tiles, self.stripe, self.patch, self.slots];
+        let fields =
+            [x.h, x.w * self.digits.acts, self.ci_tiles, self.co_tiles, self.stripe, self.patch, self.slots];
         match fields.iter().find(|&&f| f > u16::MAX as usize) {
             Some(f) => Err(Error::bad_layer(name, format!("{f} does not fit a field of 16 bits"))),
             None => Ok(()),
@@ -149,7 +168,7 @@ mod tests {
         for preset in ["ecp5-85k", "16x16", "zcu102"] {
             let config = ArrayConfig::preset(preset).unwrap();
             for (op, x) in ops.iter().zip(&x) {
-                let t = Tiling::new("layer", *op, *x, 1, &config).unwrap();
+                let t = Tiling::new("layer", *op, *x, (1, Digits::ONE), &config).unwrap();
                 assert!(
                     t.stripe * t.unit_positions <= config.acc_depth && t.slots * t.patch <= config.act_depth
                 );
@@ -157,9 +176,9 @@ mod tests {
             }
         }
         let config = ArrayConfig::preset("16x16").unwrap();
-        let first = Tiling::new("conv1_1", ops[0], x[0], 1, &config).unwrap();
+        let first = Tiling::new("conv1_1", ops[0], x[0], (1, Digits::ONE), &config).unwrap();
         assert_eq!((first.kernel, first.ci_tiles, first.passes(), first.stripe), (Kernel::Folded, 2, 1, 2));
-        let fc6 = Tiling::new("fc6", ops[13], x[13], 1, &config).unwrap();
+        let fc6 = Tiling::new("fc6", ops[13], x[13], (1, Digits::ONE), &config).unwrap();
         assert_eq!((fc6.ci_tiles, fc6.passes(), fc6.resident), (32, 49, true));
     }
 
@@ -167,7 +186,8 @@ mod tests {
     fn what_does_not_fit_is_refused_with_need_and_have() {
         let config = ArrayConfig { acc_depth: 64, ..ArrayConfig::default() };
         let op = Op::Conv { co: 8, pool: true };
-        let error = Tiling::new("conv9", op, Shape { c: 16, h: 40, w: 40 }, 1, &config).unwrap_err();
+        let error =
+            Tiling::new("conv9", op, Shape { c: 16, h: 40, w: 40 }, (1, Digits::ONE), &config).unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("conv9") && text.contains("acc_depth ≥ 80") && text.contains("has 64"),

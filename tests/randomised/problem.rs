@@ -36,6 +36,8 @@ pub fn design_point(seed: u64) -> ArrayConfig {
         cols,
         weight_bits: width(rng),
         act_bits: width(rng),
+        weight_digits: 1,
+        act_digits: 1,
         acc_bits: 0,
         act_depth: rng.random_range(64..=512),
         weight_depth: 0,

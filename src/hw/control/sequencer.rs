@@ -3,7 +3,7 @@
 //! A sweep starts as soon as its patch is loaded, the next weights stand in the shadow registers and an accumulator
 //! bank is free; while it runs, the next one is already worked out, so that sweeps follow each other without a bubble.
 
-use super::{Sweep, Walk};
+use super::{DigitWalk, Shifts, Sweep, Walk};
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -44,7 +44,12 @@ pub struct Sequencer {
     pub patch_end_o: Signal<Out, Bit>,
     /// It is the last of its output tile.
     pub tile_end_o: Signal<Out, Bit>,
+    /// Activations of its sweep are two's complement.
+    pub signed_o: Signal<Out, Bit>,
+    /// Shift of its partial sums, see [`Shifts`]; 0 without digits.
+    pub shift_o: Sig<Out>,
     walk: Walk,
+    digits: Vec<DigitWalk>,
     sweep: Sweep,
     patches: Reg,
     banks: Reg,
@@ -57,8 +62,10 @@ pub struct Sequencer {
     go: Signal<Local, Bit>,
     takes_patch: Signal<Local, Bit>,
     takes_bank: Signal<Local, Bit>,
+    idle: Signal<Local, Bit>,
     hold_cycles: K,
     all_banks: K,
+    _digits: usize,
 }
 
 impl Sequencer {
@@ -66,10 +73,11 @@ impl Sequencer {
     pub const START: usize = 3;
 
     /// A sequencer for an array of `rows` rows, `act_depth` words of activations and two banks of `acc_depth`
-    /// accumulators a column.
-    pub fn new(rows: usize, act_depth: usize, acc_depth: usize) -> Self {
+    /// accumulators a column; with `shifts` for layers that are wider than the build.
+    pub fn new(rows: usize, act_depth: usize, acc_depth: usize, shifts: Option<Shifts>) -> Self {
         let field = u(16);
-        let (walk, sweep) = (Walk::new(act_depth), Sweep::new(act_depth, acc_depth));
+        let planes = shifts.is_some_and(|shifts| shifts.planes);
+        let (walk, sweep) = (Walk::new(act_depth, planes), Sweep::new(act_depth, acc_depth));
         let (address, position) = (sweep.addr_o.ty(), sweep.acc_addr_o.ty());
         Self {
             clk_i: Default::default(),
@@ -89,7 +97,10 @@ impl Sequencer {
             bank_o: Default::default(),
             patch_end_o: Default::default(),
             tile_end_o: Default::default(),
+            signed_o: Default::default(),
+            shift_o: Sig::new(u(shifts.map_or(1, |shifts| shifts.bits))),
             walk,
+            digits: shifts.map(DigitWalk::new).into_iter().collect(),
             sweep,
             patches: Reg::new(field),
             banks: Reg::new(u(2)),
@@ -101,8 +112,10 @@ impl Sequencer {
             go: Default::default(),
             takes_patch: Default::default(),
             takes_bank: Default::default(),
+            idle: Default::default(),
             hold_cycles: K::new(u(7), rows as i64 - 2),
             all_banks: K::new(u(2), 2),
+            _digits: shifts.is_some() as usize,
         }
     }
 }
@@ -139,6 +152,8 @@ impl Logic for Sequencer {
         self.bank_o.next = self.sweep.bank_o.val();
         self.patch_end_o.next = self.sweep.patch_end_o.val();
         self.tile_end_o.next = self.sweep.tile_end_o.val();
+        self.signed_o.next = self.layer_i.x_signed.val() == 1;
+        self.shift_o.next = 0;
         self.busy_o.next = self.walk.busy_o.val() || self.sweep.valid_o.val();
 
         self.takes_patch.next = self.walk.takes_patch_o.val();
@@ -147,10 +162,38 @@ impl Logic for Sequencer {
             && self.shadow_full_i.val()
             && (!self.takes_patch.val() || self.patch.q.val())
             && (!self.takes_bank.val() || self.bank.q.val());
-        self.go.next = self.ready.val()
-            && ((!self.sweep.valid_o.val() && !self.held.q.val())
-                || (self.sweep.last_o.val() && (self.layer_i.aligned.val() == 0)));
+        self.idle.next = (!self.sweep.valid_o.val() && !self.held.q.val())
+            || (self.sweep.last_o.val() && (self.layer_i.aligned.val() == 0));
+        comment!("The sweeps of a kernel position: the first plane takes weights, the others keep them.");
+        for i in 0..self._digits {
+            self.digits[i].clk_i.next = self.clk_i.val();
+            self.digits[i].rst_ni.next = self.rst_ni.val();
+            self.digits[i].start_i.next = self.start_i.val();
+            self.digits[i].layer_i.next = self.layer_i.val();
+            self.takes_patch.next = self.walk.takes_patch_o.val() && self.digits[i].first_o.val();
+            self.takes_bank.next = self.walk.takes_bank_o.val() && self.digits[i].first_o.val();
+            self.ready.next = self.walk.pending_o.val()
+                && self.digits[i].ready_o.val()
+                && (self.digits[i].keeps_o.val() || self.shadow_full_i.val())
+                && (!self.takes_patch.val() || self.patch.q.val())
+                && (!self.takes_bank.val() || self.bank.q.val());
+            if self.digits[i].keeps_o.val() {
+                self.idle.next = !self.sweep.valid_o.val() || self.sweep.last_o.val();
+            }
+            self.sweep.addr_i.next = self.walk.addr_o.val() + self.digits[i].plane_o.val();
+            self.sweep.first_i.next = self.takes_bank.val();
+            self.sweep.ends_patch_i.next = self.walk.ends_patch_o.val() && self.digits[i].last_o.val();
+            self.sweep.ends_tile_i.next = self.walk.ends_tile_o.val() && self.digits[i].last_o.val();
+            self.swap_o.next = self.sweep.swap_o.val() && !self.digits[i].kept_o.val();
+            self.signed_o.next = self.digits[i].signed_o.val();
+            self.shift_o.next = self.digits[i].shift_o.val();
+        }
+        self.go.next = self.ready.val() && self.idle.val();
         self.walk.go_i.next = self.go.val();
+        for i in 0..self._digits {
+            self.digits[i].go_i.next = self.go.val();
+            self.walk.go_i.next = self.go.val() && self.digits[i].last_o.val();
+        }
         self.sweep.go_i.next = self.go.val();
 
         self.patch.d.next = self.patches.q.val() != 0;
@@ -360,7 +403,7 @@ mod tests {
     }
 
     fn sequencer(rows: usize) -> Sequencer {
-        let mut dut = Sequencer::new(rows, 1024, 64);
+        let mut dut = Sequencer::new(rows, 1024, 64, None);
         dut.connect_all();
         dut.rst_ni.next = false;
         clock(&mut dut);
@@ -411,7 +454,7 @@ mod tests {
     #[test]
     fn verilog_does_the_same() {
         let mut rng = crate::hw::check::random(3);
-        let mut bench = Bench::new(Sequencer::new(4, 1024, 64), |s| &mut s.clk_i);
+        let mut bench = Bench::new(Sequencer::new(4, 1024, 64, None), |s| &mut s.clk_i);
         for _ in 0..12 {
             let layer = Layer::random(&mut rng, 4);
             drive(&mut bench.block, &layer);

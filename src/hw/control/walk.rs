@@ -1,5 +1,6 @@
 //! The walk over the sweeps of a layer: stripe → output tile → reduction tile → kernel row → kernel column.
 
+use super::Turn;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, LayerPort, Reg, Sig, s, u};
 use crate::isa::kernel;
@@ -92,19 +93,21 @@ pub struct Walk {
     last_pass: Signal<Local, Bit>,
     slot_after: Sig<Local>,
     base_after: Sig<Local>,
+    _planes: usize,
 }
 
 impl Walk {
-    /// A walk over an activation buffer of `act_depth` words.
-    pub fn new(act_depth: usize) -> Self {
+    /// A walk over an activation buffer of `act_depth` words, whose pixels have several words if there are `planes`.
+    pub fn new(act_depth: usize, planes: bool) -> Self {
         let field = u(16);
         let address = u(address_bits(act_depth));
+        let pixel = u(address.bits.min(Turn::BITS));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
             go_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("in_w", address), ("patch", address)]),
+            layer_i: LayerPort::narrow(&[("in_w", address), ("patch", address), ("planes", pixel)]),
             busy_o: Default::default(),
             pending_o: Default::default(),
             takes_patch_o: Default::default(),
@@ -161,6 +164,7 @@ impl Walk {
             last_pass: Default::default(),
             slot_after: Sig::new(field),
             base_after: Sig::new(address),
+            _planes: planes as usize,
         }
     }
 }
@@ -215,6 +219,13 @@ impl Logic for Walk {
         self.above.d.next = 0;
         if self.pad.val() {
             self.above.d.next = 0 - self.layer_i.in_w.val() - 1;
+        }
+        for _i in 0..self._planes {
+            self.row_step.d.next = self.layer_i.planes.val();
+            if self.pad.val() {
+                self.row_step.d.next = self.layer_i.in_w.val() - (self.layer_i.planes.val() << 1);
+                self.above.d.next = 0 - self.layer_i.in_w.val() - self.layer_i.planes.val();
+            }
         }
         self.last_row.d.next = self.layer_i.in_h.val() - 1;
         self.units_less.d.next = self.layer_i.units.val() - 1;
@@ -273,6 +284,9 @@ impl Logic for Walk {
             self.settled.d.next = false;
             self.kx.d.next = self.kx.q.val() + 1;
             self.offset.d.next = self.offset.q.val() + 1;
+            for _i in 0..self._planes {
+                self.offset.d.next = self.offset.q.val() + self.layer_i.planes.val();
+            }
             if self.last_kx.q.val() {
                 self.kx.d.next = 0;
                 self.ky.d.next = self.ky.q.val() + 1;
@@ -286,6 +300,9 @@ impl Logic for Walk {
                 self.offset.d.next = self.above.q.val();
                 if self.pad.val() && !self.first_unit.q.val() {
                     self.offset.d.next = 0 - 1;
+                    for _i in 0..self._planes {
+                        self.offset.d.next = 0 - self.layer_i.planes.val();
+                    }
                 }
             }
             if self.last_pass.val() && self.last_ci.q.val() {
@@ -304,6 +321,9 @@ impl Logic for Walk {
                 self.unit.d.next = self.next_unit.q.val();
                 if self.pad.val() {
                     self.offset.d.next = 0 - 1;
+                    for _i in 0..self._planes {
+                        self.offset.d.next = 0 - self.layer_i.planes.val();
+                    }
                 }
                 if self.last_stripe.q.val() {
                     self.unit.d.next = 0;

@@ -1,9 +1,9 @@
 //! The drain: from accumulators to runs and beats for memory.
 
 use super::{DrainWalk, GroupSelect, ParamStore, RawBeat, Requantizers, RowRead, SHIFT_BITS};
-use crate::arith::MULTIPLIER_BITS;
+use crate::arith::{MULTIPLIER_BITS, WIDTHS};
 use crate::config::{ArrayConfig, Requantize};
-use crate::hw::datapath::{Accumulators, Delay};
+use crate::hw::datapath::{Accumulators, Delay, PlaneSelect};
 use crate::hw::memory::Packer;
 use crate::hw::rt::{Flop, K, Lanes, LayerPort, Reg, Sig, s, u};
 use crate::isa::timing;
@@ -85,9 +85,14 @@ pub struct Drain {
     code_first: Delay,
     item_valid: Delay,
     item_last: Delay,
+    plane: Vec<Delay>,
+    plane_select: Vec<PlaneSelect>,
+    plane_unused: Sig<Local>,
     go: Signal<Local, Bit>,
     take: Signal<Local, Bit>,
     flight_cycles: K,
+    _whole: usize,
+    _planes: usize,
 }
 
 impl Drain {
@@ -107,7 +112,8 @@ impl Drain {
         let (mode, block) = (config.requantize, config.block());
         let (blocks, block_groups) = (cols / block, block / lanes);
         let walk = DrainWalk::new(blocks, block_groups, acc_depth);
-        let read = RowRead::new(cols / lanes, block_groups, lanes, acc_depth);
+        let (planes, code_bits) = (config.act_digits, config.code_bits().min(*WIDTHS.end()));
+        let read = RowRead::new(cols / lanes, block_groups, lanes, acc_depth, planes);
         let (field, byte, address) = (u(16), u(32), read.addr_o.ty());
         let flag = |cycles| Delay::new(u(1), cycles);
         let to_codes = Self::TO_REQUANTIZERS + Requantizers::code_latency(mode);
@@ -117,7 +123,7 @@ impl Drain {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("clip", u(act_bits))]),
+            layer_i: LayerPort::narrow(&[("clip", u(code_bits))]),
             tile_done_i: Default::default(),
             bank_free_o: Default::default(),
             drain_bank_o: Default::default(),
@@ -138,7 +144,7 @@ impl Drain {
             done_o: Default::default(),
             store: ParamStore::new(cols, lanes, acc_bits, mode),
             select: GroupSelect::new(cols, lanes, acc_bits),
-            requantizers: Requantizers::new(lanes, acc_bits, act_bits, mode),
+            requantizers: Requantizers::new(lanes, acc_bits, code_bits, mode),
             raw_beat: RawBeat::new(lanes, acc_bits, bus_bits),
             packer: Packer::new(bus_bits, lanes, u(act_bits)),
             tiles: Reg::new(u(2)),
@@ -155,9 +161,17 @@ impl Drain {
             code_first: flag(to_codes),
             item_valid: flag(to_items),
             item_last: flag(to_items),
+            plane: (planes > 1).then(|| Delay::new(read.plane_o.ty(), to_items)).into_iter().collect(),
+            plane_select: (planes > 1)
+                .then(|| PlaneSelect::new(lanes, code_bits, planes, act_bits))
+                .into_iter()
+                .collect(),
+            plane_unused: Sig::new(read.plane_o.ty()),
             go: Default::default(),
             take: Default::default(),
             flight_cycles: K::new(u(5), Self::latency(mode) as i64),
+            _whole: (planes == 1) as usize,
+            _planes: (planes > 1) as usize,
             walk,
             read,
         }
@@ -280,7 +294,17 @@ impl Logic for Drain {
         self.packer.rst_ni.next = self.rst_ni.val();
         self.packer.valid_i.next = self.item_valid.value_o.val() == 1;
         self.packer.last_i.next = self.item_last.value_o.val() == 1;
-        self.packer.item_i.next = self.requantizers.code_o.val();
+        for _i in 0..self._whole {
+            self.packer.item_i.next = self.requantizers.code_o.val();
+        }
+        self.plane_unused.next = self.read.plane_o.val();
+        for i in 0..self._planes {
+            self.plane[i].clk_i.next = self.clk_i.val();
+            self.plane[i].value_i.next = self.read.plane_o.val();
+            self.plane_select[i].plane_i.next = self.plane[i].value_o.val();
+            self.plane_select[i].code_i.next = self.requantizers.code_o.val();
+            self.packer.item_i.next = self.plane_select[i].item_o.val();
+        }
         self.raw_valid.value_i.next = 0;
         if self.read.valid_o.val() && (self.layer_i.raw.val() == 1) {
             self.raw_valid.value_i.next = 1;

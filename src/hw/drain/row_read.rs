@@ -1,10 +1,11 @@
 //! The accumulators of a written row, one group a cycle.
 
+use crate::hw::control::Turn;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
-/// After `go_i`, issues pixel → group → position of the pooling window, one in each cycle with `enable_i`; a raw row
+/// After `go_i`, issues pixel → plane → group → position of the pooling window, one in each cycle with `enable_i`; a raw row
 /// issues its group once for each lane instead. The next `go_i` may come with `free_o`. A row's inputs are taken with
 /// `go_i`; the others belong to the layer and are stable from the cycle before the first `go_i` on.
 #[derive(LogicBlock)]
@@ -41,6 +42,8 @@ pub struct RowRead {
     pub group_o: Sig<Out>,
     /// Lane of the group whose sum goes out, if raw.
     pub lane_o: Sig<Out>,
+    /// Plane of the codes; 0 without planes.
+    pub plane_o: Sig<Out>,
     /// First position of a window.
     pub first_o: Signal<Out, Bit>,
     /// Last position of a window.
@@ -71,14 +74,17 @@ pub struct RowRead {
     ends_row: Signal<Local, Bit>,
     step: Sig<Local>,
     next_pixel: Sig<Local>,
+    ends_plane: Signal<Local, Bit>,
+    plane: Vec<Turn>,
     last_group: K,
     last_lane: K,
+    _planes: usize,
 }
 
 impl RowRead {
     /// For `groups` groups of `lanes` columns, `block_groups` of them in a block, and banks of `acc_depth`
-    /// accumulators.
-    pub fn new(groups: usize, block_groups: usize, lanes: usize, acc_depth: usize) -> Self {
+    /// accumulators; codes have up to `planes` planes.
+    pub fn new(groups: usize, block_groups: usize, lanes: usize, acc_depth: usize, planes: usize) -> Self {
         let (field, address, group) = (u(16), u(address_bits(acc_depth)), u(address_bits(groups)));
         let (lane, in_block) = (u(address_bits(lanes)), u(address_bits(block_groups)));
         let window = u(lane.bits.max(2));
@@ -99,6 +105,7 @@ impl RowRead {
             bank_o: Default::default(),
             group_o: Sig::new(group),
             lane_o: Sig::new(lane),
+            plane_o: Sig::new(u(planes.next_power_of_two().ilog2().max(1))),
             first_o: Default::default(),
             last_o: Default::default(),
             row_end_o: Default::default(),
@@ -124,8 +131,11 @@ impl RowRead {
             ends_row: Default::default(),
             step: Sig::new(address),
             next_pixel: Sig::new(address),
+            ends_plane: Default::default(),
+            plane: (planes > 1).then(Turn::default).into_iter().collect(),
             last_group: K::new(in_block, block_groups as i64 - 1),
             last_lane: K::new(lane, lanes as i64 - 1),
+            _planes: (planes > 1) as usize,
         }
     }
 }
@@ -166,7 +176,17 @@ impl Logic for RowRead {
 
         self.issue.next = self.busy.q.val() && self.enable_i.val();
         self.last_window.next = self.window.q.val() == self.top.q.val();
-        self.ends_pixel.next = self.last_window.val() && (self.group_at.q.val() == self.last_group.val());
+        self.ends_plane.next = self.last_window.val() && (self.group_at.q.val() == self.last_group.val());
+        self.ends_pixel.next = self.ends_plane.val();
+        self.plane_o.next = 0;
+        for i in 0..self._planes {
+            self.plane[i].clk_i.next = self.clk_i.val();
+            self.plane[i].restart_i.next = self.go_i.val();
+            self.plane[i].count_i.next = self.layer_i.y_planes.val();
+            self.plane[i].step_i.next = self.issue.val() && self.ends_plane.val();
+            self.ends_pixel.next = self.ends_plane.val() && self.plane[i].last_o.val();
+            self.plane_o.next = self.plane[i].at_o.val();
+        }
         self.ends_row.next = self.ends_pixel.val() && self.last_x.q.val();
         self.busy_o.next = self.busy.q.val();
         self.free_o.next = !self.busy.q.val() || (self.issue.val() && self.ends_row.val());
@@ -201,9 +221,11 @@ impl Logic for RowRead {
                 self.group.d.next = self.group.q.val() + 1;
                 self.addr.d.next = self.pixel.q.val();
             }
-            if self.ends_pixel.val() {
+            if self.ends_plane.val() {
                 self.group_at.d.next = 0;
                 self.group.d.next = self.first_group.q.val();
+            }
+            if self.ends_pixel.val() {
                 self.x_left.d.next = self.x_left.q.val() - 1;
                 self.last_x.d.next = self.x_left.q.val() == 1;
                 self.pixel.d.next = self.next_pixel.val();
@@ -240,7 +262,7 @@ mod tests {
 
     /// Random rows, back to back where nothing stalls.
     fn check(groups: usize, block_groups: usize, lanes: usize, acc_depth: usize) {
-        let mut bench = Bench::new(RowRead::new(groups, block_groups, lanes, acc_depth), |b| &mut b.clk_i);
+        let mut bench = Bench::new(RowRead::new(groups, block_groups, lanes, acc_depth, 1), |b| &mut b.clk_i);
         let mut rng = random((groups * lanes) as u64);
         let address = u(address_bits(acc_depth));
         bench.cycle(); // reset

@@ -1,6 +1,6 @@
 //! From input maps in memory to patches in the activation buffer.
 
-use super::{ActUnpack, ActWalk, Fold, OneHot, row};
+use super::{ActUnpack, ActWalk, Fold, FoldPlanes, OneHot, row};
 use crate::config::ArrayConfig;
 use crate::hw::datapath::address_bits;
 use crate::hw::memory::{Queue, ReadStream, Unpacker};
@@ -48,11 +48,14 @@ pub struct ActLoader {
     pixels: Unpacker,
     fold_pixels: Vec<Unpacker>,
     fold: Vec<Fold>,
+    fold_planes: Vec<FoldPlanes>,
     unpack: ActUnpack,
     group: OneHot,
     data: LanesReg,
     folded: Signal<Local, Bit>,
     _folds: usize,
+    _whole: usize,
+    _planes: usize,
 }
 
 impl ActLoader {
@@ -67,8 +70,11 @@ impl ActLoader {
         let (address, code) = (u(32), u(config.act_bits));
         let stream = ReadStream::new(bus);
         let folds = (channels > 0) as usize;
-        let fold = || Fold::new(channels, config.act_bits, config.fold_width, block, blocks);
-        let fold_pixels = || Unpacker::new(bus, channels, code);
+        let (whole, planes) = (config.code_bits(), config.act_digits);
+        let fold = || Fold::new(channels, whole, config.fold_width, block, blocks);
+        let fold_pixels = || Unpacker::new(bus, channels, u(whole));
+        let fold_planes = || FoldPlanes::new(block, whole, planes, config.act_bits);
+        let cut = if planes > 1 { folds } else { 0 };
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -91,11 +97,14 @@ impl ActLoader {
             pixels: Unpacker::new(bus, block, code),
             fold_pixels: std::iter::repeat_with(fold_pixels).take(folds).collect(),
             fold: std::iter::repeat_with(fold).take(folds).collect(),
-            unpack: ActUnpack::new(groups, blocks, config.act_depth, config.fold_width),
+            fold_planes: std::iter::repeat_with(fold_planes).take(cut).collect(),
+            unpack: ActUnpack::new(groups, blocks, config.act_depth, config.fold_width, cut > 0),
             group: OneHot::new(groups),
             data: LanesReg::new(block, code),
             folded: Default::default(),
             _folds: folds,
+            _whole: folds - cut,
+            _planes: cut,
         }
     }
 }
@@ -167,11 +176,26 @@ impl Logic for ActLoader {
             self.fold[i].x_i.next = self.unpack.x_o.val();
             self.fold[i].block_i.next = self.unpack.block_o.val();
             self.fold[i].pixel_i.next = self.fold_pixels[i].item_o.val();
-            self.unpack.window_valid_i.next = self.fold[i].valid_o.val();
             if self.folded.val() {
                 self.stream.take_i.next = self.fold_pixels[i].beat_take_o.val();
                 self.unpack.pixel_valid_i.next = self.fold_pixels[i].valid_o.val();
+            }
+        }
+        for i in 0..self._whole {
+            self.unpack.window_valid_i.next = self.fold[i].valid_o.val();
+            if self.folded.val() {
                 self.data.d.next = self.fold[i].item_o.val();
+            }
+        }
+        for i in 0..self._planes {
+            self.fold_planes[i].clk_i.next = self.clk_i.val();
+            self.fold_planes[i].rst_ni.next = self.rst_ni.val();
+            self.fold_planes[i].layer_i.next = self.layer_i.val();
+            self.fold_planes[i].valid_i.next = self.fold[i].valid_o.val();
+            self.fold_planes[i].window_i.next = self.fold[i].item_o.val();
+            self.unpack.window_valid_i.next = self.fold_planes[i].valid_o.val();
+            if self.folded.val() {
+                self.data.d.next = self.fold_planes[i].item_o.val();
             }
         }
 

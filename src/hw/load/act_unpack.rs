@@ -1,6 +1,6 @@
 //! From rows of pixels to words of the activation buffer.
 
-use super::{Fold, row};
+use super::{Fold, StepGap, row};
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use crate::isa::kernel;
@@ -81,8 +81,10 @@ pub struct ActUnpack {
     needs_pixel: Signal<Local, Bit>,
     step: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
+    gap: Vec<StepGap>,
     latency: K,
     block_at: K,
+    _planes: usize,
 }
 
 /// What the block does in a cycle.
@@ -95,8 +97,8 @@ enum State {
 
 impl ActUnpack {
     /// For patches of `groups` blocks of channels, `blocks` blocks of reduction lanes, lanes of `depth` words, and folded
-    /// rows of up to `fold_width` pixels.
-    pub fn new(groups: usize, blocks: usize, depth: usize, fold_width: usize) -> Self {
+    /// rows of up to `fold_width` pixels, whose windows come plane by plane if there are `planes`.
+    pub fn new(groups: usize, blocks: usize, depth: usize, fold_width: usize, planes: bool) -> Self {
         let (field, address, group) = (u(16), u(address_bits(depth)), u(address_bits(groups)));
         let block = u(address_bits(blocks));
         Self {
@@ -145,8 +147,10 @@ impl ActUnpack {
             needs_pixel: Default::default(),
             step: Default::default(),
             finish: Default::default(),
+            gap: planes.then(StepGap::default).into_iter().collect(),
             latency: K::new(u(3), Fold::LATENCY as i64),
             block_at: K::new(u(4), row::block_at(groups).into()),
+            _planes: planes as usize,
         }
     }
 }
@@ -183,6 +187,15 @@ impl Logic for ActUnpack {
         self.needs_pixel.next = self.stored.q.val() && !self.tail.q.val();
         self.step.next =
             (self.state.q.val() == State::Run) && (self.pixel_valid_i.val() || !self.needs_pixel.val());
+        for i in 0..self._planes {
+            self.gap[i].clk_i.next = self.clk_i.val();
+            self.gap[i].restart_i.next = self.start_i.val() || !self.rst_ni.val();
+            self.gap[i].layer_i.next = self.layer_i.val();
+            if !self.gap[i].open_o.val() {
+                self.step.next = false;
+            }
+            self.gap[i].step_i.next = self.step.val() && self.folded.val();
+        }
         self.pixel_take_o.next = self.step.val() && self.needs_pixel.val();
         self.pixel_last_o.next = self.last_pixel.q.val();
         self.step_o.next = self.step.val() && self.folded.val();
@@ -244,6 +257,11 @@ impl Logic for ActUnpack {
             }
             State::Wait => {
                 self.drain.d.next = self.drain.q.val() + 1;
+                for i in 0..self._planes {
+                    if !self.gap[i].open_o.val() {
+                        self.drain.d.next = self.drain.q.val();
+                    }
+                }
                 if self.drain.q.val() == self.latency.val() {
                     self.state.d.next = State::Idle;
                     self.finish.next = true;
@@ -282,7 +300,7 @@ mod tests {
         let (depth, rows) = (64, 3);
         let windows = |row: usize| if row == 0 { 0 } else { width };
         let patch = if folded { 2 * width } else { 3 * width };
-        let mut bench = Bench::new(ActUnpack::new(GROUPS, 4, depth, 8), |b| &mut b.clk_i);
+        let mut bench = Bench::new(ActUnpack::new(GROUPS, 4, depth, 8, false), |b| &mut b.clk_i);
         let mut rng = random(width as u64);
         bench.cycle();
         let b = &mut bench.block;
