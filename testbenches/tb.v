@@ -1,10 +1,11 @@
 // Runs the accelerator against data/image.bin and compares what it writes with data/expected.bin.
 //
-// External memory answers in order, after LATENCY cycles, and stalls at random; the rules of AXI4 and what
-// docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose traffic must be the schedule's,
-// come its first layer with a memory that hardly gives or takes words, a queued start, and programs and answers that must be
-// refused. The memory's bytes are the model and, where it ends, the data; the accelerator sees them from MODEL_BASE and
-// DATA_BASE on. Verilog-2005; the parameters come from design.mk or the FuseSoC core. Ends with $fatal unless all passes.
+// External memory answers in order, after LATENCY cycles, and stalls at random; what is written is there from its answer
+// on. The rules of AXI4 and what docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose
+// traffic must be the schedule's, come its first layer with a memory that hardly gives or takes words, a queued start, and
+// programs and answers that must be refused. The memory's bytes are the model and, where it ends, the data; the
+// accelerator sees them from MODEL_BASE and DATA_BASE on. Verilog-2005; the parameters come from design.mk or the FuseSoC
+// core. Ends with $fatal unless all passes.
 // With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
 `timescale 1ns / 1ps
@@ -23,6 +24,7 @@ module tb;
     parameter ACT_BEATS = 0;
     parameter WRITE_BEATS = 0;  // and writes, by the schedule
     parameter MAX_CYCLES = 1000000;
+    parameter CYCLES = 0;  // that the run must take with this memory; 0: it may take any
     parameter LATENCY = 20;
     parameter STALL_PERCENT = 10;
     parameter SEED = 1;
@@ -98,6 +100,8 @@ module tb;
     // Bursts accepted and not done; a burst stands at its number modulo QUEUE.
     reg [31:0] read_addr [0:QUEUE-1], write_addr [0:QUEUE-1];
     integer read_beats [0:QUEUE-1], write_beats [0:QUEUE-1], read_ready [0:QUEUE-1], answer_ready [0:QUEUE-1];
+    reg [BUS_BITS+BUS-1:0] write_words [0:QUEUE*LONGEST-1];  // strobes above the data
+    integer beat = 0;  // of the burst that is written
     integer reads = 0, reads_done = 0, writes = 0, writes_done = 0, answers_done = 0;
     integer owed = 0;  // words whose address has come
     integer commands = 0, weight_words = 0, map_words = 0, written_words = 0;
@@ -144,6 +148,7 @@ module tb;
             bvalid <= 0;
             if (answers_done < writes_done && answer_ready[answers_done % QUEUE] <= cycle && !write_stall(draw[29:24])) begin
                 bvalid <= 1;
+                store;
                 answers_done = answers_done + 1;
             end
         end
@@ -215,20 +220,32 @@ module tb;
     endtask
 
     task write_word;
-        reg [31:0] at;
-        integer b;
         begin
-            at = write_addr[writes_done % QUEUE];
-            for (b = 0; b < BUS; b = b + 1)
-                if (wstrb[b]) memory[at / 8 + b / 8][8 * (b % 8) +: 8] = wdata[8*b +: 8];
-            write_addr[writes_done % QUEUE] = at + BUS;
-            write_beats[writes_done % QUEUE] = write_beats[writes_done % QUEUE] - 1;
+            write_words[writes_done % QUEUE * LONGEST + beat] = {wstrb, wdata};
+            beat = beat + 1;
             owed = owed - 1;
             written_words = written_words + 1;
-            if (wlast != (write_beats[writes_done % QUEUE] == 0)) fail("WLAST is not at the end of the burst");
-            if (write_beats[writes_done % QUEUE] == 0) begin
+            if (wlast != (beat == write_beats[writes_done % QUEUE])) fail("WLAST is not at the end of the burst");
+            if (wlast) begin
                 answer_ready[writes_done % QUEUE] = cycle + LATENCY;
                 writes_done = writes_done + 1;
+                beat = 0;
+            end
+        end
+    endtask
+
+    // The words of the burst that is answered.
+    task store;
+        reg [31:0] at;
+        reg [BUS-1:0] strobes;
+        reg [BUS_BITS-1:0] word;
+        integer n, b;
+        begin
+            for (n = 0; n < write_beats[answers_done % QUEUE]; n = n + 1) begin
+                {strobes, word} = write_words[answers_done % QUEUE * LONGEST + n];
+                at = write_addr[answers_done % QUEUE] + n * BUS;
+                for (b = 0; b < BUS; b = b + 1)
+                    if (strobes[b]) memory[at / 8 + b / 8][8 * (b % 8) +: 8] = word[8*b +: 8];
             end
         end
     endtask
@@ -293,6 +310,7 @@ module tb;
             check(REG_CYCLES_HI, 0);
             read_register(REG_CYCLES_LO);
             cycles = value;
+            if (CYCLES != 0 && cycles != CYCLES) fail("the run takes other cycles");
             for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) command[64*i +: 64] = memory[i];
             read_stalls = SLOW_READS;
             first_layer;
