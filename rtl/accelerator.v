@@ -255,7 +255,6 @@ module accelerator (
     wire write_bad_address_o;
     wire write_bad_response_o;
     wire [7:0] host_layer_opcode_o_unused;
-    wire core_busy_o_unused;
 
     host u_host (
         .clk_i(clk),
@@ -466,7 +465,6 @@ module accelerator (
         .drain_bank_i(drain_drain_bank_o),
         .drain_addr_i(drain_drain_addr_o),
         .drain_o(core_drain_o),
-        .busy_o(core_busy_o_unused),
         .active_o(core_active_o)
     );
     drain u_drain (

@@ -3,7 +3,7 @@
 //
 // Sequencer, weight shifter, lane buffers, array and accumulators. Loaders write patches and weights, the drain reads
 // accumulators; the core does the rest of a layer by itself. The layer's inputs are stable from start_i until
-// busy_o falls and the last tile_done_o has come.
+// the last tile_done_o has come.
 //
 // Flags under way outlive a reset by ComputeCore::latency cycles: hold the reset that long.
 
@@ -80,8 +80,6 @@ module compute_core (
     input  wire [6:0] drain_addr_i,
     // What it holds, a lane a column, Accumulators::DRAIN_LATENCY cycles later.
     output wire [127:0] drain_o,
-    // Sweeps are left to start or to finish.
-    output wire busy_o,
     // A position enters the array.
     output wire active_o
 );
@@ -148,7 +146,6 @@ module compute_core (
         .patch_done_i(patch_done_i),
         .shadow_full_i(shifter_full_o),
         .bank_free_i(bank_free_i),
-        .busy_o(busy_o),
         .valid_o(sequencer_valid_o),
         .addr_o(sequencer_addr_o),
         .zero_o(sequencer_zero_o),

@@ -42,8 +42,6 @@ module walk (
     input  wire [15:0] layer_kernel_h_i,
     // Columns of kernel positions.
     input  wire [15:0] layer_kernel_w_i,
-    // Sweeps are left.
-    output wire busy_o,
     // There is a next sweep, and the outputs describe it.
     output wire pending_o,
     // It is the first that reads a newly loaded patch.
@@ -119,7 +117,6 @@ module walk (
     assign pad = layer_kernel_i == KERNEL_CONV;
     assign first_pass = first_kx && first_ky;
     assign last_pass = last_kx && last_ky;
-    assign busy_o = pending;
     assign pending_o = pending && settled;
     assign takes_patch_o = first_pass && ((~layer_resident_i) || first_co);
     assign takes_bank_o = first_pass && first_ci;

@@ -9,7 +9,7 @@ use rust_hdl::prelude::*;
 
 /// Sequencer, weight shifter, lane buffers, array and accumulators. Loaders write patches and weights, the drain reads
 /// accumulators; the core does the rest of a layer by itself. The layer's inputs are stable from `start_i` until
-/// `busy_o` falls and the last `tile_done_o` has come.
+/// the last `tile_done_o` has come.
 ///
 /// Flags under way outlive a reset by [`ComputeCore::latency`] cycles: hold the reset that long.
 #[derive(LogicBlock)]
@@ -52,8 +52,6 @@ pub struct ComputeCore {
     pub drain_addr_i: Sig<In>,
     /// What it holds, a lane a column, [`Accumulators::DRAIN_LATENCY`] cycles later.
     pub drain_o: Lanes<Out>,
-    /// Sweeps are left to start or to finish.
-    pub busy_o: Signal<Out, Bit>,
     /// A position enters the array.
     pub active_o: Signal<Out, Bit>,
     sequencer: Sequencer,
@@ -135,7 +133,6 @@ impl ComputeCore {
             drain_bank_i: Default::default(),
             drain_addr_i: Sig::new(position),
             drain_o: Lanes::new(cols, accumulators.drain_o.ty()),
-            busy_o: Default::default(),
             active_o: Default::default(),
             sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth, shifts),
             shifter: WeightShifter::new(rows, groups, config.weight_depth),
@@ -185,7 +182,6 @@ impl Logic for ComputeCore {
         self.sequencer.patch_done_i.next = self.patch_done_i.val();
         self.sequencer.shadow_full_i.next = self.shifter.full_o.val();
         self.sequencer.bank_free_i.next = self.bank_free_i.val();
-        self.busy_o.next = self.sequencer.busy_o.val();
         self.active_o.next = self.sequencer.valid_o.val();
 
         self.shifter.rst_ni.next = self.rst_ni.val();
@@ -534,7 +530,7 @@ mod tests {
                 }
             }
             if drained == tiles.len() {
-                assert!(!bench.block.busy_o.val());
+                assert!(!bench.block.active_o.val(), "no sweep is left");
                 return;
             }
         }

@@ -7,7 +7,7 @@ use super::{DigitWalk, Shifts, Sweep, Walk};
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
-/// Runs a layer from `start_i` until `busy_o` falls; the layer's inputs are stable meanwhile.
+/// Runs a layer from `start_i` to the end of its last sweep; the layer's inputs are stable meanwhile.
 #[derive(LogicBlock)]
 pub struct Sequencer {
     /// Clock.
@@ -24,8 +24,6 @@ pub struct Sequencer {
     pub shadow_full_i: Signal<In, Bit>,
     /// One cycle for each accumulator bank that has been drained.
     pub bank_free_i: Signal<In, Bit>,
-    /// Sweeps are left to start or to finish.
-    pub busy_o: Signal<Out, Bit>,
     /// A position enters lane 0 of the activation buffer.
     pub valid_o: Signal<Out, Bit>,
     /// Its address.
@@ -87,7 +85,6 @@ impl Sequencer {
             patch_done_i: Default::default(),
             shadow_full_i: Default::default(),
             bank_free_i: Default::default(),
-            busy_o: Default::default(),
             valid_o: Default::default(),
             addr_o: Sig::new(address),
             zero_o: Default::default(),
@@ -154,7 +151,6 @@ impl Logic for Sequencer {
         self.tile_end_o.next = self.sweep.tile_end_o.val();
         self.signed_o.next = self.layer_i.x_signed.val() == 1;
         self.shift_o.next = 0;
-        self.busy_o.next = self.walk.busy_o.val() || self.sweep.valid_o.val();
 
         self.takes_patch.next = self.walk.takes_patch_o.val();
         self.takes_bank.next = self.walk.takes_bank_o.val();
@@ -386,7 +382,7 @@ mod tests {
             drained += dut.bank_free_i.next as usize;
             dut.clk_i.next = false.into();
             assert!(simulate(dut, 20));
-            if !dut.busy_o.val() {
+            if !dut.walk.pending.q.val() && !dut.valid_o.val() {
                 return (seen, cycles);
             }
             if dut.valid_o.val() {

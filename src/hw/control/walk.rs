@@ -21,8 +21,6 @@ pub struct Walk {
     pub go_i: Signal<In, Bit>,
     /// The layer; stable while it runs.
     pub layer_i: LayerPort<In>,
-    /// Sweeps are left.
-    pub busy_o: Signal<Out, Bit>,
     /// There is a next sweep, and the outputs describe it.
     pub pending_o: Signal<Out, Bit>,
     /// It is the first that reads a newly loaded patch.
@@ -49,7 +47,8 @@ pub struct Walk {
     pub bottom_o: Signal<Out, Bit>,
     /// The map's last row, counted in units from the stripe's first.
     pub bottom_unit_o: Sig<Out>,
-    pending: Flop<Bit>,
+    /// Sweeps are left.
+    pub(super) pending: Flop<Bit>,
     kx: Reg,
     ky: Reg,
     ci: Reg,
@@ -108,7 +107,6 @@ impl Walk {
             start_i: Default::default(),
             go_i: Default::default(),
             layer_i: LayerPort::narrow(&[("in_w", address), ("patch", address), ("planes", pixel)]),
-            busy_o: Default::default(),
             pending_o: Default::default(),
             takes_patch_o: Default::default(),
             takes_bank_o: Default::default(),
@@ -254,7 +252,6 @@ impl Logic for Walk {
 
         self.first_pass.next = self.first_kx.q.val() && self.first_ky.q.val();
         self.last_pass.next = self.last_kx.q.val() && self.last_ky.q.val();
-        self.busy_o.next = self.pending.q.val();
         self.pending_o.next = self.pending.q.val() && self.settled.q.val();
         self.takes_patch_o.next =
             self.first_pass.val() && ((self.layer_i.resident.val() == 0) || self.first_co.q.val());
