@@ -59,7 +59,7 @@ class Float(nn.Module):
         for i, (layer, name) in enumerate(zip(self.layers, self.names)):
             weight, bias = self.weight(name), self.weights[f"{name}.bias".replace(".", "/")]
             x = F.conv2d(x, weight, bias, padding=1) if layer["op"] == "conv" else F.linear(x.flatten(1), weight, bias)
-            x = x if i + 1 == len(self.layers) else x.relu()
+            x = x if i + 1 == len(self.layers) else x.clamp(0, layer.get("saturation"))
             x = F.max_pool2d(x, 2) if layer.get("pool") else x
         return x.flatten(1)
 

@@ -13,7 +13,7 @@ use std::process::Command;
 use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::check::{self, Named};
 use vgg2rtl::float::import::import;
-use vgg2rtl::float::import::options::{Head, Options, Pools};
+use vgg2rtl::float::import::options::{Activation, Head, Options, Pools};
 use vgg2rtl::net::Shape;
 
 #[path = "import/bad_input.rs"]
@@ -82,6 +82,7 @@ fn options(json: &Value) -> Options {
             let [a, b] = [0, 1].map(|i| ab[i].as_i64().unwrap() as i32);
             Levels { a, b }
         }),
+        activation: (json["activation"] == "relu6").then_some(Activation::Relu6),
         head: (json["head"] == "max").then_some(Head::Max),
         ..Options::default()
     }
@@ -144,7 +145,7 @@ fn python() -> Option<String> {
 fn committed_files_give_their_logits() {
     assert_eq!(check_folder(&data()), 4);
     assert_eq!(check_folder(&data().join("zoo")), 31);
-    assert_eq!(check_folder(&data().join("keras")), 17);
+    assert_eq!(check_folder(&data().join("keras")), 18);
     assert_eq!(check_folder(&data().join("arrays")), 6);
 }
 

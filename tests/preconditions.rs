@@ -47,6 +47,7 @@ fn float_model(input: Shape, ops: &[Op]) -> FloatModel {
         bias: vec![0.0; op.co()],
         batch_norm: None,
         quantizer: None,
+        saturation: None,
     };
     let preprocessing = Preprocessing::unit(input.c);
     let header = Header { name: "even".into(), input, preprocessing, classes: vec![] };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vgg2rtl::arith::Levels;
 use vgg2rtl::float::import::check::{self, Case, Row};
-use vgg2rtl::float::import::options::{Flatten, Head, Options, Pictures, Pools};
+use vgg2rtl::float::import::options::{Activation, Flatten, Head, Options, Pictures, Pools};
 use vgg2rtl::float::import::{Imported, files, import};
 use vgg2rtl::int::IntModel;
 use vgg2rtl::net::{Colour, Filter, Fit, LONGEST, Shape};
@@ -68,7 +68,7 @@ struct Network {
     /// Added to the variance by every batch norm: PyTorch 1e-5, Keras 1e-3.
     #[arg(long, value_name = "EPS", value_parser = number::real::<f32>("a number from 0 to 1", |v| (0.0..=1.0).contains(&v)))]
     bn_eps: Option<f32>,
-    /// What stands behind every layer but the last: relu.
+    /// What stands behind every layer but the last: relu or relu6.
     #[arg(long)]
     activation: Option<String>,
     /// Convolutions before each 2x2 max pool, such as 2,2,3,3,3.
@@ -162,7 +162,7 @@ impl Args {
             classes: network.classes.clone(),
             key: network.key.clone(),
             bn_eps: network.bn_eps,
-            relu: network.activation.as_deref().map(activation).transpose()?.is_some(),
+            activation: network.activation.as_deref().map(activation).transpose()?,
             pools: network.pools()?,
             head: network.head.as_deref().map(head).transpose()?,
             flatten: network.flatten.as_deref().map(flatten).transpose()?,
@@ -217,13 +217,15 @@ impl PictureArgs {
     }
 }
 
-fn activation(text: &str) -> Result<()> {
-    let instead = match text {
-        "relu" => return Ok(()),
-        "relu6" => "clips at 6: layers here end in a plain ReLU; train a few epochs with ReLU in its place",
-        _ => "is not supported: layers here end in a plain ReLU; train a few epochs with ReLU in its place",
-    };
-    Err(Error::usage("--activation", format!("{text} {instead}")))
+fn activation(text: &str) -> Result<Activation> {
+    match text {
+        "relu" => Ok(Activation::Relu),
+        "relu6" => Ok(Activation::Relu6),
+        _ => {
+            let reason = "is not supported, relu and relu6 are: train a few epochs with ReLU in its place";
+            Err(Error::usage("--activation", format!("{text} {reason}")))
+        }
+    }
 }
 
 fn head(text: &str) -> Result<Head> {

@@ -55,6 +55,7 @@ fn vgg(name: &Path, convs: Vec<(usize, bool)>) -> FloatModel {
         bias: vec![],
         batch_norm: None,
         quantizer: None,
+        saturation: None,
     };
     let header = Header {
         name: name.display().to_string(),

@@ -39,7 +39,7 @@ pub fn float(model: &FloatModel, path: &Path) -> Result<()> {
             put("b", Tensor::new([1], [quantizer.levels.b]));
         }
     }
-    let layers = model.layers.iter().map(|l| (l.name.clone(), l.op));
+    let layers = model.layers.iter().map(|l| (l.name.clone(), l.op, l.saturation));
     write(path, &own(&model.header, layers, false), &tensors)
 }
 
@@ -63,12 +63,12 @@ pub fn int(model: &IntModel, path: &Path) -> Result<()> {
             tensors.extend(quantizer(&format!("{module}.output"), *to));
         }
     }
-    let layers = model.layers.iter().map(|l| (l.name.clone(), l.op));
+    let layers = model.layers.iter().map(|l| (l.name.clone(), l.op, None));
     write(path, &own(&model.header, layers, true), &tensors)
 }
 
-fn own(header: &Header, layers: impl Iterator<Item = (String, Op)>, integers: bool) -> Own {
-    let layers = layers.map(|(name, op)| own::Layer { name, op }).collect();
+fn own(header: &Header, layers: impl Iterator<Item = (String, Op, Option<f32>)>, integers: bool) -> Own {
+    let layers = layers.map(|(name, op, saturation)| own::Layer { name, op, saturation }).collect();
     Own { header: header.clone(), integers, layers }
 }
 

@@ -64,7 +64,7 @@ impl FloatModel {
             x = layer.accumulate(x.view());
             visit(Seen { layer: i, point: Point::PreActivation, values: x.view() });
             if i + 1 < self.layers.len() {
-                x.par_mapv_inplace(|v| v.max(0.0));
+                layer.activate(&mut x);
                 visit(Seen { layer: i, point: Point::Activation, values: x.view() });
             }
             if matches!(layer.op, Op::Conv { pool: true, .. }) {
@@ -80,8 +80,14 @@ impl FloatLayer {
     /// What the next layer reads of `(image, channel, row, column)`: weights, bias, ReLU and pool.
     pub fn hidden(&self, x: ArrayView4<f32>) -> Array4<f32> {
         let mut y = self.accumulate(x);
-        y.par_mapv_inplace(|v| v.max(0.0));
+        self.activate(&mut y);
         if matches!(self.op, Op::Conv { pool: true, .. }) { max_pool(y.view()) } else { y }
+    }
+
+    /// The layer's ReLU.
+    fn activate(&self, x: &mut Array4<f32>) {
+        let most = self.saturation.unwrap_or(f32::INFINITY);
+        x.par_mapv_inplace(|v| v.max(0.0).min(most));
     }
 
     /// Weights and bias applied to `(image, channel, row, column)`.
@@ -185,7 +191,15 @@ mod tests {
     use crate::net::{Header, Preprocessing};
 
     fn layer(name: &str, op: Op, weight: Vec<f32>, bias: Vec<f32>) -> FloatLayer {
-        FloatLayer { name: name.into(), op, weight, bias, batch_norm: None, quantizer: None }
+        FloatLayer {
+            name: name.into(),
+            op,
+            weight,
+            bias,
+            batch_norm: None,
+            quantizer: None,
+            saturation: None,
+        }
     }
 
     fn model(input: Shape, layers: Vec<FloatLayer>) -> FloatModel {

@@ -40,6 +40,8 @@ pub struct FloatLayer {
     pub batch_norm: Option<BatchNorm>,
     /// Codes that the weights were trained for, where somebody did that.
     pub quantizer: Option<WeightQuantizer>,
+    /// Where the layer's ReLU saturates: 6 for ReLU6. The last layer has no ReLU.
+    pub saturation: Option<f32>,
 }
 
 /// Codes that a layer's weights were trained for: `clip(rne(w / step), a, b)`.
@@ -52,7 +54,7 @@ pub struct WeightQuantizer {
     pub levels: Levels,
 }
 
-/// A float network: a chain of layers. Every layer but the last is followed by a ReLU.
+/// A float network: a chain of layers. Every layer but the last is followed by a ReLU, which may saturate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloatModel {
     /// Name, input, preprocessing, classes.
@@ -79,6 +81,8 @@ struct LayerDescription {
     batch_norm_eps: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight_quantizer: Option<WeightQuantizer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    saturation: Option<f32>,
 }
 
 impl WeightQuantizer {
@@ -187,6 +191,12 @@ impl FloatModel {
         check_chain(self.header.input, names.clone().zip(self.layers.iter().map(|l| l.op)))?;
         let outputs = self.outputs();
         self.header.check(names, outputs).map_err(|reason| Error::bad_layer("-", reason))?;
+        if let Some(last) = self.layers.last().filter(|l| l.saturation.is_some()) {
+            return Err(Error::bad_layer(
+                &last.name,
+                "saturates, though no ReLU stands behind the last layer",
+            ));
+        }
         for (layer, x) in self.layers.iter().zip(self.shapes()) {
             layer.validate(x).map_err(|reason| Error::bad_layer(&layer.name, reason))?;
         }
@@ -200,6 +210,7 @@ impl FloatModel {
             op: l.op,
             batch_norm_eps: l.batch_norm.as_ref().map(|bn| bn.eps),
             weight_quantizer: l.quantizer.clone(),
+            saturation: l.saturation,
         };
         let description = Description {
             format: FORMAT.into(),
@@ -247,7 +258,8 @@ impl FloatModel {
                 }),
             };
             let (weight, bias) = (get("weight", &l.op.weight_shape(x))?, get("bias", &co)?);
-            Ok(FloatLayer { name: l.name, op: l.op, weight, bias, batch_norm, quantizer: l.weight_quantizer })
+            let (quantizer, saturation) = (l.weight_quantizer, l.saturation);
+            Ok(FloatLayer { name: l.name, op: l.op, weight, bias, batch_norm, quantizer, saturation })
         };
         let layers = description.layers.into_iter().zip(input).map(|(l, x)| read(l, x));
         let model = Self { header: description.header, layers: layers.collect::<Result<_>>()? };
@@ -267,6 +279,9 @@ impl FloatLayer {
         }
         if let Some(v) = self.weight.iter().chain(&self.bias).find(|v| !v.is_finite()) {
             return Err(format!("holds {v}"));
+        }
+        if let Some(most) = self.saturation.filter(|most| !(*most > 0.0 && most.is_finite())) {
+            return Err(format!("saturates at {most}, which is no positive number"));
         }
         self.quantizer.as_ref().map_or(Ok(()), |q| q.validate(co))?;
         self.batch_norm.as_ref().map_or(Ok(()), |bn| bn.validate(co))

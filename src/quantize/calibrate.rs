@@ -7,7 +7,7 @@ use super::{
     LayerPlan, Method, Mode, Observed, Plan, Rounding, TensorReport, Widths, correct_biases, gptq, observe,
     report,
 };
-use crate::arith::{Levels, Step};
+use crate::arith::{self, Levels, Step};
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::{IntModel, Quantizer};
 use crate::{Error, Result};
@@ -129,8 +129,10 @@ pub fn calibrate(model: &FloatModel, recipe: &Recipe, observed: &[Observed]) -> 
                 (levels.weights, choice.steps(layer))
             }
         };
-        let output =
-            observed.get(i + 1).map(|read| output(recipe, read, levels.output, x.step, &weight_steps));
+        let output = observed
+            .get(i + 1)
+            .map(|read| saturated(layer, output(recipe, read, levels.output, x.step, &weight_steps)))
+            .transpose()?;
         layers.push(LayerPlan { weight_levels, weight_steps, output });
         x = output.unwrap_or(x);
     }
@@ -161,10 +163,21 @@ fn output(recipe: &Recipe, read: &Observed, levels: Levels, x: Step, weights: &[
     Quantizer { step, levels }
 }
 
+/// Clips the codes of a layer whose ReLU saturates there: rounding keeps order, so that this is exact.
+fn saturated(layer: &FloatLayer, Quantizer { step, levels }: Quantizer) -> Result<Quantizer> {
+    let Some(most) = layer.saturation else { return Ok(Quantizer { step, levels }) };
+    let levels = Levels { b: arith::quantize(most, step, levels), ..levels };
+    match levels.b {
+        0 => {
+            Err(Error::bad_layer(&layer.name, format!("saturates at {most}, below half of its step {step}")))
+        }
+        _ => Ok(Quantizer { step, levels }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arith;
     use crate::int::Golden;
     use crate::net::{Op, Shape};
     use crate::quantize::tests::network;
@@ -192,6 +205,24 @@ mod tests {
         Array4::from_shape_fn((16, 3, 8, 6), |(n, c, i, j)| {
             ((n * 31 + c * 17 + i * 7 + j * n) % 23) as f32 / 11.0 - 1.0
         })
+    }
+
+    /// ReLU6 and the like: the requantizer clips where the float network does.
+    #[test]
+    fn a_relu_that_saturates_clips_codes() {
+        let mut model = model();
+        model.layers[..3].iter_mut().for_each(|layer| layer.saturation = Some(0.4));
+        for mode in [Mode::Free, Mode::Pow2] {
+            let recipe = Recipe { equalise: true, per_channel: false, ..recipe(mode, 8, 8) };
+            let int = quantize(&model, &recipe, [Ok(images())]).unwrap().int;
+            for q in &int.input_quantizers()[1..] {
+                let want = arith::quantize(0.4, q.step, Levels::unsigned(8));
+                assert_eq!(q.levels, Levels { a: 0, b: want });
+                assert!((f32::from(want as i16) * q.step.get() - 0.4).abs() <= q.step.get() / 2.0);
+            }
+            let found = sqnr_of(&model, &recipe);
+            assert!(found > 25.0, "{mode:?}: {found} dB");
+        }
     }
 
     /// Signal to noise of the integer network's logits against the float network's, in dB.

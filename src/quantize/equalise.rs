@@ -2,7 +2,8 @@
 //!
 //! Nagel, van Baalen, Blankevoort, Welling: Data-Free Quantization Through Weight Equalization and Bias
 //! Correction, ICCV 2019, section 4.1. ReLU and max pool let a positive factor through: dividing channel i of
-//! one layer and multiplying the weights that read it leaves the network's function unchanged.
+//! one layer and multiplying the weights that read it leaves the network's function unchanged. A ReLU that saturates does
+//! not: its layer is left.
 
 use crate::float::{FloatLayer, FloatModel};
 use crate::net::Op;
@@ -30,7 +31,8 @@ pub fn equalise(model: &mut FloatModel, between: Between) {
         for i in 1..model.layers.len() {
             let (before, after) = model.layers.split_at_mut(i);
             let first = &mut before[i - 1];
-            if between == Between::All || matches!(first.op, Op::Dense { .. }) {
+            let wanted = between == Between::All || matches!(first.op, Op::Dense { .. });
+            if wanted && first.saturation.is_none() {
                 equalise_pair(first, &mut after[0]);
             }
         }

@@ -100,6 +100,7 @@ mod tests {
             bias: bias.into(),
             batch_norm: None,
             quantizer: None,
+            saturation: None,
         };
         FloatModel {
             header: Header { name: "two".into(), input, preprocessing, classes: vec![] },

@@ -26,6 +26,7 @@ pub fn network(input: Shape, ops: &[Op]) -> FloatModel {
         bias: numbers(op.co(), 0.25),
         batch_norm: None,
         quantizer: None,
+        saturation: None,
     });
     let preprocessing = Preprocessing::unit(input.c);
     let header = Header { name: "random".into(), input, preprocessing, classes: vec![] };

@@ -83,6 +83,7 @@ mod tests {
             bias: bias.into(),
             batch_norm: None,
             quantizer: None,
+            saturation: None,
         }
     }
 

@@ -210,6 +210,7 @@ fn small_float() -> FloatModel {
         bias: vec![0.1; op.co()],
         batch_norm: None,
         quantizer: None,
+        saturation: None,
     };
     let header =
         Header { name: "small".into(), input: INPUT, preprocessing: Preprocessing::unit(1), classes: vec![] };

@@ -178,6 +178,9 @@ fn other_spellings_of_a_relu() {
     };
     let plain = layers(&corpus("vgg13.onnx"));
     assert_eq!(layers(&onnx(|g| clip(g, "most", f32::INFINITY))), plain);
+    let saturating = layers(&onnx(|g| clip(g, "most", 6.0)));
+    assert_eq!(saturating[0].saturation, Some(6.0));
+    assert_eq!(saturating[1..], plain[1..]);
     let max = onnx(|g| {
         clip(g, "most", f32::MAX);
         let relu = first(g, "Clip");
@@ -263,7 +266,7 @@ fn onnx_graphs_that_are_no_vgg() {
         (|g| first(g, "Relu").op_type = "Tanh".into(), "(Tanh): only ReLU is supported between layers"),
         (|g| first(g, "Relu").op_type = "Sigmoid".into(), "(Sigmoid): only supported behind the logits"),
         (|g| first(g, "Relu").op_type = "Unknown".into(), "(Unknown): this operator is not supported"),
-        (|g| clip(g, "6", 6.0), "(Clip): clips at 6 (ReLU6 clips at 6)"),
+        (|g| clip(g, "0", 0.0), "(Clip): leaves nothing between 0 and 0"),
         (|g| batch_norm(g), "(BatchNormalization): is in training mode: export after model.eval()"),
         (
             |g| first(g, "Conv").domain = "com.microsoft".into(),

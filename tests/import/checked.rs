@@ -3,6 +3,7 @@
 use super::mutate::mutated;
 use std::path::Path;
 use vgg2rtl::float::import::check::{Case, compare, verdict};
+use vgg2rtl::float::import::options::Activation;
 use vgg2rtl::float::import::{Options, import};
 use vgg2rtl::net::Shape;
 
@@ -30,6 +31,21 @@ fn a_difference_is_found_where_it_starts() {
         let reason = found(name, None).unwrap();
         assert!(reason.contains(place) && reason.contains(cause), "{name}: {reason}");
     }
+}
+
+/// PyTorch's ReLU6.
+#[test]
+fn a_relu_that_saturates_is_what_the_option_says() {
+    let zoo = super::data().join("zoo");
+    let input = Some(Shape { c: 3, h: 16, w: 16 });
+    let options = Options { input, activation: Some(Activation::Relu6), ..Options::default() };
+    let imported = import(&zoo.join("relu6.pth"), &options).unwrap();
+    let rows = compare(&imported, &Case::read(&zoo.join("relu6.npz")).unwrap()).unwrap();
+    assert!(rows.len() > 5, "{rows:?}");
+    assert_eq!(verdict(&rows), None);
+    let trained =
+        vgg2rtl::quantize::qat::Net::float_from(&imported.model).map(|_| ()).unwrap_err().to_string();
+    assert!(trained.contains("layer conv1_1: has a ReLU that saturates"), "{trained}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use vgg2rtl::export;
 use vgg2rtl::float::FloatModel;
+use vgg2rtl::float::import::options::Activation;
 use vgg2rtl::float::import::{Options, from_bytes, import};
 use vgg2rtl::int::random::{self, Recipe};
 use vgg2rtl::int::{Golden, IntModel};
@@ -77,7 +78,10 @@ fn float_networks_come_back_with_their_steps() {
         } else {
             options
         };
+        let options =
+            Options { activation: (name == "vgg11_bn.pth").then_some(Activation::Relu6), ..options };
         let mut model = import(&super::data().join(name), &options).unwrap().model;
+        assert_eq!(model.layers[0].saturation, (name == "vgg11_bn.pth").then_some(6.0));
         model.layers[0].name = "first".into();
         model.header.preprocessing.std[0] = 0.25;
         export::torch::float(&model, &path).unwrap();
@@ -143,7 +147,8 @@ fn pytorch_computes_what_is_exported() {
         assert_eq!(golden, Array2::from_shape_vec(golden.dim(), y).unwrap(), "W{w}A{a}");
     }
     let options = Options { input: Some(Shape { c: 3, h: 16, w: 16 }), ..Options::default() };
-    let model = import(&super::data().join("zoo/seed.pth"), &options).unwrap().model;
+    let mut model = import(&super::data().join("zoo/seed.pth"), &options).unwrap().model;
+    model.layers[1].saturation = Some(0.125);
     export::torch::float(&model, &path).unwrap();
     let saved = run(&path, model.header.input);
     let file = SafeTensors::deserialize(&saved).unwrap();

@@ -155,6 +155,8 @@ def main():
     several.save(FOLDER / "several.keras")
     case(keras.Model(x, several.outputs[0]), "several.keras", refused="several outputs")
     lies(sequential(*trunk(), *head()))
+    saturating = [L.Conv2D(4, 3, padding="same", activation="relu6"), *convolution(6, bn=norm(), relu=L.ReLU(max_value=0.5))]
+    whole(sequential(*saturating, L.MaxPooling2D(), L.Flatten(), L.Dense(5)), "saturating.keras")
 
 
 main()

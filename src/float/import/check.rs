@@ -162,7 +162,7 @@ pub fn verdict(rows: &[Row]) -> Option<String> {
     }
     let cause = match first.point {
         Some(Point::PreActivation) => "its weights, its batch norm's epsilon, or the pool before it",
-        Some(Point::Activation) => "its activation is no ReLU",
+        Some(Point::Activation) => "its activation is no ReLU (--activation relu6 says that it saturates)",
         Some(Point::Input) => "the pool before it",
         None => "the network's end",
     };

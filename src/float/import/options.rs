@@ -18,8 +18,8 @@ pub struct Options {
     pub key: Option<String>,
     /// ε of every batch norm.
     pub bn_eps: Option<f32>,
-    /// A ReLU stands behind every layer but the last.
-    pub relu: bool,
+    /// What stands behind every layer but the last.
+    pub activation: Option<Activation>,
     /// Where the max pools are.
     pub pools: Option<Pools>,
     /// What stands between the last feature map and the first dense layer.
@@ -49,6 +49,25 @@ pub struct Pictures {
     pub mean: Vec<f32>,
     /// Divisor: one for all channels, one a channel, or none said.
     pub std: Vec<f32>,
+}
+
+/// What stands behind a layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// The positive part.
+    Relu,
+    /// That, and at most 6.
+    Relu6,
+}
+
+impl Activation {
+    /// Where it saturates.
+    pub fn saturation(self) -> Option<f32> {
+        match self {
+            Self::Relu => None,
+            Self::Relu6 => Some(6.0),
+        }
+    }
 }
 
 /// Where the max pools are.
@@ -127,7 +146,7 @@ impl Options {
             ("--head", self.head.is_some()),
             ("--flatten", self.flatten.is_some()),
             ("--key", self.key.is_some()),
-            ("--activation", self.relu),
+            ("--activation", self.activation.is_some()),
             ("--outputs", self.outputs.is_some()),
             ("--weight-levels", self.weight_levels.is_some()),
         ];

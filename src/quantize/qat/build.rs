@@ -42,6 +42,10 @@ impl Spec {
 impl Net {
     /// A network that trains in float, from `model`'s weights; batch norm is kept where it is.
     pub fn float_from(model: &FloatModel) -> Result<Self> {
+        if let Some(layer) = model.layers.iter().find(|l| l.saturation.is_some()) {
+            let reason = "has a ReLU that saturates, which training does not have: import with --activation relu and train";
+            return Err(Error::bad_layer(&layer.name, reason));
+        }
         model.validate()?;
         let mut net = Self {
             header: model.header.clone(),

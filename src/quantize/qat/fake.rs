@@ -86,6 +86,7 @@ impl Net {
                 bias: vec![0.0; layer.op.co()],
                 batch_norm: None,
                 quantizer: None,
+                saturation: None,
             });
             let steps: Vec<f32> = layer.weight_steps.iter().map(|s| s.get()).collect();
             let site = |net: &mut Self, values: &[f32], levels| {
@@ -146,7 +147,15 @@ mod tests {
             };
             let batch_norm = (batch_norm && i + 1 < OPS.len()).then(|| norm(&mut numbers));
             let (weight, bias) = (numbers(count, reach), numbers(co, 0.3));
-            FloatLayer { name: format!("layer{i}"), op, weight, bias, batch_norm, quantizer: None }
+            FloatLayer {
+                name: format!("layer{i}"),
+                op,
+                weight,
+                bias,
+                batch_norm,
+                quantizer: None,
+                saturation: None,
+            }
         };
         let preprocessing = Preprocessing::unit(INPUT.c);
         FloatModel {

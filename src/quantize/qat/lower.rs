@@ -56,7 +56,15 @@ impl Net {
             eps: norm.eps as f32,
         });
         let bias = self.values(layer.bias).to_vec();
-        FloatLayer { name: layer.name.clone(), op: layer.op, weight, bias, batch_norm, quantizer: None }
+        FloatLayer {
+            name: layer.name.clone(),
+            op: layer.op,
+            weight,
+            bias,
+            batch_norm,
+            quantizer: None,
+            saturation: None,
+        }
     }
 }
 

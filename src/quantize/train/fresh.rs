@@ -89,6 +89,7 @@ fn layers(
             bias: vec![0.0; op.co()],
             batch_norm: norm.then(|| unit(op.co())),
             quantizer: None,
+            saturation: None,
         }
     });
     Ok(layers.collect())

@@ -56,6 +56,7 @@ fn network() -> FloatModel {
             bias: vec![0.0; co],
             batch_norm: (i < 2).then(|| norm(co)),
             quantizer: None,
+            saturation: None,
         }
     };
     let header =

@@ -19,7 +19,7 @@ use super::affine::Affine;
 use super::facts::{Facts, Origin};
 use super::imported::{Imported, Outcome};
 use super::layout::{CHANNELS_LAST, channels_first, in_the_centre};
-use super::options::{Flatten, Habits, Options};
+use super::options::{Activation, Flatten, Habits, Options};
 use super::reparam;
 use super::taps::Taps;
 use super::tensors::Tensors;
@@ -68,6 +68,10 @@ pub fn model(
     flatten(&mut layers, first, input, options, habits, &mut facts)?;
     note_outputs(&links, options, &mut facts)?;
     name_layers(&mut layers);
+    if let Some((_, hidden)) = layers.split_last_mut() {
+        let saturation = options.activation.and_then(Activation::saturation);
+        hidden.iter_mut().for_each(|layer| layer.saturation = saturation);
+    }
     let preprocessing = options.preprocessing(habits.pictures, input, &mut facts);
     let header = Header { name: name.into(), input, preprocessing, classes: options.classes.clone() };
     let mut model = FloatModel { header, layers };
@@ -112,15 +116,17 @@ fn check_biases(links: &[Link]) -> Outcome<()> {
 /// Dense layers that stand next to each other in a `Sequential` have no ReLU between them.
 fn check_activations(dense: &[Link], options: &Options, facts: &mut Facts) -> Outcome<()> {
     let touching = |pair: &&[Link]| pools::modules_between(&pair[0], &pair[1]) == Some(0);
-    if let Some(pair) = dense.windows(2).find(touching).filter(|_| !options.relu) {
+    if let Some(pair) = dense.windows(2).find(touching).filter(|_| options.activation.is_none()) {
         return Err(format!(
             "no module stands between {} and {}, so no ReLU: multiply the two matrices into one layer, or say --activation relu",
             pair[0].layer.path, pair[1].layer.path
         ));
     }
     let why = "tensors do not show it, neither ReLU6 nor LeakyReLU; --activation, --check";
-    let origin = if options.relu { Origin::Option("--activation") } else { Origin::Assumed(why.into()) };
-    facts.note("activation", "ReLU behind every layer but the last", origin);
+    let said = options.activation.map(|_| Origin::Option("--activation"));
+    let name = if options.activation == Some(Activation::Relu6) { "ReLU6" } else { "ReLU" };
+    let origin = said.unwrap_or(Origin::Assumed(why.into()));
+    facts.note("activation", format!("{name} behind every layer but the last"), origin);
     Ok(())
 }
 
@@ -255,7 +261,7 @@ impl Builder<'_> {
         if !link.is_dense() && shape[2] == 1 {
             weight = in_the_centre(&weight);
         }
-        Ok(FloatLayer { name: path.clone(), op, weight, bias, batch_norm, quantizer: None })
+        Ok(FloatLayer { name: path.clone(), op, weight, bias, batch_norm, quantizer: None, saturation: None })
     }
 
     fn norm(&mut self, path: &str, affine: bool, co: usize) -> Outcome<BatchNorm> {

@@ -27,7 +27,7 @@ pub fn place(convs: &[Link], options: &Options) -> Result<Placed, String> {
     }
     let gaps: Option<Vec<usize>> = convs.windows(2).map(|pair| modules_between(&pair[0], &pair[1])).collect();
     let gaps = gaps.filter(|g| !g.is_empty());
-    if !options.relu
+    if options.activation.is_none()
         && let Some(i) = gaps.iter().flatten().position(|&gap| gap == 0)
     {
         let (a, b) = (&convs[i].layer.path, &convs[i + 1].layer.path);

@@ -3,7 +3,7 @@
 use crate::arith::{Levels, Multiplier, Quantizer, Step};
 use crate::float::import::facts::{Facts, Origin};
 use crate::float::import::imported::{Imported, Outcome};
-use crate::float::import::options::{Flatten, Habits, Head, Options, Pools};
+use crate::float::import::options::{Activation, Flatten, Habits, Head, Options, Pools};
 use crate::float::import::pickle::{Machine, Value};
 use crate::float::import::quantized::{Quantized, QuantizedLayer};
 use crate::float::import::state_dict;
@@ -40,6 +40,9 @@ pub struct Layer {
     /// What it computes.
     #[serde(flatten)]
     pub op: Op,
+    /// Where its ReLU saturates; an integer layer's levels say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturation: Option<f32>,
 }
 
 /// torchvision's names of the modules with weights: `features.0` …, `classifier.0` ….
@@ -100,7 +103,7 @@ impl Own {
             pools: Some(Pools::Configuration(self.layers.iter().flat_map(channels).collect())),
             head: Some(Head::Flat),
             flatten: Some(Flatten::ChannelsFirst),
-            relu: true,
+            activation: Some(Activation::Relu),
             outputs: self.layers.last().map(|l| l.op.co()),
             ..Options::default()
         };
@@ -110,6 +113,7 @@ impl Own {
         }
         for (layer, said) in imported.model.layers.iter_mut().zip(&self.layers) {
             layer.name.clone_from(&said.name);
+            layer.saturation = said.saturation;
         }
         Ok(imported)
     }
@@ -129,6 +133,7 @@ impl Own {
                 bias: vec![0.0; own.bias.len()],
                 batch_norm: None,
                 quantizer: None,
+                saturation: None,
             };
             own.give_reals(&mut layer, x.step);
             x = own.output.as_ref().map_or(x, |(to, _)| *to);

@@ -15,7 +15,22 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Clip(0, ∞) and Max(x, 0) are a ReLU; others are none.
+    /// ReLU6 and the like: at most `most`. Max pools let it through, average pools do not.
+    fn saturate(&mut self, most: f32) -> Outcome {
+        if self.average.is_some() {
+            return Err("clips behind an average pool".into());
+        }
+        self.relu()?;
+        match self.layers.last_mut() {
+            Some(layer) if most > 0.0 && most.is_finite() => {
+                layer.saturation = Some(layer.saturation.map_or(most, |before| before.min(most)));
+                Ok(())
+            }
+            _ => Err(format!("leaves nothing between 0 and {most}")),
+        }
+    }
+
+    /// Clip(0, ∞) and Max(x, 0) are a ReLU, Clip(0, 6) is ReLU6; others are none.
     pub(super) fn clip(&mut self, node: &NodeProto) -> Outcome {
         let number = |name: &str| match self.constants.computed_number(name) {
             Some(v) => Ok(v),
@@ -35,9 +50,7 @@ impl Builder<'_> {
         // Older files write "no bound" as the largest float.
         match (least, most.filter(|m| *m < f32::MAX)) {
             (Some(0.0), None) => self.relu(),
-            (Some(0.0), Some(most)) => Err(format!(
-                "clips at {most} (ReLU6 clips at 6): layers here end in a plain ReLU; train a few epochs with ReLU in its place"
-            )),
+            (Some(0.0), Some(most)) => self.saturate(most),
             _ => Err("is no ReLU: its lower bound is not 0".into()),
         }
     }

@@ -230,7 +230,15 @@ impl<'a> Builder<'a> {
         }
         self.pending = Affine::identity(self.shape.c);
         self.activated = false;
-        self.layers.push(FloatLayer { name, op, weight, bias, batch_norm: None, quantizer: None });
+        self.layers.push(FloatLayer {
+            name,
+            op,
+            weight,
+            bias,
+            batch_norm: None,
+            quantizer: None,
+            saturation: None,
+        });
         Ok(())
     }
 }
