@@ -15,7 +15,7 @@ module tb;
     parameter ADDRESS_BITS = 32;
     parameter ID_BITS = 1;
     parameter [63:0] MODEL_BASE = 0;
-    parameter [63:0] DATA_BASE = 4096;
+    parameter [63:0] DATA_BASE = 64'h4000_0000;
     parameter MODEL_BYTES = 4096;  // of the model: program, from here weights and parameters
     parameter WEIGHTS_AT = 128;
     parameter WRITE_BASE = 4096;  // bytes of the data that the accelerator may write: [WRITE_BASE, WRITE_LIMIT)

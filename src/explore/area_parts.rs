@@ -67,6 +67,10 @@ fn host(list: &mut List, config: &ArrayConfig) {
     list.add("top.host", "host", 1, &[]);
     // Its constants are the design point's.
     list.add("top.host.registers", "registers", 1, &[]);
+    // The model is fitted to addresses of 32 bits.
+    list.add("top.host.registers.model_base", "base_register", 1, &[]);
+    list.add("top.host.registers.data_base", "base_register", 1, &[]);
+    list.add("top.host.bases", "bases", 1, &[]);
     list.add("top.host.counters", "counters", 1, &[]);
     list.add("top.host.controller", "controller", 1, &[ComputeCore::latency(config.rows, config.groups())]);
     list.add("top.host.fetch", "fetch", 1, &[bus]);
