@@ -206,13 +206,13 @@ impl Design {
     }
 }
 
-/// Which layers of `model` are wider than `config`, and how they run; `None` where none is.
+/// Which layers of `model` are wider than `config`, and how they run; `None` where none is or the build has no digits.
 fn by_digits(model: &IntModel, config: &ArrayConfig) -> Option<String> {
     let run = |d: &Digits| format!("{} × {} digits", d.weights, d.acts);
     let wide = model.layers.iter().zip(digits(model, config)).filter(|(_, d)| *d != Digits::ONE);
     let layers: Vec<String> = wide.map(|(layer, d)| format!("{} as {}", layer.name, run(&d))).collect();
     let said = || format!("W{}A{} build; {}", config.weight_bits, config.act_bits, layers.join(", "));
-    (!layers.is_empty()).then(said)
+    (config.has_digits() && !layers.is_empty()).then(said)
 }
 
 /// What `auto` has chosen in `config`, and why.

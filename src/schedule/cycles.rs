@@ -303,6 +303,7 @@ mod tests {
     use super::*;
     use crate::int::random;
     use crate::net::{Op, Shape, vgg_convs};
+    use crate::schedule::{Digits, Geometry, LayerGeometry, plan};
 
     #[test]
     fn a_sweep_hides_the_shift_or_waits_for_it() {
@@ -312,6 +313,41 @@ mod tests {
         assert_eq!(sweep(448, 16, 1), 448);
         assert_eq!(sweep(448, 16, 2), 896);
         assert_eq!(sweep(1, 16, 2), 19); // the second plane keeps the weights
+    }
+
+    /// Cycles and words of weights of whole VGG16 at 224×224 on 8×8, W4A4 and `ends` at both ends.
+    fn vgg16_on_4_bits(ends: Digits) -> (u64, u64) {
+        let convs = vgg_convs(16).unwrap().into_iter().map(|(co, pool)| Op::Conv { co, pool });
+        let ops: Vec<Op> = convs.chain([4096, 4096, 1000].map(|co| Op::Dense { co })).collect();
+        let layer = |(i, &op): (usize, &Op)| LayerGeometry {
+            name: format!("layer{i}"),
+            op,
+            clip: (i + 1 < ops.len()).then_some(15),
+            digits: if i == 0 || i + 1 == ops.len() { ends } else { Digits::ONE },
+        };
+        let input = Shape { c: 3, h: 224, w: 224 };
+        let geometry = Geometry { input, signed: true, layers: ops.iter().enumerate().map(layer).collect() };
+        let config = ArrayConfig {
+            weight_bits: 4,
+            act_bits: 4,
+            weight_digits: ends.weights,
+            act_digits: ends.acts,
+            ..ArrayConfig::default()
+        };
+        let plan = plan(&geometry, &config, 1).unwrap();
+        let cycles = of_layers(&plan.layers, &config, MemoryTiming { latency: 20, stall_percent: 10 });
+        (cycles.iter().map(|c| c.total).sum(), cycles.iter().map(|c| c.weight_beats).sum())
+    }
+
+    #[test]
+    fn ends_of_twice_the_bits_cost_a_few_percent_of_vgg16() {
+        let (cycles, words) = vgg16_on_4_bits(Digits::ONE);
+        let (by_digits, words_by_digits) = vgg16_on_4_bits(Digits { weights: 2, acts: 2 });
+        println!(
+            "{cycles} cycles, by digits {by_digits}; {words} words of weights, by digits {words_by_digits}"
+        );
+        assert!(by_digits > cycles && by_digits * 1000 <= cycles * 1025);
+        assert!(words_by_digits > words && words_by_digits * 100 <= words * 104);
     }
 
     #[test]

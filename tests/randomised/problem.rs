@@ -70,6 +70,11 @@ pub fn design_point(seed: u64) -> ArrayConfig {
     }
     config.address_bits = *[32, 32, 33, 40, 48, 64].choose(apart).expect("not empty");
     config.id_bits = *[1, 4, 6].choose(apart).expect("not empty");
+    if self::rng(seed ^ 0x5eed).random_bool(0.4) {
+        // Layers of up to 8 bits run by digits of 2 to 4.
+        config.weight_digits = 1 + 8 / config.weight_bits as usize;
+        config.act_digits = 8usize.div_ceil(config.act_bits as usize);
+    }
     let depth = config.least_weight_depth();
     config.weight_depth = if rng.random_bool(0.3) { depth } else { rng.random_range(depth..=3 * depth) };
     let least = config.psum_bits();
@@ -113,8 +118,8 @@ fn model(rng: &mut ChaCha8Rng, config: &ArrayConfig) -> IntModel {
     let mut model = random::model(&random::Recipe {
         input,
         ops: ops(rng, input),
-        w: width(rng, config.weight_bits),
-        a: width(rng, config.act_bits),
+        w: width(rng, widest(config.weight_bits, config.weight_digits)),
+        a: width(rng, widest(config.act_bits, config.act_digits)),
         power_of_two,
         per_channel: rng.random(),
         seed: rng.random(),
@@ -130,6 +135,11 @@ fn model(rng: &mut ChaCha8Rng, config: &ArrayConfig) -> IntModel {
         }
     }
     model
+}
+
+/// Bits of the widest codes: those of the build, or 8 where it has digits.
+fn widest(bits: u32, digits: usize) -> u32 {
+    if digits > 1 { bits.max(8) } else { bits }
 }
 
 fn ops(rng: &mut ChaCha8Rng, input: Shape) -> Vec<Op> {

@@ -80,8 +80,8 @@ pub struct DigitWalk {
 }
 
 impl DigitWalk {
-    /// A walk with these shifts.
-    pub fn new(shifts: Shifts) -> Self {
+    /// A walk with these shifts, for lanes whose addresses have `address_bits`.
+    pub fn new(shifts: Shifts, address_bits: u32) -> Self {
         let shift = u(shifts.bits);
         Self {
             clk_i: Default::default(),
@@ -93,12 +93,12 @@ impl DigitWalk {
             first_o: Default::default(),
             last_o: Default::default(),
             keeps_o: Default::default(),
-            plane_o: Sig::new(u(Turn::BITS)),
+            plane_o: Sig::new(u(address_bits.min(Turn::BITS))),
             kept_o: Default::default(),
             signed_o: Default::default(),
             shift_o: Sig::new(shift),
-            plane: Default::default(),
-            digit: Default::default(),
+            plane: Turn::new(Turn::BITS),
+            digit: Turn::new(Turn::BITS),
             first_plane: Default::default(),
             first_digit: Default::default(),
             last_plane: Default::default(),
@@ -200,7 +200,7 @@ mod tests {
             (Shifts { weight: 3, act: 4, bits: 4, planes: true }, 3, 2, true),
             (Shifts { weight: 1, act: 1, bits: 2, planes: true }, 1, 1, true),
         ] {
-            let mut bench = Bench::new(DigitWalk::new(shifts), |b| &mut b.clk_i);
+            let mut bench = Bench::new(DigitWalk::new(shifts, 11), |b| &mut b.clk_i);
             let mut rng = random(digits as u64);
             bench.block.rst_ni.next = true;
             let fields = &mut *bench.block.layer_i.next;

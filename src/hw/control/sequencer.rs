@@ -97,7 +97,7 @@ impl Sequencer {
             signed_o: Default::default(),
             shift_o: Sig::new(u(shifts.map_or(1, |shifts| shifts.bits))),
             walk,
-            digits: shifts.map(DigitWalk::new).into_iter().collect(),
+            digits: shifts.map(|shifts| DigitWalk::new(shifts, address.bits)).into_iter().collect(),
             sweep,
             patches: Reg::new(field),
             banks: Reg::new(u(2)),

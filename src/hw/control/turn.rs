@@ -14,7 +14,7 @@ pub struct Turn {
     pub step_i: Signal<In, Bit>,
     /// Turns.
     pub count_i: Sig<In>,
-    /// Which turn it is.
+    /// Which turn it is, the low bits.
     pub at_o: Sig<Out>,
     /// It is the last.
     pub last_o: Signal<Out, Bit>,
@@ -24,17 +24,16 @@ pub struct Turn {
 impl Turn {
     /// Bits of a count of digits or planes in a command.
     pub const BITS: u32 = 8;
-}
 
-impl Default for Turn {
-    fn default() -> Self {
+    /// A counter that gives `bits` of its turn.
+    pub fn new(bits: u32) -> Self {
         let count = u(Self::BITS);
         Self {
             clk_i: Default::default(),
             restart_i: Default::default(),
             step_i: Default::default(),
             count_i: Sig::new(count),
-            at_o: Sig::new(count),
+            at_o: Sig::new(u(bits)),
             last_o: Default::default(),
             at: Reg::new(count),
         }
@@ -68,7 +67,7 @@ mod tests {
 
     #[test]
     fn turns_come_around() {
-        let mut bench = Bench::new(Turn::default(), |b| &mut b.clk_i);
+        let mut bench = Bench::new(Turn::new(Turn::BITS), |b| &mut b.clk_i);
         let mut rng = random(1);
         for count in [1, 2, 5, 0, 255] {
             bench.block.count_i.next = count;

@@ -1,5 +1,6 @@
 //! One plane of codes.
 
+use super::address_bits;
 use crate::hw::rt::{Lanes, Sig, text, u};
 use rust_hdl::prelude::*;
 
@@ -20,7 +21,7 @@ impl PlaneSelect {
     pub fn new(lanes: usize, code_bits: u32, planes: usize, bits: u32) -> Self {
         Self {
             code_i: Lanes::new(lanes, u(code_bits)),
-            plane_i: Sig::new(u(planes.next_power_of_two().ilog2().max(1))),
+            plane_i: Sig::new(u(address_bits(planes))),
             item_o: Lanes::new(lanes, u(bits)),
             _planes: planes,
         }

@@ -88,6 +88,7 @@ impl RowRead {
         let (field, address, group) = (u(16), u(address_bits(acc_depth)), u(address_bits(groups)));
         let (lane, in_block) = (u(address_bits(lanes)), u(address_bits(block_groups)));
         let window = u(lane.bits.max(2));
+        let plane = u(address_bits(planes));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -105,7 +106,7 @@ impl RowRead {
             bank_o: Default::default(),
             group_o: Sig::new(group),
             lane_o: Sig::new(lane),
-            plane_o: Sig::new(u(planes.next_power_of_two().ilog2().max(1))),
+            plane_o: Sig::new(plane),
             first_o: Default::default(),
             last_o: Default::default(),
             row_end_o: Default::default(),
@@ -132,7 +133,7 @@ impl RowRead {
             step: Sig::new(address),
             next_pixel: Sig::new(address),
             ends_plane: Default::default(),
-            plane: (planes > 1).then(Turn::default).into_iter().collect(),
+            plane: (planes > 1).then(|| Turn::new(plane.bits)).into_iter().collect(),
             last_group: K::new(in_block, block_groups as i64 - 1),
             last_lane: K::new(lane, lanes as i64 - 1),
             _planes: (planes > 1) as usize,

@@ -41,7 +41,7 @@ impl FoldPlanes {
             window_i: Lanes::new(lanes, select.code_i.ty()),
             valid_o: Default::default(),
             item_o: Lanes::new(lanes, select.item_o.ty()),
-            plane: Default::default(),
+            plane: Turn::new(select.plane_i.ty().bits),
             select,
             more: Default::default(),
             valid: Default::default(),
