@@ -107,13 +107,16 @@ fn packs_pictures_as_the_program_does() {
         return println!("skipped: cc is missing");
     }
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let points: Vec<_> = (2..=8).flat_map(|a| [(a, 0), (a, 3)]).collect();
-    for (i, &(a, fold_channels)) in points.iter().enumerate() {
+    // Bits of a code and of the build's activations; channels of a fold.
+    let whole = (2..=8).flat_map(|a| [(a, a, 0), (a, a, 3)]);
+    let points: Vec<_> = whole.chain([(8, 4, 0), (8, 4, 3), (8, 3, 0), (5, 2, 0)]).collect();
+    for (i, &(a, act_bits, fold_channels)) in points.iter().enumerate() {
         let model = model(a, [Colour::Rgb, Colour::Bgr, Colour::Grey][i % 3], &mut rng);
         let config = ArrayConfig {
             rows: [9, 12, 16][i / 2 % 3],
             cols: [3, 8][i / 2 % 2],
-            act_bits: a,
+            act_bits,
+            act_digits: a.div_ceil(act_bits) as usize,
             acc_bits: 32,
             requantizers: 1,
             fold_channels,
@@ -125,6 +128,8 @@ fn packs_pictures_as_the_program_does() {
         let distinct: BTreeSet<i32> = codes.iter().copied().collect();
         assert!(distinct.len() > 1 << (a - 1), "A{a}: {distinct:?}");
         assert_eq!(schedule.layers[0].tiling.kernel == Kernel::Folded, fold_channels > 0);
+        let planes = if fold_channels > 0 { 1 } else { config.act_digits };
+        assert_eq!(schedule.input.planes, planes);
         let driven = Driven { model: &model, schedule: &schedule, byte_codes: codes.view() };
         let folder = tempfile::tempdir().unwrap();
         compile(folder.path(), &driven.header());

@@ -54,6 +54,8 @@ struct Input<'a> {
     plane_pitch: usize,
     image_pitch: usize,
     block: usize,
+    /// Planes of a code, and bits of an element: of a code in one plane.
+    planes: usize,
     bits: u32,
     #[serde(flatten)]
     shape: Shape,
@@ -90,8 +92,9 @@ struct Layer<'a> {
     row_pitch: u32,
     plane_pitch: u32,
     image_pitch: u32,
-    /// Channels of a block, and bits of an element; logits are 64 bits in a word of the bus each.
+    /// Channels of a block, planes of a code, and bits of an element; logits are 64 bits in a word of the bus each.
     block: usize,
+    planes: usize,
     bits: u32,
 }
 
@@ -120,6 +123,7 @@ impl Bundle<'_> {
                 plane_pitch: l.command.y_plane_pitch,
                 image_pitch: l.command.y_image_pitch,
                 block: schedule.config.block(),
+                planes: l.output.map_or(1, |layout| layout.planes),
                 bits: l.output.map_or(64, |layout| layout.bits),
             });
         let (layout, last) = (&schedule.input, schedule.layers.last().expect("a schedule has layers"));
@@ -130,6 +134,7 @@ impl Bundle<'_> {
             plane_pitch: layout.plane_pitch,
             image_pitch: layout.image_pitch,
             block: layout.block,
+            planes: layout.planes,
             bits: layout.bits,
             shape: layout.shape,
         };

@@ -137,8 +137,8 @@ static const struct vgg2rtl_network VGG2RTL_NETWORK = {{
 fn layout(l: &Layout) -> String {
     format!(
         "{{.address = 0, .image_pitch = {}u, .plane_pitch = {}u, .row_pitch = {}u, .channels = {}, .height = {}, \
-         .width = {}, .block = {}, .bits = {}}}",
-        l.image_pitch, l.plane_pitch, l.row_pitch, l.shape.c, l.shape.h, l.shape.w, l.block, l.bits
+         .width = {}, .block = {}, .planes = {}, .bits = {}}}",
+        l.image_pitch, l.plane_pitch, l.row_pitch, l.shape.c, l.shape.h, l.shape.w, l.block, l.planes, l.bits
     )
 }
 

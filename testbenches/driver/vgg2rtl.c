@@ -70,8 +70,9 @@ void vgg2rtl_set_image(const struct vgg2rtl_network *network, void *data, unsign
         uint8_t *row = first + (size_t)(c / map->block) * map->plane_pitch;
         for (unsigned y = 0; y < map->height; y++, row += map->row_pitch) {
             uint32_t at = c % map->block * map->bits;
-            for (unsigned x = 0; x < map->width; x++, pixel += map->channels, at += map->block * map->bits)
-                put(row, at, map->bits, (uint32_t)codes[*pixel]);
+            for (unsigned x = 0; x < map->width; x++, pixel += map->channels)
+                for (unsigned plane = 0; plane < map->planes; plane++, at += map->block * map->bits)
+                    put(row, at, map->bits, (uint32_t)codes[*pixel] >> plane * map->bits);
         }
     }
 }

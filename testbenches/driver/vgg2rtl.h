@@ -31,7 +31,8 @@ struct vgg2rtl_layout {
     uint32_t row_pitch;   /* from row to row */
     uint16_t channels, height, width;
     uint16_t block; /* channels of a block */
-    uint8_t bits;   /* of a code, low bits first */
+    uint8_t planes; /* of a code: the first holds its low bits */
+    uint8_t bits;   /* of a code in one plane, low bits first */
 };
 
 /* A register whose value says what was built. */
