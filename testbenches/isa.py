@@ -56,3 +56,14 @@ BUS_BUS_BITS = (0, 16)
 BUS_FOLD_CHANNELS = (16, 8)
 BUS_POW2 = (24, 1)
 BUS_ADDRESS_BITS = (25, 7)
+ERRORS = {
+    1: "unknown opcode",
+    2: "a field of the command cannot work",
+    3: "memory answered a read with an error",
+    4: "memory answered a write with an error",
+    5: "a read beyond READ_LIMIT or WRITE_LIMIT",
+    6: "a write outside WRITE_BASE … WRITE_LIMIT",
+    7: "no progress",
+    8: "the program has no end mark",
+    9: "a base is not a multiple of 4096",
+}

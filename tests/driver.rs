@@ -1,5 +1,5 @@
-//! The C driver's input path against the one of this program: bytes of pictures to bytes of memory. `make driver` of a bundle
-//! runs the rest (`tests/cosim.rs`).
+//! The drivers' input paths against the one of this program: bytes of pictures to bytes of memory; and the Python driver with a
+//! stand-in for a board. `make driver` of a bundle runs the rest of the C driver (`tests/cosim.rs`).
 
 use ndarray::Axis;
 use rand::{Rng, RngCore, SeedableRng};
@@ -150,5 +150,55 @@ fn packs_pictures_as_the_program_does() {
                 "A{a}, fold {fold_channels}"
             );
         }
+    }
+}
+
+fn python() -> Option<String> {
+    let python = std::env::var("VGG2RTL_PYTHON").unwrap_or("python3".into());
+    let found = Command::new(&python).args(["-c", "import numpy"]).output();
+    if found.is_ok_and(|o| o.status.success()) {
+        return Some(python);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{python} with numpy is missing");
+    println!("skipped: {python} with numpy is missing");
+    None
+}
+
+/// Bundles of whole codes and of planes, with and without a fold; [`tests/driver_python.py`] holds the driver to this program's
+/// bytes and to what a board may do.
+#[test]
+fn the_python_driver_packs_and_runs_as_the_program_does() {
+    let Some(python) = python() else { return };
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for (a, colour, options) in [
+        (8, Colour::Rgb, &["--preset", "tiny"][..]),
+        (5, Colour::Bgr, &["--array", "12x8", "--acc-bits", "32"]),
+        (8, Colour::Bgr, &["--array", "9x3", "--weight-bits", "4", "--act-bits", "4", "--acc-bits", "32"]),
+        (8, Colour::Rgb, &["--array", "32x4", "--act-bits", "3", "--acc-bits", "32"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, bundle) = (folder.path().join("int.safetensors"), folder.path().join("bundle"));
+        let model = model(a, colour, &mut rng);
+        model.save(&file).unwrap();
+        let images = rng.random_range(1..4);
+        call(
+            Command::new(env!("CARGO_BIN_EXE_vgg2rtl"))
+                .args(["generate", file.to_str().unwrap(), "--images", &images.to_string(), "-o"])
+                .arg(&bundle)
+                .args(options),
+        );
+        let json = std::fs::read(bundle.join("design.json")).unwrap();
+        let design: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let config: ArrayConfig = serde_json::from_value(design["configuration"].clone()).unwrap();
+        let schedule = schedule(&model, &config, images).unwrap();
+        let codes = byte_codes(&model);
+        let driven = Driven { model: &model, schedule: &schedule, byte_codes: codes.view() };
+        let pictures = std::fs::read(bundle.join("data/pictures.bin")).unwrap();
+        let codes = driven.picture_codes(&pictures);
+        let packed: Vec<u8> = codes.outer_iter().flat_map(|map| schedule.input.pack(map)).collect();
+        let wanted = folder.path().join("packed.bin");
+        std::fs::write(&wanted, packed).unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/driver_python.py");
+        call(Command::new(&python).arg(script).arg(&bundle).arg(&wanted));
     }
 }

@@ -4,6 +4,7 @@ use super::Bundle;
 use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;
+use crate::isa::identity;
 use crate::net::{Preprocessing, Shape};
 use crate::schedule::Regions;
 use crate::schedule::cycles::{self, Cycles, MemoryTiming};
@@ -31,6 +32,8 @@ struct Design<'a> {
     images: usize,
     address_bits: u32,
     id_bits: u32,
+    /// Registers whose values say what was built: address and value.
+    identity: [(usize, u32); 8],
     /// Registers READ_LIMIT, which is the bytes of the model, WRITE_BASE and WRITE_LIMIT, which is the bytes of the data.
     read_limit: usize,
     write_base: usize,
@@ -156,6 +159,7 @@ impl Bundle<'_> {
             images: schedule.images,
             address_bits: schedule.config.address_bits,
             id_bits: schedule.config.id_bits,
+            identity: identity(&schedule.config),
             read_limit: model_bytes,
             write_base: window.start,
             write_limit: window.end,

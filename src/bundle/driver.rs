@@ -1,4 +1,4 @@
-//! What the C driver knows of a network: `driver/network.h`, and pictures for its bench.
+//! What the drivers know of a network: `driver/network.h` of C, the codes of a picture's bytes, and pictures for the bench.
 
 use crate::Result;
 use crate::arith;
@@ -108,6 +108,11 @@ static const struct vgg2rtl_network VGG2RTL_NETWORK = {{
     pub fn logit_step(&self) -> Option<(u32, i32)> {
         let (last, x) = (self.model.layers.last()?, self.model.input_quantizers());
         arith::sum_step(*last.weight_steps.first()?, x.last()?.step).map(arith::Step::parts)
+    }
+
+    /// The code of each byte of a picture, `(channel, byte)`, 16 bits each, the low byte first.
+    pub fn code_bytes(&self) -> Vec<u8> {
+        self.byte_codes.iter().flat_map(|&code| (code as i16).to_le_bytes()).collect()
     }
 
     fn codes(&self) -> String {

@@ -7,7 +7,7 @@
 //! | `rtl/` | Verilog, one module a file; `files.f` lists them, children first |
 //! | `accelerator.core` | FuseSoC: lint and simulation |
 //! | `data/` | memory image, program, golden trace, bytes that a run must write, pictures and their logits |
-//! | `driver/` | driver in C, and what it must know of the network |
+//! | `driver/` | drivers in C and Python, and what C must know of the network |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
 //! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
@@ -46,7 +46,7 @@ pub struct Bundle<'a> {
 }
 
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 14] = [
+const BENCHES: [(&str, &str); 15] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
@@ -57,6 +57,7 @@ const BENCHES: [(&str, &str); 14] = [
     ("driver/vgg2rtl.h", include_str!("../../testbenches/driver/vgg2rtl.h")),
     ("driver/vgg2rtl.c", include_str!("../../testbenches/driver/vgg2rtl.c")),
     ("driver/registers.h", include_str!("../../testbenches/driver/registers.h")),
+    ("driver/vgg2rtl.py", include_str!("../../testbenches/driver/vgg2rtl.py")),
     ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
     ("sim/isa.h", include_str!("../../sim/isa.h")),
     ("sim/isa.vh", include_str!("../../testbenches/isa.vh")),
@@ -138,6 +139,7 @@ impl Bundle<'_> {
         let driven = self.driven();
         let (pictures, logits) = driven.pictures()?;
         put("driver/network.h", driven.header().as_bytes())?;
+        put("data/byte_codes.bin", &driven.code_bytes())?;
         put("data/pictures.bin", &pictures)?;
         put("data/logits.bin", &driver::logit_bytes(&logits))?;
         put(design::FILE, self.design().as_bytes())?;

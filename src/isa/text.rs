@@ -171,11 +171,12 @@ fn python() -> String {
     format!(
         "\"\"\"Registers and sizes of the accelerator. {SOURCE}\"\"\"\n\nCOMMAND_BYTES = {COMMAND_BYTES}\n\n\n\
          def part(value, bits):\n    \"\"\"What a register's value holds in bits = (low, count).\"\"\"\n    \
-         return value >> bits[0] & (1 << bits[1]) - 1\n\n\n{}",
+         return value >> bits[0] & (1 << bits[1]) - 1\n\n\n{}ERRORS = {{\n{}}}\n",
         constants(
             |name, address| format!("REG_{name} = 0x{address:02X}\n"),
             |name, low, count| format!("{name} = ({low}, {count})\n"),
-        )
+        ),
+        ERRORS.iter().map(|e| format!("    {}: \"{}\",\n", e.0 as u32, e.0.name())).collect::<String>(),
     )
 }
 
