@@ -158,7 +158,9 @@ fn run(inputs: &BTreeMap<PathBuf, Vec<u8>>, number: u64) -> Result<i32, String> 
         .filter(|name| {
             let text = name.to_string_lossy();
             let hidden = name.iter().any(|part| part.to_string_lossy().starts_with('.')); // of work under way
-            let output = code == 0 && (text.starts_with("out") || text.starts_with("run"));
+            // A sweep in which every point fails says so in its rows.
+            let reports = code == 0 || verb.starts_with("explore");
+            let output = reports && (text.starts_with("out") || text.starts_with("run"));
             let kept = text.starts_with("cache/");
             hidden || !(inputs.contains_key(name) || output || kept)
         })
