@@ -62,7 +62,8 @@ codes, every layer's output codes, and the logits of {images} image(s).
 4. The logits are in the last region: a word of the bus each, 64 bits, two's complement.
 
 `driver/` does all that in C99 without allocation or an operating system: `vgg2rtl.h` says how, `network.h` holds what it must
-know of this network. It takes pictures as bytes, of the network's input size.
+know of this network. It takes pictures as bytes, of the network's input size. `vgg2rtl.py` is the same in Python, for PYNQ,
+UIO and LiteX.
 
 Another input goes to region `input` in the same layout. Several data areas can share the model: with another DATA_BASE, a
 start in a run is queued, and begins when that one ends.
