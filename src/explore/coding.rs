@@ -1,9 +1,10 @@
 //! How a network's numbers are coded: what of a design point decides its accuracy.
 
 use crate::arith::Levels;
-use crate::config::Requantize;
+use crate::config::{ArrayConfig, Requantize};
 use crate::float::FloatModel;
 use crate::quantize::{Exception, Method, Mode, Recipe, Rounding, Widths};
+use crate::schedule::Digits;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,16 @@ pub struct Bits {
     pub weights: Vec<u32>,
     /// Of the image, then of what each layer but the last passes on.
     pub acts: Vec<u32>,
+    /// Levels of each layer's weights and of what it reads.
+    pub levels: Vec<(Levels, Levels)>,
+}
+
+impl Bits {
+    /// Digits of each layer on a build of the widths of `config`.
+    pub fn digits(&self, config: &ArrayConfig) -> Vec<Digits> {
+        let cut = |&(weights, read): &_| Digits::of(weights, read, config.weight_bits, config.act_bits);
+        self.levels.iter().map(cut).collect()
+    }
 }
 
 impl Coding {
@@ -100,11 +111,13 @@ impl Coding {
     pub fn bits(&self, model: &FloatModel) -> Result<Bits> {
         let widths = self.widths();
         let levels = widths.resolve(model)?;
-        let (last, input) = (levels.len() - 1, widths.input(true).bits());
-        let outputs = levels[..last].iter().map(|l| l.output.bits());
+        let outputs = levels[..levels.len() - 1].iter().map(|l| l.output);
+        let read = std::iter::once(widths.input(true)).chain(outputs);
+        let levels: Vec<_> = levels.iter().map(|l| l.weights).zip(read).collect();
         Ok(Bits {
-            weights: levels.iter().map(|l| l.weights.bits()).collect(),
-            acts: std::iter::once(input).chain(outputs).collect(),
+            weights: levels.iter().map(|(weights, _)| weights.bits()).collect(),
+            acts: levels.iter().map(|(_, read)| read.bits()).collect(),
+            levels,
         })
     }
 }

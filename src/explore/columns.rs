@@ -125,13 +125,13 @@ pub(super) fn of_the_model(family: Family) -> String {
     }
 }
 
-/// Which of `rows` have no area, because the model is not fitted to shared multipliers.
+/// Which of `rows` have no area, because the model is not fitted to shared multipliers and digits.
 pub(super) fn without_model(rows: &[Row]) -> Option<String> {
     let lacks = |r: &&Row| r.config.as_ref().is_some_and(|c| !is_modelled(c, r.family));
     let count = rows.iter().filter(lacks).count();
-    let what = "lut, ff, carry, dsp, bram of columns that share multipliers (--pack)";
+    let what = "lut, ff, carry, dsp, bram of columns that share multipliers (--pack) and of layers by digits (--digits)";
     (count > 0)
-        .then(|| format!("{what}, {count} points: the analytical model is for --pack 1; --synth runs yosys"))
+        .then(|| format!("{what}, {count} points: the analytical model has neither; --synth runs yosys"))
 }
 
 /// Every design of `rows` once.

@@ -34,6 +34,9 @@ pub struct Axes {
     pub multipliers: Vec<Multipliers>,
     /// How many neighbouring columns share a multiplier.
     pub packs: Vec<Pack>,
+    /// Builds have the widths above, and layers that are wider run by digits; otherwise builds are as wide as the widest layer.
+    #[serde(default)]
+    pub digits: bool,
     /// Rows and columns.
     pub arrays: Vec<(usize, usize)>,
     /// Bits of the bus; `None`: the preset's.
@@ -72,6 +75,8 @@ pub struct Point {
     pub multipliers: Multipliers,
     /// How many neighbouring columns share a multiplier.
     pub pack: Pack,
+    /// The build has the coding's widths, and wider layers run by digits.
+    pub digits: bool,
     /// Rows and columns.
     pub array: (usize, usize),
     /// Bits of the bus.
@@ -191,8 +196,16 @@ impl Axes {
             for &array in &self.arrays {
                 for &bus in &self.buses {
                     for (multipliers, pack) in products() {
-                        let point =
-                            |(i, coding)| Point { index: i, coding, multipliers, pack, array, bus, family };
+                        let point = |(i, coding)| Point {
+                            index: i,
+                            coding,
+                            multipliers,
+                            pack,
+                            digits: self.digits,
+                            array,
+                            bus,
+                            family,
+                        };
                         let first = points.len();
                         points.extend((first..).zip(self.codings()).map(point));
                     }
@@ -237,6 +250,12 @@ impl Point {
         config.acc_bits = fixed.acc_bits.unwrap_or(needed.unwrap_or(0).max(config.psum_bits()));
         if rows > 0 && cols > 0 {
             config.requantizers = fixed.requantizers.unwrap_or(config.most_requantizers());
+        }
+        if self.digits {
+            (config.weight_bits, config.act_bits) = (self.coding.weights, self.coding.acts);
+            let digits = bits.digits(&config);
+            config.weight_digits = digits.iter().map(|d| d.weights).max().unwrap_or(1);
+            config.act_digits = digits.iter().map(|d| d.acts).max().unwrap_or(1);
         }
         let config = config.with_pack(self.pack, self.family.multiplier_bits());
         config.validate_options()?;

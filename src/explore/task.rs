@@ -256,11 +256,12 @@ impl Task {
         let (weights, acts) = (self.axes.weights.iter().min(), self.axes.acts.iter().min());
         let Some((&weights, &acts)) = weights.zip(acts) else { return Ok(vec![]) };
         let widths = Widths { ends: self.axes.ends, ..Widths::bits(weights, acts) };
+        let builds = match self.axes.digits {
+            true => "they run by digits (--digits)",
+            false => "the builds explored are that wide",
+        };
         let reason = widths.wider_parts(&network.model)?;
-        Ok(reason
-            .into_iter()
-            .map(|why| format!("{why} (--ends); the builds explored are that wide"))
-            .collect())
+        Ok(reason.into_iter().map(|why| format!("{why} (--ends); {builds}")).collect())
     }
 
     /// Fails where a tool that is asked for is missing.
@@ -386,7 +387,13 @@ impl Task {
         row.layer_bits = bits.weights.clone();
         let config = point.config(&network.geometry, &bits, accumulators, &self.axes.fixed)?;
         let memory = self.timing(&config, self.clock_mhz)?;
-        row.network = Some(network_cost(&network.geometry, &config, self.batch, memory)?);
+        let mut geometry = network.geometry.clone();
+        geometry
+            .layers
+            .iter_mut()
+            .zip(bits.digits(&config))
+            .for_each(|(layer, digits)| layer.digits = digits);
+        row.network = Some(network_cost(&geometry, &config, self.batch, memory)?);
         row.memory_bits = Some(config.memory_bits() as u64);
         let area = super::estimate(&config, point.family);
         if area != Resources::default() {

@@ -139,6 +139,42 @@ fn what_does_not_fit_is_named() {
     assert!(small_buffers.contains("refused, 1 points: layer conv1_1: its smallest stripe needs acc_depth"));
 }
 
+/// With ends of 8 bits, `--digits` builds the widths that are swept: fewer bits of memory and traffic, the same accuracy.
+#[test]
+fn ends_of_8_bits_on_narrow_builds() {
+    let folder = TempDir::new().unwrap();
+    let (small, images) = (small(), images());
+    let base = [
+        &small,
+        "--data",
+        &images,
+        "--weights",
+        "2,4",
+        "--acts",
+        "4",
+        "--array",
+        "8x8",
+        "--rounding",
+        "nearest",
+    ];
+    let (wide, narrow) = (json(&folder, &base), json(&folder, &[&base[..], &["--digits"]].concat()));
+    for (wide, narrow) in points(&wide).iter().zip(points(&narrow)) {
+        assert!(narrow["refused"].is_null(), "{narrow}");
+        let bits = |p: &Value| {
+            (p["config"]["weight_bits"].as_u64().unwrap(), p["config"]["act_bits"].as_u64().unwrap())
+        };
+        assert_eq!((bits(wide), bits(narrow)), ((8, 8), (narrow["weights"].as_u64().unwrap(), 4)));
+        assert_eq!(wide["correct"], narrow["correct"], "the same network");
+        let less =
+            |key: &str| narrow["network"][key].as_f64().unwrap() / wide["network"][key].as_f64().unwrap();
+        assert!(less("weight_bytes") < 0.6 && less("act_bytes") < 0.75, "{narrow}");
+        assert!(narrow["memory_bits"].as_u64() < wide["memory_bits"].as_u64());
+        assert!(narrow["resources"].is_null(), "the model has no digits");
+    }
+    let notes = narrow["notes"].to_string();
+    assert!(notes.contains("--digits") && notes.contains("--synth runs yosys"), "{notes}");
+}
+
 /// The cheapest design for a rate is no faster than it needs to be, and the page says where it stands.
 #[test]
 fn the_cheapest_design_for_a_rate() {
