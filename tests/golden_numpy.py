@@ -137,9 +137,10 @@ def random_model(rng, w, a, pow2, network=SMALL):
         bias = rng.integers(-(2**spread), 2**spread + 1, co)
         shift = np.full(co, max(spread - a, 0))
         if network is MANY_TILES:  # every second channel has small sums: halves between two codes are not rare
-            weight[1::2] >>= 6
-            bias[1::2] >>= 6
-            shift[1::2] -= 6
+            for first, less in ((1, 6), (3, 3)):
+                weight[first::4] >>= less
+                bias[first::4] >>= less
+                shift[first::4] -= less
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
         bound = int((np.abs(weight).reshape(co, -1).sum(1) * greatest + np.abs(bias)).max())
         steps = [0.0625]
