@@ -120,7 +120,9 @@ def compare_all(folder):
 
 
 SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
-MANY_TILES = (3, 6, 5), [("conv", 9, False), ("conv", 6, True), ("dense", 9, None), ("dense", 5, None)]
+# Of the multipliers of every second channel of the first layers of MANY_TILES.
+POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 3, 12, 10]
+MANY_TILES = (3, 5, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9, None), ("dense", 5, None)]
 
 
 def random_model(rng, w, a, pow2, network=SMALL):
@@ -148,9 +150,9 @@ def random_model(rng, w, a, pow2, network=SMALL):
             m = np.ones(co, np.int64) if pow2 else rng.integers(2**15, 2**16, co)
             s = shift if pow2 else shift + 16
             if network is MANY_TILES:  # of them with shifts of all lengths, so that bits far down decide
-                fewer = (np.arange(co // 2) * 5 + i * 11) % 16
-                m[1::2] = 2 ** (15 - fewer)
-                s[1::2] -= fewer
+                power = np.array(POWERS[i])
+                m[1::2] = 2**power
+                s[1::2] -= 15 - power
             tensors |= {f"{name}.m": m, f"{name}.s": s}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
