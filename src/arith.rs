@@ -127,7 +127,7 @@ impl Step {
         self.0
     }
 
-    /// Mantissa and exponent: the step is `mantissa · 2^exponent` exactly, the mantissa has 24 bits.
+    /// Mantissa and exponent: the step is `mantissa · 2^exponent` exactly, the mantissa has 24 bits: no step is subnormal.
     pub fn parts(self) -> (u32, i32) {
         let bits = self.0.to_bits();
         (bits & 0x007f_ffff | 0x0080_0000, (bits >> 23) as i32 - 150)
@@ -481,5 +481,13 @@ mod tests {
         assert_eq!(accumulator_bits(127), 8);
         assert_eq!(accumulator_bits(128), 9); // +128 needs nine bits
         assert_eq!(accumulator_bits(25088 * 128 * 255), 31); // fc6 of VGG16 at W8A8
+    }
+
+    #[test]
+    fn steps_are_their_parts() {
+        for step in [1.0, 0.1, 3.5e-7, f32::MIN_POSITIVE, f32::MAX] {
+            let (mantissa, exponent) = Step::new(step).unwrap().parts();
+            assert_eq!(f64::from(mantissa) * 2f64.powi(exponent), f64::from(step));
+        }
     }
 }

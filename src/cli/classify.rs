@@ -49,28 +49,14 @@ struct Answer {
     probability: f64,
 }
 
-/// A network that gives logits in the float network's unit.
-struct Classifier {
-    header: Header,
+/// A network, and how it gives logits in the float network's unit.
+struct Classifier<'a> {
+    header: &'a Header,
     outputs: usize,
-    run: Box<Executor<'static>>,
+    run: &'a Executor<'a>,
 }
 
-impl Classifier {
-    fn load(path: &std::path::Path) -> Result<Self> {
-        if !is_int(path)? {
-            let model = FloatModel::load(path)?;
-            let (header, outputs) = (model.header.clone(), model.outputs());
-            let run = move |x: &Array4<f32>| Ok(model.forward(x)?.mapv(f64::from));
-            return Ok(Self { header, outputs, run: Box::new(run) });
-        }
-        let model = IntModel::load(path)?;
-        let (header, outputs) = (model.header.clone(), model.outputs());
-        let step = f64::from(model.logit_step().get());
-        let run = move |x: &Array4<f32>| Ok(golden_logits(&model, &Golden::new(&model)?, x)? * step);
-        Ok(Self { header, outputs, run: Box::new(run) })
-    }
-
+impl Classifier<'_> {
     fn answers(&self, logits: ArrayView1<f64>, top: usize) -> Vec<Answer> {
         let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let all: f64 = logits.iter().map(|v| (v - greatest).exp()).sum();
@@ -86,12 +72,23 @@ impl Classifier {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let network = Classifier::load(&args.model)?;
+    if !is_int(&args.model)? {
+        let model = FloatModel::load(&args.model)?;
+        let run = |x: &Array4<f32>| Ok(model.forward(x)?.mapv(f64::from));
+        return classify(args, &Classifier { header: &model.header, outputs: model.outputs(), run: &run });
+    }
+    let model = IntModel::load(&args.model)?;
+    let (golden, step) = (Golden::new(&model)?, f64::from(model.logit_step().get()));
+    let run = |x: &Array4<f32>| Ok(golden_logits(&model, &golden, x)? * step);
+    classify(args, &Classifier { header: &model.header, outputs: model.outputs(), run: &run })
+}
+
+fn classify(args: &Args, network: &Classifier) -> Result<()> {
     let mut found = vec![];
     for path in &args.pictures {
-        let data = args.reading.apply(DataSet::open(path)?, &network.header, network.outputs)?;
+        let data = args.reading.apply(DataSet::open(path)?, network.header, network.outputs)?;
         let mut names = (0..data.len()).map(|i| data.name(i).display().to_string());
-        for batch in images::batches(&data, &network.header) {
+        for batch in images::batches(&data, network.header) {
             for logits in (network.run)(&batch?.0)?.outer_iter() {
                 let picture = names.next().unwrap_or_default();
                 found.push(Found { picture, answers: network.answers(logits, args.top) });

@@ -220,20 +220,25 @@ mod tests {
         }
     }
 
+    /// The program of `model` gives the golden model's integers for random images of `seed`, and writes nothing else.
+    fn check(model: &IntModel, config: &ArrayConfig, images: usize, seed: u64) {
+        let codes = random::images(model, images, seed);
+        let schedule = schedule(model, config, images).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        let mut memory = schedule.memory.clone();
+        schedule.put_images(&mut memory, codes.view());
+        interpret::execute(&schedule, &mut memory).unwrap();
+        let golden = Golden::new(model).unwrap().trace(codes.view()).unwrap();
+        assert_eq!(schedule.trace(&memory), golden, "seed {seed}: {config:?}");
+        assert_eq!(memory.bytes[schedule.write_window()], schedule.expected(&golden));
+    }
+
     #[test]
     fn random_networks_on_random_arrays_equal_the_golden_model() {
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let config = config(&mut rng);
             let model = random::model(&recipe(&mut rng, &config));
-            let images = rng.random_range(1..=3);
-            let codes = random::images(&model, images, seed);
-            let schedule = schedule(&model, &config, images).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-            let mut memory = schedule.memory.clone();
-            schedule.put_images(&mut memory, codes.view());
-            interpret::execute(&schedule, &mut memory).unwrap();
-            let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
-            assert_eq!(schedule.trace(&memory), golden, "seed {seed}: {config:?}");
+            check(&model, &config, rng.random_range(1..=3), seed);
         }
     }
 
@@ -259,15 +264,7 @@ mod tests {
             if rng.random() {
                 model = random::narrow_inside(model, narrow_to.0, narrow_to.1);
             }
-            let images = rng.random_range(1..=3);
-            let codes = random::images(&model, images, seed);
-            let schedule = schedule(&model, &config, images).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-            let mut memory = schedule.memory.clone();
-            schedule.put_images(&mut memory, codes.view());
-            interpret::execute(&schedule, &mut memory).unwrap();
-            let golden = Golden::new(&model).unwrap().trace(codes.view()).unwrap();
-            assert_eq!(schedule.trace(&memory), golden, "seed {seed}: {config:?}");
-            assert_eq!(memory.bytes[schedule.write_window()], schedule.expected(&golden));
+            check(&model, &config, rng.random_range(1..=3), seed);
         }
     }
 
