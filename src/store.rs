@@ -1,7 +1,7 @@
 //! Model files: safetensors with a JSON description in the metadata.
 //!
 //! A model file is a `.safetensors` file whose metadata holds one key, [`KEY`], with the JSON description
-//! `{"format": "vgg2rtl-float" | "vgg2rtl-int", "version": 1, …}`. `docs/model-format.md` describes it.
+//! `{"format": "vgg2rtl-float" | "vgg2rtl-int", "version": 2, …}`. `docs/model-format.md` describes it.
 
 use crate::{Error, Result, output};
 use bytemuck::NoUninit;
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 mod hash;
 mod input;
 mod keys;
+mod packed;
 mod seal;
 
 pub use hash::{digest, sha256};
@@ -24,8 +25,8 @@ pub use input::{open_file, read_file, read_text};
 
 /// Metadata key of the JSON description.
 pub const KEY: &str = "vgg2rtl";
-/// Version of the model file format.
-pub const VERSION: u32 = 1;
+/// Version of the model file format that is written; older ones are read.
+pub const VERSION: u32 = 2;
 
 /// A multiple of this many bytes stands before the tensors.
 const ALIGNMENT: usize = 8;
@@ -85,6 +86,15 @@ impl<'a> Tensor<'a> {
         } else {
             Self::borrowed(shape, elements)
         }
+    }
+
+    /// Integers that fit `bits` bits: packed where a byte holds more than one, else as [`Tensor::shorts`].
+    pub fn codes(shape: impl Into<Vec<usize>>, elements: &'a [i16], bits: u32) -> Self {
+        if !packed::BITS.contains(&bits) {
+            return Self::shorts(shape, elements);
+        }
+        let bytes = packed::pack(elements, bits);
+        Self { dtype: Dtype::U8, shape: vec![bytes.len()], bytes: bytes.into() }
     }
 
     /// Element type.
@@ -219,8 +229,9 @@ impl File {
             return Err(self.bad(format!("holds a {found} model where a {format} model is needed")));
         }
         let version = json.get("version").and_then(|v| v.as_u64());
-        if version != Some(VERSION.into()) {
-            return Err(self.bad(format!("format version {version:?}, this program reads {VERSION}")));
+        if !version.is_some_and(|version| (1..=VERSION.into()).contains(&version)) {
+            let version = json.get("version").map_or("none".into(), |v| v.to_string());
+            return Err(self.bad(format!("format version {version}, this program reads 1 to {VERSION}")));
         }
         Ok(json)
     }
@@ -275,6 +286,23 @@ impl File {
             Dtype::I16 => Ok(data.chunks_exact(2).map(i16::get).collect()),
             other => Err(self.bad(format!("tensor {name} is {other:?}, must be I8 or I16"))),
         }
+    }
+
+    /// Tensor `name` of `shape`: packed codes of `bits` bits, or as [`File::shorts`].
+    pub fn codes(&self, name: &str, shape: &[usize], bits: u32) -> Result<Vec<i16>> {
+        if self.index.info(name).is_none_or(|info| info.dtype != Dtype::U8) {
+            return self.shorts(name, shape);
+        }
+        if !packed::BITS.contains(&bits) {
+            let (least, most) = packed::BITS.into_inner();
+            return Err(self.bad(format!(
+                "tensor {name} is packed, its codes have {bits} bits, must have {least} to {most}"
+            )));
+        }
+        let count = shape.iter().fold(1usize, |n, &size| n.saturating_mul(size)).min(usize::MAX / 8); // no file has more
+        let (_, bytes) = self.tensor(name, &[packed::size(count, bits)])?;
+        packed::unpack(bytes, bits, count)
+            .ok_or_else(|| self.bad(format!("tensor {name}: the last byte is not filled up with zeros")))
     }
 
     /// An error that names this file.

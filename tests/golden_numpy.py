@@ -24,7 +24,8 @@ def read(path):
     start = 8 + int.from_bytes(raw[:8], "little")
     head = json.loads(raw[8:start])
     metadata = head.pop("__metadata__", {})
-    part = lambda t: np.frombuffer(raw[start:][slice(*t["data_offsets"])], DTYPES[t["dtype"]]).reshape(t["shape"])
+    types = DTYPES | {"U8": "u1"}
+    part = lambda t: np.frombuffer(raw[start:][slice(*t["data_offsets"])], types[t["dtype"]]).reshape(t["shape"])
     return metadata, {name: part(t).astype(np.int64) for name, t in head.items()}
 
 
@@ -43,7 +44,23 @@ def write(path, tensors, metadata):
 
 def read_model(path):
     metadata, tensors = read(path)
-    return json.loads(metadata["vgg2rtl"]), tensors
+    description = json.loads(metadata["vgg2rtl"])
+    c, h, w = (description["input"][size] for size in "chw")
+    for layer in description["layers"]:
+        weight, bits = f"{layer['name']}.weight", layer["weight_bits"]
+        shape = (layer["co"], c, 3, 3) if layer["op"] == "conv" else (layer["co"], c * h * w)
+        if tensors[weight].shape != shape:
+            tensors[weight] = unpack(tensors[weight], bits, int(np.prod(shape))).reshape(shape)
+        h, w = (1, 1) if layer["op"] == "dense" else (h // 2, w // 2) if layer.get("pool") else (h, w)
+        c = layer["co"]
+    return description, tensors
+
+
+def unpack(raw, bits, count):
+    """Weights of fewer than 8 bits: a stream of two's complement codes, lowest bit first."""
+    stream = np.unpackbits(raw.astype(np.uint8), bitorder="little")
+    codes = stream[: count * bits].reshape(count, bits) @ (1 << np.arange(bits))
+    return (codes ^ 1 << bits - 1) - (1 << bits - 1)
 
 
 def convolve(x, weight):

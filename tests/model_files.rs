@@ -55,7 +55,7 @@ impl Damaged {
 fn descriptions_that_make_no_sense() {
     let both = [
         ("/format", json!("tar"), "holds a tar model where"),
-        ("/version", json!(2), "format version Some(2), this program reads 1"),
+        ("/version", json!(3), "format version 3, this program reads 1 to 2"),
         ("/input/c", json!(1u64 << 62), "an input of 4611686018427387904×"),
         ("/input/h", json!(u64::MAX), "makes no sense"),
         ("/input/w", json!(0), "makes no sense"),

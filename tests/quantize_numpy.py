@@ -13,16 +13,16 @@ import sys
 
 import numpy as np
 
-DTYPES = {"F32": "<f4", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
+from golden_numpy import read_model
 
 
 def read(path):
-    """Description and tensors of a model file."""
+    """Description and tensors of a float model file."""
     raw = open(path, "rb").read()
     size = int.from_bytes(raw[:8], "little")
     head, data = json.loads(raw[8 : 8 + size]), raw[8 + size :]
     description = json.loads(head.pop("__metadata__")["vgg2rtl"])
-    part = lambda t: np.frombuffer(data[slice(*t["data_offsets"])], DTYPES[t["dtype"]]).reshape(t["shape"])
+    part = lambda t: np.frombuffer(data[slice(*t["data_offsets"])], "<f4").reshape(t["shape"])
     return description, {name: part(t) for name, t in head.items()}
 
 
@@ -54,7 +54,7 @@ def folded(layer, floats):
 
 
 def main(float_path, int_path):
-    (float_head, floats), (head, ints) = read(float_path), read(int_path)
+    (float_head, floats), (head, ints) = read(float_path), read_model(int_path)
     x = head["input_quantizer"]
     for float_layer, layer in zip(float_head["layers"], head["layers"], strict=True):
         name, steps, levels = layer["name"], layer["weight_steps"], layer["weight_levels"]

@@ -151,7 +151,10 @@ impl IntModel {
         };
         let mut tensors = vec![];
         for (l, x) in self.layers.iter().zip(self.shapes()) {
-            tensors.push((format!("{}.weight", l.name), Tensor::shorts(l.op.weight_shape(x), &l.weight)));
+            tensors.push((
+                format!("{}.weight", l.name),
+                Tensor::codes(l.op.weight_shape(x), &l.weight, l.weight_bits()),
+            ));
             tensors.push((format!("{}.bias", l.name), Tensor::integers([l.op.co()], &l.bias)));
             if let Output::Requantized { by, .. } = &l.output {
                 let column = |f: fn(&Multiplier) -> i32| Tensor::new([by.len()], by.iter().map(f));
@@ -318,7 +321,8 @@ impl LayerDescription {
 
     fn read(self, file: &store::File, x: Shape) -> Result<IntLayer> {
         let get = |part: &str, shape: &[usize]| file.integers(&format!("{}.{part}", self.name), shape);
-        let weight = file.shorts(&format!("{}.weight", self.name), &self.op.weight_shape(x))?;
+        let weight =
+            file.codes(&format!("{}.weight", self.name), &self.op.weight_shape(x), self.weight_bits)?;
         let output = match self.output_quantizer {
             None => Output::Logits,
             Some(quantizer) => {
