@@ -440,7 +440,6 @@ module accelerator (
         .layer_in_h_i(host_layer_in_h_o),
         .layer_in_w_i(core_layer_in_w_i),
         .layer_units_i(host_layer_units_o),
-        .layer_outer_i(host_layer_outer_o),
         .layer_ci_tiles_i(host_layer_ci_tiles_o),
         .layer_co_tiles_i(host_layer_co_tiles_o),
         .layer_stripe_i(host_layer_stripe_o),

@@ -290,6 +290,7 @@ module tb;
             repeat (8) @(posedge clk);  // until the interrupt of the run before has gone
             for (i = 0; irq !== 1 && i < cycles; i = i + 1) @(posedge clk);
             if (irq !== 1) fail("no interrupt: the design hangs");
+            if (reads_done != reads || answers_done != writes) fail("the run ends before its transactions");
         end
     endtask
 
@@ -453,6 +454,7 @@ module tb;
             rresp = SLVERR;
             refused(ERROR_READ_RESPONSE);
             rresp = OKAY;
+            failing_read;
             bresp = SLVERR;
             refused(ERROR_WRITE_RESPONSE);
             bresp = OKAY;
@@ -469,6 +471,23 @@ module tb;
             check(REG_STATUS, 0);
             if (irq !== 0) fail("the interrupt is not cleared");
             put(command);
+        end
+    endtask
+
+    // Reads fail while the first write waits for its address to be taken; at the latest the end mark's does.
+    task failing_read;
+        begin
+            no_writes_until = cycle + NO_WRITES;
+            fork
+                start(MAX_CYCLES + NO_WRITES);
+                begin
+                    @(posedge awvalid);
+                    rresp = SLVERR;
+                end
+            join
+            read_register(REG_STATUS);
+            if (value[STATUS_ERROR_LOW +: STATUS_ERROR_BITS] != ERROR_READ_RESPONSE) fail("a failing read is not reported");
+            rresp = OKAY;
         end
     endtask
 

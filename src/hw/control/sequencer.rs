@@ -154,7 +154,7 @@ impl Logic for Sequencer {
 
         self.takes_patch.next = self.walk.takes_patch_o.val();
         self.takes_bank.next = self.walk.takes_bank_o.val();
-        self.ready.next = self.walk.pending_o.val()
+        self.ready.next = self.walk.settled_o.val()
             && self.shadow_full_i.val()
             && (!self.takes_patch.val() || self.patch.q.val())
             && (!self.takes_bank.val() || self.bank.q.val());
@@ -168,7 +168,7 @@ impl Logic for Sequencer {
             self.digits[i].layer_i.next = self.layer_i.val();
             self.takes_patch.next = self.walk.takes_patch_o.val() && self.digits[i].first_o.val();
             self.takes_bank.next = self.walk.takes_bank_o.val() && self.digits[i].first_o.val();
-            self.ready.next = self.walk.pending_o.val()
+            self.ready.next = self.walk.settled_o.val()
                 && self.digits[i].ready_o.val()
                 && (self.digits[i].keeps_o.val() || self.shadow_full_i.val())
                 && (!self.takes_patch.val() || self.patch.q.val())
@@ -369,6 +369,7 @@ mod tests {
     /// Runs a layer; patches, weights and banks come when `rng` says so. Positions and cycles.
     fn run(dut: &mut Sequencer, l: &Layer, rng: &mut ChaCha8Rng, ready_percent: u32) -> (Vec<Position>, u64) {
         let (mut seen, mut cycles, mut drained) = (vec![], 0, 0);
+        let (positions, mut sweeps) = (l.positions().len(), l.positions().iter().filter(|p| p.3[0]).count());
         drive(dut, l);
         dut.start_i.next = true;
         clock(dut);
@@ -376,13 +377,14 @@ mod tests {
         loop {
             let chance = |rng: &mut ChaCha8Rng| rng.random_range(0..100) < ready_percent;
             dut.patch_done_i.next = chance(rng);
-            dut.shadow_full_i.next = chance(rng);
+            dut.shadow_full_i.next = sweeps != 0 && chance(rng);
             let finished = seen.iter().filter(|p: &&Position| p.3[3]).count();
             dut.bank_free_i.next = finished > drained && chance(rng);
             drained += dut.bank_free_i.next as usize;
             dut.clk_i.next = false.into();
             assert!(simulate(dut, 20));
-            if !dut.walk.pending.q.val() && !dut.valid_o.val() {
+            sweeps -= dut.go.val() as usize;
+            if seen.len() >= positions && !dut.valid_o.val() {
                 return (seen, cycles);
             }
             if dut.valid_o.val() {

@@ -6,9 +6,10 @@ use crate::hw::rt::{Flop, LayerPort, Reg, Sig, s, u};
 use crate::isa::kernel;
 use rust_hdl::prelude::*;
 
-/// Describes the next sweep; each `go_i` takes it and turns to the one after, which is pending in the second cycle
+/// Describes the next sweep; each `go_i` takes it and turns to the one after, which is described in the second cycle
 /// after that: the counters move first, what they compare to follows in registers of its own. The layer's inputs are
-/// stable from `start_i` on.
+/// stable from `start_i` on. After the last stripe comes the first one again, of the batch's next image; after the last
+/// image there are no weights to take it with.
 #[derive(LogicBlock)]
 pub struct Walk {
     /// Clock.
@@ -21,8 +22,8 @@ pub struct Walk {
     pub go_i: Signal<In, Bit>,
     /// The layer; stable while it runs.
     pub layer_i: LayerPort<In>,
-    /// There is a next sweep, and the outputs describe it.
-    pub pending_o: Signal<Out, Bit>,
+    /// The outputs describe the next sweep.
+    pub settled_o: Signal<Out, Bit>,
     /// It is the first that reads a newly loaded patch.
     pub takes_patch_o: Signal<Out, Bit>,
     /// It is the first of an output tile.
@@ -47,14 +48,11 @@ pub struct Walk {
     pub bottom_o: Signal<Out, Bit>,
     /// The map's last row, counted in units from the stripe's first.
     pub bottom_unit_o: Sig<Out>,
-    /// Sweeps are left.
-    pub(super) pending: Flop<Bit>,
     kx: Reg,
     ky: Reg,
     ci: Reg,
     co: Reg,
     unit: Reg,
-    outer: Reg,
     bank: Flop<Bit>,
     offset: Reg,
     slot: Reg,
@@ -80,7 +78,6 @@ pub struct Walk {
     last_ci: Flop<Bit>,
     last_co: Flop<Bit>,
     last_stripe: Flop<Bit>,
-    last_outer: Flop<Bit>,
     last_slot: Flop<Bit>,
     next_base: Reg,
     next_unit: Reg,
@@ -107,7 +104,7 @@ impl Walk {
             start_i: Default::default(),
             go_i: Default::default(),
             layer_i: LayerPort::narrow(&[("in_w", address), ("patch", address), ("planes", pixel)]),
-            pending_o: Default::default(),
+            settled_o: Default::default(),
             takes_patch_o: Default::default(),
             takes_bank_o: Default::default(),
             addr_o: Sig::new(address),
@@ -120,13 +117,11 @@ impl Walk {
             top_o: Default::default(),
             bottom_o: Default::default(),
             bottom_unit_o: Sig::new(field),
-            pending: Default::default(),
             kx: Reg::new(field),
             ky: Reg::new(field),
             ci: Reg::new(field),
             co: Reg::new(field),
             unit: Reg::new(field),
-            outer: Reg::new(field),
             bank: Default::default(),
             offset: Reg::new(address),
             slot: Reg::new(field),
@@ -150,7 +145,6 @@ impl Walk {
             last_ci: Default::default(),
             last_co: Default::default(),
             last_stripe: Default::default(),
-            last_outer: Default::default(),
             last_slot: Default::default(),
             next_base: Reg::new(address),
             next_unit: Reg::new(field),
@@ -174,13 +168,11 @@ impl Logic for Walk {
         dff_setup!(
             self,
             clk_i,
-            pending,
             kx,
             ky,
             ci,
             co,
             unit,
-            outer,
             bank,
             offset,
             slot,
@@ -204,7 +196,6 @@ impl Logic for Walk {
             last_ci,
             last_co,
             last_stripe,
-            last_outer,
             last_slot,
             next_base,
             next_unit,
@@ -239,7 +230,6 @@ impl Logic for Walk {
         self.last_ci.d.next = (self.ci.q.val() + 1) == self.layer_i.ci_tiles.val();
         self.last_co.d.next = (self.co.q.val() + 1) == self.layer_i.co_tiles.val();
         self.last_stripe.d.next = self.unit.q.val() >= self.last_stripe_from.q.val();
-        self.last_outer.d.next = (self.outer.q.val() + 1) == self.layer_i.outer.val();
         self.last_slot.d.next = (self.slot.q.val() + 1) == self.layer_i.slots.val();
         self.next_base.d.next = self.base.q.val() + self.layer_i.patch.val();
         self.next_unit.d.next = self.unit.q.val() + self.layer_i.stripe.val();
@@ -252,7 +242,7 @@ impl Logic for Walk {
 
         self.first_pass.next = self.first_kx.q.val() && self.first_ky.q.val();
         self.last_pass.next = self.last_kx.q.val() && self.last_ky.q.val();
-        self.pending_o.next = self.pending.q.val() && self.settled.q.val();
+        self.settled_o.next = self.settled.q.val();
         self.takes_patch_o.next =
             self.first_pass.val() && ((self.layer_i.resident.val() == 0) || self.first_co.q.val());
         self.takes_bank_o.next = self.first_pass.val() && self.first_ci.q.val();
@@ -325,8 +315,6 @@ impl Logic for Walk {
                 if self.last_stripe.q.val() {
                     self.unit.d.next = 0;
                     self.offset.d.next = self.above.q.val();
-                    self.outer.d.next = self.outer.q.val() + 1;
-                    self.pending.d.next = !self.last_outer.q.val();
                 }
             }
         }
@@ -336,13 +324,11 @@ impl Logic for Walk {
         }
         if self.start_i.val() || !self.rst_ni.val() {
             self.settled.d.next = false;
-            self.pending.d.next = self.rst_ni.val();
             self.kx.d.next = 0;
             self.ky.d.next = 0;
             self.ci.d.next = 0;
             self.co.d.next = 0;
             self.unit.d.next = 0;
-            self.outer.d.next = 0;
             self.bank.d.next = false;
             self.slot.d.next = 0;
             self.base.d.next = 0;
