@@ -4,7 +4,7 @@ use super::print::out;
 use vgg2rtl::Result;
 use vgg2rtl::cosim::tools;
 
-/// List the external tools: present or missing, what is lost without them, how to install them.
+/// List the external tools: present, failing or missing, what is lost without them, how to install them.
 #[derive(clap::Args)]
 pub struct Args {
     /// Print JSON instead of a table.
@@ -20,9 +20,10 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     for tool in tools {
-        match tool.version {
-            Some(version) => out!("present  {:20} {version}", tool.program)?,
-            None => out!("missing  {:20} {}; install: {}", tool.program, tool.without, tool.install)?,
+        match (tool.version, tool.fault) {
+            (Some(version), _) => out!("present  {:20} {version}", tool.program)?,
+            (None, Some(fault)) => out!("fails    {:20} {fault}; so {}", tool.program, tool.without)?,
+            (None, None) => out!("missing  {:20} {}; install: {}", tool.program, tool.without, tool.install)?,
         }
     }
     Ok(())

@@ -88,8 +88,10 @@ pub const TOOLS: &[Tool] = &[
 pub struct Presence {
     /// What it is called by.
     pub program: &'static str,
-    /// First line of what it says of itself; `None` when it is missing.
+    /// First line of what it says of itself; `None` when it is missing or fails.
     pub version: Option<String>,
+    /// Why it is there and does not run: what it says instead of its version.
+    pub fault: Option<String>,
     /// What is lost without it.
     pub without: &'static str,
     /// Command that installs it on Debian.
@@ -99,9 +101,13 @@ pub struct Presence {
 impl Tool {
     /// Looks for the tool.
     pub fn presence(&self) -> Presence {
-        let output = call_within(self.program, self.version_args, None, VERSION_LIMIT);
-        let version = output.ok().map(|o| first_line(&o));
-        Presence { program: self.program, version, without: self.without, install: self.install }
+        let (version, fault) = match call_within(self.program, self.version_args, None, VERSION_LIMIT) {
+            Ok(output) if output.status.success() => (Some(first_line(&output)), None),
+            Ok(output) => (None, Some(first_line(&output))),
+            Err(Error::ToolMissing { .. }) => (None, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Presence { program: self.program, version, fault, without: self.without, install: self.install }
     }
 }
 
@@ -262,6 +268,19 @@ mod tests {
         let error = call("no-such-program", &[""; 0], None).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         assert!(error.to_string().contains("no-such-program"));
+    }
+
+    #[test]
+    fn a_tool_that_fails_is_not_present() {
+        let says = |script: &'static [&'static str]| {
+            let tool = Tool { program: "sh", version_args: script, without: "-", install: "-" };
+            let Presence { version, fault, .. } = tool.presence();
+            (version, fault)
+        };
+        assert_eq!(says(&["-c", "echo sh 1.0"]), (Some("sh 1.0".into()), None));
+        let broken = says(&["-c", "echo slurm 22; echo no configuration >&2; exit 1"]);
+        assert_eq!(broken, (None, Some("no configuration".into())));
+        assert_eq!(says(&["-c", "kill -9 $$"]).0, None);
     }
 
     #[test]
