@@ -1,6 +1,6 @@
 //! Statements as text.
 
-use super::Result;
+use super::error::Result;
 use super::expr::{Printer, number};
 use super::ir::{Expr, Stmt};
 

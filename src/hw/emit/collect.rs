@@ -1,6 +1,6 @@
 //! The circuit as plain data.
 
-use super::Result;
+use super::error::Result;
 use crate::hw::rt::FLIP_FLOP;
 use rust_hdl::prelude::*;
 

@@ -5,7 +5,7 @@
 //! the text, never by Verilog's context rules; a product or an arithmetic shift, whose meaning depends on the signs
 //! around it, stands alone in an assignment.
 
-use super::Result;
+use super::error::Result;
 use super::ir::{Expr, Op};
 use super::symbols::Symbols;
 

@@ -1,6 +1,6 @@
 //! Names of signals in kernels: fields, and elements of vectors whose indices use loop variables.
 
-use super::Result;
+use super::error::Result;
 
 /// Loop variables and their values, innermost last.
 pub type Scope = Vec<(String, i64)>;

@@ -1,6 +1,6 @@
 //! From rust_hdl's syntax tree to [`ir`](super::ir).
 
-use super::Result;
+use super::error::Result;
 use super::index::{Name, Scope, resolve};
 use super::ir::{Expr, Op, Stmt};
 use rust_hdl::core::ast::*;

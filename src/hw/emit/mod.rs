@@ -20,6 +20,7 @@ mod body;
 mod bundle;
 mod collect;
 mod docs;
+mod error;
 mod expr;
 mod index;
 mod ir;
@@ -30,13 +31,11 @@ mod symbols;
 
 #[cfg(test)]
 pub(crate) use collect::bits;
+pub use error::Result;
 use rust_hdl::prelude::{Block, check_all};
 use std::collections::{HashMap, HashSet};
 #[cfg(test)]
 pub(crate) use symbols::identifier;
-
-/// What is wrong with a circuit: the module, the signal and the rule.
-pub type Result<T> = std::result::Result<T, String>;
 
 /// One Verilog file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! One module as text.
 
-use super::Result;
 use super::body::{Assign, assignment, pad, statements};
 use super::bundle::{child_ports, flatten, prune};
 use super::collect::{Item, Node};
 use super::docs::Docs;
+use super::error::Result;
 use super::expr::{Printer, number, range};
 use super::lower::{Kernel, lower, title};
 use super::plan::{Plan, plan};

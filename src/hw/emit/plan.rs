@@ -1,7 +1,7 @@
 //! What of a kernel is wiring, what is combinational, what is clocked.
 
-use super::Result;
 use super::collect::Node;
+use super::error::Result;
 use super::ir::{Expr, Stmt, prune, retarget};
 use super::symbols::{Symbol, Symbols};
 use std::collections::{BTreeMap, HashMap, HashSet};

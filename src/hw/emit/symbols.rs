@@ -1,7 +1,7 @@
 //! Identifiers, widths and signs of one module.
 
-use super::Result;
 use super::collect::{Item, Node};
+use super::error::Result;
 use super::ir::Stmt;
 use crate::isa;
 use rust_hdl::prelude::AtomKind;

@@ -2,7 +2,6 @@
 
 use super::constants::Constants;
 use super::proto::{GraphProto, NodeProto, ValueInfoProto};
-use super::{label, true_inputs};
 use std::collections::HashMap;
 
 /// The nodes through which the image flows, first to last.
@@ -21,7 +20,7 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// More than one input or output, a branch, a cycle, a value that nobody makes.
     pub fn new(graph: &'a GraphProto, constants: &Constants) -> Result<Self, String> {
-        let input = only(true_inputs(graph), "inputs")?;
+        let input = only(graph.true_inputs(), "inputs")?;
         let output = only(graph.output.iter(), "outputs")?;
         let makers: HashMap<&str, &NodeProto> =
             graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
@@ -32,7 +31,7 @@ impl<'a> Chain<'a> {
             if nodes.len() == graph.node.len() {
                 return Err(format!(
                     "the graph runs in a cycle through node {} ({})",
-                    label(node),
+                    node.label(),
                     node.op_type
                 ));
             }
@@ -49,7 +48,7 @@ fn data_input<'a>(node: &'a NodeProto, constants: &Constants) -> Result<&'a str,
     let either = matches!(node.op_type.as_str(), "Add" | "Mul" | "Sub" | "Div" | "Max");
     let candidates = if either { node.input.len().min(2) } else { node.input.len().min(1) };
     let mut flowing = node.input[..candidates].iter().filter(|name| !constants.is_constant(name));
-    let fail = |what: &str| format!("node {} ({}): {what}", label(node), node.op_type);
+    let fail = |what: &str| node.fault(what);
     let first = flowing.next().ok_or_else(|| fail("reads no image, only constants"))?;
     match flowing.next() {
         None => Ok(first),

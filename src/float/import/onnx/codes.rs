@@ -3,7 +3,6 @@
 //! A code here is the file's integer minus its zero point, so that code · step is the number, and code 0 is 0.
 
 use super::constants::{Constants, LONGEST, Weight, sizes};
-use super::label;
 use super::proto::{NodeProto, TensorProto, data_type};
 use crate::arith::{self, Levels, Step};
 
@@ -87,7 +86,7 @@ impl<'a> Constants<'a> {
         let mut at = name;
         for _ in 0..LONGEST {
             let node = self.maker(at).ok_or_else(|| format!("its constant {at:?} is not quantized"))?;
-            let bad = |e: String| format!("node {} ({}): {e}", label(node), node.op_type);
+            let bad = |e: String| node.fault(&e);
             match node.op_type.as_str() {
                 "DequantizeLinear" => {
                     self.demand_constant(node).map_err(bad)?;
@@ -161,7 +160,7 @@ impl<'a> Constants<'a> {
         let node =
             self.maker(name).ok_or_else(|| format!("no node makes {name:?}, which must be a constant"))?;
         let input = node.operand(0).ok_or("a constant is computed from nothing")?;
-        let bad = |e: String| format!("node {} ({}): {e}", label(node), node.op_type);
+        let bad = |e: String| node.fault(&e);
         match node.op_type.as_str() {
             "Clip" => {
                 let mut integers = self.integers(input, left)?;

@@ -1,6 +1,5 @@
 //! Values of an ONNX graph that do not depend on the image: weights, and the integers that shape a Reshape.
 
-use super::label;
 use super::proto::{GraphProto, NodeProto, TensorProto, data_type};
 use crate::float::import::element::Float;
 use crate::store;
@@ -138,9 +137,7 @@ impl<'a> Constants<'a> {
         match node.op_type.as_str() {
             "Constant" => literal(node).ok_or_else(refuse),
             "Identity" | "Cast" => operand(0),
-            "DequantizeLinear" => {
-                self.codes_of(node).map_err(|e| format!("node {} ({}): {e}", label(node), node.op_type))
-            }
+            "DequantizeLinear" => self.codes_of(node).map_err(|e| node.fault(&e)),
             "Transpose" => transposed(operand(0)?, node.ints("perm")).ok_or_else(refuse),
             "Add" | "Sub" | "Mul" | "Div" => {
                 combined(&node.op_type, operand(0)?, operand(1)?).ok_or_else(refuse)
@@ -290,10 +287,10 @@ impl<'a> Constants<'a> {
             return Ok(vec![Some(int)]);
         }
         let operand = |i: usize| {
-            let name = node.operand(i).ok_or_else(|| format!("node {} lacks input {i}", label(node)))?;
+            let name = node.operand(i).ok_or_else(|| format!("node {} lacks input {i}", node.label()))?;
             self.evaluate(name, shape_of, steps)
         };
-        let refuse = || format!("its shape is computed by node {} ({})", label(node), node.op_type);
+        let refuse = || format!("its shape is computed by node {} ({})", node.label(), node.op_type);
         match node.op_type.as_str() {
             "Shape" => node.operand(0).and_then(shape_of).ok_or_else(refuse),
             "Cast" | "Identity" | "Squeeze" | "Unsqueeze" => operand(0),

@@ -1,7 +1,6 @@
 //! From a followed chain to the integers of each layer.
 
 use super::constants::Constants;
-use super::label;
 use super::own::Own;
 use super::quantizers::{Layer, Track};
 use crate::arith::{self, Levels, Step};
@@ -41,7 +40,7 @@ pub fn integers(
     let mut changes = Changes::default();
     let mut all = vec![];
     for (i, (said, layer)) in track.layers.iter().zip(layers.iter_mut()).enumerate() {
-        let bad = |reason: String| format!("node {} ({}): {reason}", label(said.node), said.node.op_type);
+        let bad = |reason: String| said.node.fault(&reason);
         let last = i + 1 == track.layers.len();
         let mut own_layer = one(said, layer).map_err(bad)?;
         if last {
@@ -54,7 +53,7 @@ pub fn integers(
         all.push(own_layer);
     }
     let mut quantized = Quantized { input: track.layers[0].input, layers: all };
-    let name = |i: usize| label(track.layers[i].node);
+    let name = |i: usize| track.layers[i].node.label();
     let worst = quantized.requantize().map_err(|(i, reason)| format!("node {}: {reason}", name(i)))?;
     if let Some(own) = own {
         take_own(&mut quantized, own, layers)?;
@@ -176,7 +175,7 @@ fn biases(
                         .ok_or_else(|| format!("bias {} of channel {c} needs over 48 bits", real[at(c)]))?;
                     let off = (f64::from(real[at(c)]) / unit(c) - code as f64).abs();
                     if changes.bias.as_ref().is_none_or(|(most, _)| off > *most) {
-                        changes.bias = Some((off, label(said.node).into()));
+                        changes.bias = Some((off, said.node.label().into()));
                     }
                     code
                 }

@@ -15,6 +15,7 @@ mod chain;
 mod codes;
 mod constants;
 mod dense;
+mod form;
 mod integers;
 pub mod own;
 pub mod proto;
@@ -25,12 +26,14 @@ mod shape_ops;
 use super::affine::Affine;
 use super::facts::{Facts, Origin};
 use super::imported::{Imported, Outcome};
+use super::layout::Order;
 use super::options::{Habit, Options};
 use crate::float::FloatModel;
 use crate::net::{Header, Shape};
 use build::Builder;
 use chain::Chain;
 use constants::Constants;
+use form::{CHANNELS_FIRST, CHANNELS_LAST};
 use integers::integers;
 use own::Own;
 use prost::Message;
@@ -77,15 +80,15 @@ pub fn network(
     let constants = Constants::new(&graph, folder);
     let chain = Chain::new(&graph, &constants)?;
     let track = quantized.then(|| Track::new(&chain, &constants)).transpose()?;
-    let (input, layout) = input_shape(&chain, options, &mut facts)?;
-    let mut builder = Builder::new(&chain, &constants, input, layout);
+    let (input, order) = input_shape(&chain, options, &mut facts)?;
+    let mut builder = Builder::new(&chain, &constants, input, order);
     builder.codes = quantized;
     let nodes: Vec<&NodeProto> = match &track {
         Some(track) => track.nodes.iter().collect(),
         None => chain.nodes.clone(),
     };
     for node in nodes {
-        builder.apply(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
+        builder.apply(node).map_err(|reason| node.fault(&reason))?;
     }
     facts.note("layers", "weights, activations, pools, flatten order, batch norm", Origin::File);
     if let Some(end) = &builder.ended {
@@ -101,8 +104,8 @@ pub fn network(
         None => None,
     };
     let own = own.filter(|own| quantized.is_some() && own.header.input == input).map(|own| own.header);
-    let by_layout = if layout == Layout::ChannelsFirst { Habit::Torch } else { Habit::Keras };
-    let habit = habit.unwrap_or(by_layout);
+    let by_order = if order == CHANNELS_FIRST { Habit::Torch } else { Habit::Keras };
+    let habit = habit.unwrap_or(by_order);
     let header = header(name, input, habit, own, scaling.as_ref(), options, &mut facts);
     Ok(Imported { model: FloatModel { header, layers }, facts, taps, scaling, quantized })
 }
@@ -133,20 +136,8 @@ fn is_quantized(graph: &GraphProto) -> bool {
     ops().any(|op| QUANTIZERS.contains(&op) || SPELLINGS.contains(&op))
 }
 
-/// Order of the input's dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    ChannelsFirst,
-    ChannelsLast,
-}
-
-/// The node's name, or its output's where it has none.
-fn label(node: &NodeProto) -> &str {
-    if node.name.is_empty() { node.output.first().map_or("?", String::as_str) } else { &node.name }
-}
-
 /// Shape of one image, from the graph's input and the user; channels last where the first node transposes it so.
-fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(Shape, Layout), String> {
+fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(Shape, Order), String> {
     let moves = |n: &&&NodeProto| {
         !["Mul", "Add", "Sub", "Div", "Cast", "Identity", "QuantizeLinear", "DequantizeLinear", "Clip"]
             .contains(&n.op_type.as_str())
@@ -158,7 +149,7 @@ fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(S
     let turned = first.op_type == "Transpose" && first.ints("perm") == Some(&[0, 3, 1, 2]);
     // Where there is one channel, exporters reshape instead.
     let turned = turned || (first.op_type == "Reshape" && d3 == Some(1) && d1 != Some(1));
-    let layout = if turned { Layout::ChannelsLast } else { Layout::ChannelsFirst };
+    let order = if turned { CHANNELS_LAST } else { CHANNELS_FIRST };
     let dims = if turned { [d3, d1, d2] } else { [d1, d2, d3] };
     let said = options.input.map(|s| [s.c, s.h, s.w]);
     let mut shape = [0; 3];
@@ -176,13 +167,7 @@ fn input_shape(chain: &Chain, options: &Options, facts: &mut Facts) -> Result<(S
     let origin = if open { Origin::Option("--input") } else { Origin::File };
     facts.note("input", format!("{shape}, {form}"), origin);
     match shape.is_sensible() {
-        true => Ok((shape, layout)),
+        true => Ok((shape, order)),
         false => Err(format!("an input of {shape} makes no sense")),
     }
-}
-
-/// The graph's inputs that are no initializers: old files list those, too.
-fn true_inputs(graph: &GraphProto) -> impl Iterator<Item = &proto::ValueInfoProto> {
-    let is_weight = |name: &str| graph.initializer.iter().any(|t| t.name == name);
-    graph.input.iter().filter(move |i| !is_weight(&i.name))
 }

@@ -165,7 +165,25 @@ pub struct Dimension {
     pub dim_param: Option<String>,
 }
 
+impl GraphProto {
+    /// The inputs that are no initializers: old files list those, too.
+    pub fn true_inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
+        let is_weight = |name: &str| self.initializer.iter().any(|t| t.name == name);
+        self.input.iter().filter(move |i| !is_weight(&i.name))
+    }
+}
+
 impl NodeProto {
+    /// Its name, or its output's where it has none.
+    pub fn label(&self) -> &str {
+        if self.name.is_empty() { self.output.first().map_or("?", String::as_str) } else { &self.name }
+    }
+
+    /// What is wrong with it, as users read it.
+    pub fn fault(&self, reason: &str) -> String {
+        format!("node {} ({}): {reason}", self.label(), self.op_type)
+    }
+
     /// A node with one output, whose name it takes.
     pub fn new(op: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) -> Self {
         Self {

@@ -7,7 +7,6 @@
 use super::chain::Chain;
 use super::codes::Scale;
 use super::constants::{Constants, LONGEST};
-use super::label;
 use super::proto::NodeProto;
 use crate::arith::{self, Levels, Quantizer};
 
@@ -80,7 +79,7 @@ impl<'a> Track<'a> {
             track: Track { nodes: vec![], layers: vec![], end: None },
         };
         for &node in &chain.nodes {
-            walk.step(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
+            walk.step(node).map_err(|reason| node.fault(&reason))?;
         }
         walk.finish()
     }
@@ -268,7 +267,7 @@ impl<'a> Walk<'a, '_> {
             if input.levels.a < 0 {
                 return Err(format!(
                     "no ReLU stands between it and the layer before ({}): it reads codes {} … {}",
-                    label(before.node),
+                    before.node.label(),
                     input.levels.a,
                     input.levels.b
                 ));

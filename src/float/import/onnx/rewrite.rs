@@ -7,7 +7,6 @@
 //! | QuantizeLinear, DequantizeLinear of com.microsoft | ONNX Runtime for 16 bits before opset 21 |
 
 use super::constants::Constants;
-use super::label;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
 use crate::arith::{Levels, WIDTHS};
 
@@ -25,7 +24,7 @@ pub const SPELLINGS: [&str; 4] = ["QLinearConv", "QLinearMatMul", "QGemm", "Quan
 pub fn rewritten(graph: &GraphProto, constants: &Constants) -> Result<GraphProto, String> {
     let mut to = Rewriter { constants, nodes: vec![], initializers: vec![] };
     for node in &graph.node {
-        to.node(node).map_err(|reason| format!("node {} ({}): {reason}", label(node), node.op_type))?;
+        to.node(node).map_err(|reason| node.fault(&reason))?;
     }
     let mut rewritten = GraphProto { node: to.nodes, ..graph.clone() };
     rewritten.initializer.extend(to.initializers);
@@ -65,11 +64,11 @@ impl Rewriter<'_> {
         inputs: &[&str],
         attribute: Vec<AttributeProto>,
     ) -> String {
-        let name = format!("{}/{part}", label(from));
+        let name = format!("{}/{part}", from.label());
         self.nodes.push(NodeProto {
             input: inputs.iter().map(|i| i.to_string()).collect(),
             output: vec![name.clone()],
-            name: label(from).into(),
+            name: from.label().into(),
             op_type: op.into(),
             attribute,
             domain: String::new(),
@@ -184,7 +183,7 @@ impl Rewriter<'_> {
         };
         let [origin, least, most] =
             [("zero", 0), ("least", levels.a), ("most", levels.b)].map(|(part, v)| {
-                let name = format!("{}/{part}", label(node));
+                let name = format!("{}/{part}", node.label());
                 self.initializers.push(TensorProto {
                     data_type: kind,
                     name: name.clone(),

@@ -1,13 +1,13 @@
 //! Nodes that move dimensions without changing numbers, and the windows of average pools.
 
-use super::build::{Builder, Form};
 use super::constants::{Constants, Extent};
+use super::form::{CHANNELS_FIRST, Form, Value};
 use super::proto::NodeProto;
 use crate::float::import::average::Average;
 
-/// Dimensions after a Transpose, Reshape, Flatten or Squeeze of the builder's current value.
+/// Dimensions after a Transpose, Reshape, Flatten or Squeeze of a value.
 pub fn apply(
-    at: &Builder,
+    at: Value,
     node: &NodeProto,
     constants: &Constants,
     shape_of: &dyn Fn(&str) -> Option<Vec<Extent>>,
@@ -59,7 +59,7 @@ fn transpose(form: Form, perm: &[i64]) -> Result<Form, String> {
 }
 
 /// A flatten, or a reshape that only moves dimensions of size 1.
-fn reshape(at: &Builder, target: &[Extent]) -> Result<Form, String> {
+fn reshape(at: Value, target: &[Extent]) -> Result<Form, String> {
     let refuse = || {
         let text = |d: &Extent| d.map_or("batch".into(), |d| d.to_string());
         let to: Vec<String> = target.iter().map(text).collect();
@@ -77,19 +77,19 @@ fn reshape(at: &Builder, target: &[Extent]) -> Result<Form, String> {
             let Form::Map(order) = at.form else { return Err(refuse()) };
             let moving: Vec<usize> = order.into_iter().filter(|&axis| sizes[axis] != 1).collect();
             let fits = [c, h, w] == sizes && moving.is_sorted();
-            if fits { Ok(Form::Map([0, 1, 2])) } else { Err(refuse()) }
+            if fits { Ok(Form::Map(CHANNELS_FIRST)) } else { Err(refuse()) }
         }
         _ => Err(refuse()),
     }
 }
 
 /// The average pool of a GlobalAveragePool, AveragePool or ReduceMean, and the dimensions after it.
-pub fn average(at: &Builder, node: &NodeProto, constants: &Constants) -> Result<(Average, Form), String> {
+pub fn average(at: Value, node: &NodeProto, constants: &Constants) -> Result<(Average, Form), String> {
     let from = at.shape;
     let whole = Average::windows(from, [from.h, from.w], [1, 1]);
     match (node.op_type.as_str(), at.form) {
-        ("GlobalAveragePool", Form::Map([0, 1, 2])) => Ok((whole, at.form)),
-        ("AveragePool", Form::Map([0, 1, 2])) => Ok((windows(at, node)?, at.form)),
+        ("GlobalAveragePool", Form::Map(CHANNELS_FIRST)) => Ok((whole, at.form)),
+        ("AveragePool", Form::Map(CHANNELS_FIRST)) => Ok((windows(at, node)?, at.form)),
         ("ReduceMean", Form::Map(_)) if is_spatial(at.form, &axes(node, constants, &|_| None)?) => {
             let form = if node.int("keepdims").unwrap_or(1) == 0 { flattened(at.form) } else { at.form };
             Ok((whole, form))
@@ -98,7 +98,7 @@ pub fn average(at: &Builder, node: &NodeProto, constants: &Constants) -> Result<
     }
 }
 
-fn windows(at: &Builder, node: &NodeProto) -> Result<Average, String> {
+fn windows(at: Value, node: &NodeProto) -> Result<Average, String> {
     let pair = |name: &str, default: i64| -> Result<[usize; 2], String> {
         let values = node.ints(name).map_or(vec![default; 2], <[i64]>::to_vec);
         let sizes: Vec<usize> =

@@ -1,6 +1,7 @@
 //! ReLU in its spellings, what does nothing, and what ends a network.
 
-use super::{Builder, Form, Outcome};
+use super::{Builder, Outcome};
+use crate::float::import::onnx::form::Form;
 use crate::float::import::onnx::proto::{NodeProto, data_type};
 
 impl Builder<'_> {

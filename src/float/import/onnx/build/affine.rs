@@ -1,8 +1,9 @@
 //! A factor and an offset a channel: batch norm and arithmetic with constants.
 
-use super::{Builder, CHANNELS_FIRST, Form, Outcome};
+use super::{Builder, Outcome};
 use crate::float::BatchNorm;
 use crate::float::import::affine::Affine;
+use crate::float::import::onnx::form::{CHANNELS_FIRST, Form};
 use crate::float::import::onnx::proto::NodeProto;
 use crate::net::Op;
 

@@ -1,8 +1,9 @@
 //! Convolutions and dense layers.
 
-use super::{Builder, CHANNELS_FIRST, Form, Outcome};
+use super::{Builder, Outcome};
 use crate::float::import::layout::{channels_first, in_the_centre};
 use crate::float::import::onnx::dense;
+use crate::float::import::onnx::form::{CHANNELS_FIRST, Form};
 use crate::float::import::onnx::proto::NodeProto;
 use crate::net::{KERNEL, Op};
 

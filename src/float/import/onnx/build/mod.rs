@@ -15,8 +15,9 @@ mod pools;
 
 use super::chain::Chain;
 use super::constants::{Constants, Extent};
+use super::form::{CHANNELS_FIRST, Form, Value};
 use super::proto::NodeProto;
-use super::{Layout, shape_ops};
+use super::shape_ops;
 use crate::float::import::affine::Affine;
 use crate::float::import::average::Average;
 use crate::float::import::layout::Order;
@@ -26,17 +27,6 @@ use crate::net::{Op, Shape};
 use std::collections::HashMap;
 
 type Outcome = Result<(), String>;
-
-/// How the current value's dimensions stand behind the batch dimension.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
-    /// Four dimensions, the map's three in this order.
-    Map(Order),
-    /// Two dimensions, the second is the map flattened in this order.
-    Flat(Order),
-}
-
-const CHANNELS_FIRST: Order = [0, 1, 2];
 
 /// The network up to some node of the chain.
 pub struct Builder<'a> {
@@ -72,8 +62,7 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// At the graph's input.
-    pub fn new(chain: &Chain, constants: &'a Constants<'a>, input: Shape, layout: Layout) -> Self {
-        let order = if layout == Layout::ChannelsLast { [1, 2, 0] } else { CHANNELS_FIRST };
+    pub fn new(chain: &Chain, constants: &'a Constants<'a>, input: Shape, order: Order) -> Self {
         let mut builder = Self {
             constants,
             batch: chain.input_dims.first().copied().flatten().map(|b| b as i64),
@@ -94,6 +83,11 @@ impl<'a> Builder<'a> {
         };
         builder.dims.insert(chain.input.clone(), builder.current_dims());
         builder
+    }
+
+    /// The current value.
+    fn value(&self) -> Value {
+        Value { shape: self.shape, form: self.form, batch: self.batch }
     }
 
     /// Adds one node.
@@ -125,7 +119,7 @@ impl<'a> Builder<'a> {
             "GlobalAveragePool" | "AveragePool" | "ReduceMean" => self.average_pool(node)?,
             "Transpose" | "Reshape" | "Flatten" | "Squeeze" => {
                 let shape_of = |name: &str| self.dims.get(name).cloned();
-                self.form = shape_ops::apply(self, node, self.constants, &shape_of)?;
+                self.form = shape_ops::apply(self.value(), node, self.constants, &shape_of)?;
             }
             "Softmax" | "LogSoftmax" => self.softmax(node)?,
             "Sigmoid" | "ArgMax" => self.end(&node.op_type)?,

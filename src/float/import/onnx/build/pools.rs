@@ -27,7 +27,7 @@ impl Builder<'_> {
 
     pub(super) fn average_pool(&mut self, node: &NodeProto) -> Outcome {
         let from = self.shape;
-        let (average, form) = shape_ops::average(self, node, self.constants)?;
+        let (average, form) = shape_ops::average(self.value(), node, self.constants)?;
         self.form = form;
         let identity = Average::windows(from, [1, 1], [1, 1]);
         if average == identity {
