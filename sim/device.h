@@ -54,13 +54,12 @@ class Device {
         top_->m_axi_bid = top_->m_axi_rid = 0;
         for (int i = 0; i < 8; i++) cycle();
         top_->rst_n = 1;
-        cycle();
     }
 
     // One clock: the memory drives, combinational outputs settle, the memory takes them, then comes the edge.
     void cycle() {
         if (cycle_ >= max_cycles_) throw Hang();
-        memory_.drive(port_);
+        if (top_->rst_n) memory_.drive(port_);
         top_->m_axi_arready = port_.arready;
         top_->m_axi_rvalid = port_.rvalid;
         if (port_.rvalid) {
@@ -74,15 +73,15 @@ class Device {
         top_->m_axi_bresp = port_.bresp;
         top_->clk = 0;
         top_->eval();
-        dump(2 * cycle_);
+        dump(time_++);
         if (top_->rst_n) {
             sample();
             memory_.clock(port_);
         }
         top_->clk = 1;
         top_->eval();
-        dump(2 * cycle_ + 1);
-        cycle_++;
+        dump(time_++);
+        if (top_->rst_n) cycle_++;
     }
 
     void axil_write(uint32_t address, uint32_t value) {
@@ -118,7 +117,7 @@ class Device {
     VerilatedContext context_;
     std::unique_ptr<Vaccelerator> top_;
     AxiPort port_;
-    uint64_t cycle_ = 0, max_cycles_ = UINT64_MAX;
+    uint64_t cycle_ = 0, max_cycles_ = UINT64_MAX;  // cycles since the reset
 
     // The port has been sampled; a time of the waveform has come.
     virtual void sampled() {}
@@ -126,6 +125,7 @@ class Device {
 
   private:
     MemoryOptions options_;
+    uint64_t time_ = 0;  // clock levels, those of the reset too
 
     void sample() {
         port_.arvalid = top_->m_axi_arvalid;

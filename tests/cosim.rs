@@ -105,7 +105,8 @@ fn layers_and_chain_equal_the_golden_model_and_a_fault_is_seen() {
     assert!(layers[1].wrong_cycle.is_some() && layers[1].comparison.first.is_some());
 }
 
-/// The same network in each simulator that is there: without stalls, even cycles and words of the bus agree.
+/// The same network in each simulator that is there, words of the bus and cycles: memory stalls in the same cycles in
+/// Verilator and in process, in Icarus in others.
 #[test]
 fn the_simulators_agree() {
     let (model, cache) = (model(), cache());
@@ -133,7 +134,10 @@ fn the_simulators_agree() {
     }
     for (engine, stall_percent, words, cycles) in &seen {
         assert_eq!(words, &seen[0].2, "{engine:?}");
-        assert!(*stall_percent > 0 || cycles == &seen[0].3, "{engine:?}: {cycles:?}");
+        let others = seen.iter().filter(|other| other.1 == *stall_percent && other.0 != Engine::Icarus);
+        for (other, _, _, same) in others.filter(|_| *stall_percent == 0 || *engine != Engine::Icarus) {
+            assert_eq!(cycles, same, "{engine:?}, {other:?}, {stall_percent} % stalls");
+        }
     }
 }
 

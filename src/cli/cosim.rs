@@ -2,14 +2,14 @@
 
 use super::design::Design;
 use super::print::{note, out};
-use super::simulation::{Prepared, Simulation};
+use super::simulation::Simulation;
 use super::{images, outputs, progress, table};
 use ndarray::Array4;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{self, Fault, LayerReport, MemoryOptions};
+use vgg2rtl::cosim::{self, Fault, LayerReport, MemoryOptions, Testbench};
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::output::Output;
 use vgg2rtl::{Error, Result};
@@ -77,16 +77,16 @@ pub fn run(args: &Args) -> Result<()> {
     images::check_memory("--images", &model, args.images)?;
     let layers = args.selected(&model)?;
     let codes = images::codes(&model, args.data.as_deref(), args.images, args.simulation.seed)?;
-    let mut prepared = args.simulation.prepare(&model, &args.design)?;
+    let (mut bench, build_seconds) = args.simulation.testbench(&model, &args.design)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
     if args.inject_fault {
-        let fault = cosim::inject(&mut prepared.schedule, &model, codes.view(), &trace, layers.clone())?;
+        let fault = cosim::inject(&mut bench.schedule, &model, codes.view(), &trace, layers.clone())?;
         let Fault { layer, channel, term, codes: (from, to), .. } = fault;
         let name = &model.layers[layer].name;
         note!("injected: layer {name}, channel {channel}, weight {term}: {to} instead of {from}");
     }
-    let network = args.simulation.network(&prepared);
-    let runs = (args.images / prepared.schedule.images) as u64;
+    let network = args.simulation.network(&bench);
+    let runs = (args.images / bench.schedule.images) as u64;
     let bar = progress::cycles(network.model_cycles()[layers.clone()].iter().sum::<u64>() * runs);
     let start = Instant::now();
     let reports = match args.chain {
@@ -97,12 +97,12 @@ pub fn run(args: &Args) -> Result<()> {
     let report = Report {
         model: &model.header.name,
         images: args.images,
-        batch: prepared.schedule.images,
+        batch: bench.schedule.images,
         chain: args.chain,
-        config: &prepared.config,
+        config: bench.config(),
         memory: args.simulation.memory(),
-        simulator: prepared.engine.name(),
-        build_seconds: prepared.build_seconds,
+        simulator: bench.engine().name(),
+        build_seconds,
         seconds: start.elapsed().as_secs_f64(),
         pass: reports.iter().all(|r| r.comparison.mismatches == 0),
         layers: &reports,
@@ -113,11 +113,11 @@ pub fn run(args: &Args) -> Result<()> {
         false => print(&report)?,
     }
     if args.vcd.is_some() {
-        args.waveform(&model, &prepared, &codes, &trace)?;
+        args.waveform(&model, &bench, &codes, &trace)?;
     }
     match reports.iter().find(|r| r.comparison.mismatches > 0) {
         Some(first) => Err(args.mismatch(first)),
-        None if args.inject_fault => Err(unseen(prepared.engine.name())),
+        None if args.inject_fault => Err(unseen(bench.engine().name())),
         None => Ok(()),
     }
 }
@@ -141,14 +141,14 @@ impl Args {
     fn waveform(
         &self,
         model: &IntModel,
-        prepared: &Prepared,
+        bench: &Testbench,
         codes: &Array4<i32>,
         trace: &Trace,
     ) -> Result<()> {
         let Some(path) = &self.vcd else { return Ok(()) };
         let layer = self.layer.as_ref().and_then(|name| model.layers.iter().position(|l| &l.name == name));
-        let network = self.simulation.network(prepared);
-        match network.waveform(&prepared.traced()?, layer, codes.view(), trace, path)? {
+        let network = self.simulation.network(bench);
+        match network.waveform(&bench.traced()?, layer, codes.view(), trace, path)? {
             Some(cycle) => {
                 note!("{}: around cycle {cycle}, in which a wrong word is written", path.display())
             }

@@ -117,8 +117,8 @@ pub fn run(args: &Args) -> Result<()> {
             measure(&|x| fake::logits(&model, x))
         }
         Engine::Float | Engine::Rtl => {
-            let prepared = args.simulation.prepare(&model, &args.design)?;
-            let network = args.simulation.network(&prepared);
+            let (bench, _) = args.simulation.testbench(&model, &args.design)?;
+            let network = args.simulation.network(&bench);
             measure(&|x| Ok(network.logits(input_codes(&model, x).view())?.mapv(|v| v as f64)))
         }
     }

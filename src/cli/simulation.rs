@@ -6,11 +6,10 @@ use super::print::note;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{self, Cache, Engine, MemoryOptions, Network, Simulator, Verilated};
+use vgg2rtl::cosim::{Cache, Engine, MemoryOptions, Network, Testbench};
 use vgg2rtl::int::IntModel;
-use vgg2rtl::schedule::{Schedule, schedule};
-use vgg2rtl::{Error, Result, hw};
+use vgg2rtl::schedule::schedule;
+use vgg2rtl::{Error, Result};
 
 /// The simulator and the memory around the accelerator.
 #[derive(clap::Args, Clone, Debug)]
@@ -42,29 +41,11 @@ pub struct Simulation {
     rerun: bool,
 }
 
-/// Everything that a verb needs to simulate a model.
-pub struct Prepared {
-    /// Design point.
-    pub config: ArrayConfig,
-    /// Program and memory image.
-    pub schedule: Schedule,
-    cache: Cache,
-    /// Its name, for reports.
-    pub engine: Engine,
-    simulator: Box<dyn Simulator>,
-    modules: Vec<hw::emit::Module>,
-    /// Seconds that the simulator took to build, or to be found.
-    pub build_seconds: f64,
-}
-
 impl Simulation {
-    /// Schedules `model`, emits the Verilog of its design point and builds the simulator.
-    pub fn prepare(&self, model: &IntModel, design: &Design) -> Result<Prepared> {
-        let config = design.config(model)?;
-        let schedule = schedule(model, &config, self.batch)?;
+    /// Schedules `model`, emits the Verilog of its design point and builds the simulator; how many seconds that took.
+    pub fn testbench(&self, model: &IntModel, design: &Design) -> Result<(Testbench, f64)> {
+        let schedule = schedule(model, &design.config(model)?, self.batch)?;
         let cache = Cache::open(self.cache.as_deref())?;
-        let start = Instant::now();
-        let modules = hw::verilog(&config)?;
         let engine = self.simulator.unwrap_or_else(|| {
             let (engine, missing) = Engine::fastest();
             if let Some(program) = missing {
@@ -72,22 +53,15 @@ impl Simulation {
             }
             engine
         });
-        let simulator = engine.start(&modules, &config, &cache)?;
-        let build_seconds = start.elapsed().as_secs_f64();
-        Ok(Prepared { config, schedule, cache, engine, simulator, modules, build_seconds })
+        let start = Instant::now();
+        let bench = Testbench::new(schedule, engine, cache)?;
+        Ok((bench, start.elapsed().as_secs_f64()))
     }
 
-    /// The network of `prepared` under these options.
-    pub fn network<'a>(&self, prepared: &'a Prepared) -> Network<'a> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Network {
-            simulator: &*prepared.simulator,
-            schedule: &prepared.schedule,
-            cache: &prepared.cache,
-            memory: self.memory(),
-            jobs: self.jobs.map_or(cores, usize::from),
-            resume: !self.rerun,
-        }
+    /// The network of `bench` under these options.
+    pub fn network<'a>(&self, bench: &'a Testbench) -> Network<'a> {
+        let network = bench.network(self.memory());
+        Network { jobs: self.jobs.map_or(network.jobs, usize::from), resume: !self.rerun, ..network }
     }
 
     /// Folder of --cache.
@@ -112,13 +86,6 @@ impl Simulation {
             return Err(Error::usage("--images", reason));
         }
         Ok(())
-    }
-}
-
-impl Prepared {
-    /// A simulator of the same Verilog that can write waveforms.
-    pub fn traced(&self) -> Result<Verilated> {
-        cosim::build(&self.modules, &self.config, true, &self.cache)
     }
 }
 

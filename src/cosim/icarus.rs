@@ -3,7 +3,8 @@
 
 use super::bases::Bases;
 use super::cache::Cache;
-use super::simulator::{Job, Mark, Simulator, Statistics, Traffic};
+use super::memory::Traffic;
+use super::simulator::{Job, Mark, Simulator, Statistics};
 use super::tools;
 use crate::hw::emit::Module;
 use crate::{Error, Result, store};

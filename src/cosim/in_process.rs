@@ -72,13 +72,14 @@ impl Device {
         let top = &mut self.top;
         (top.m_axi_rvalid.next, top.m_axi_bvalid.next) = (false, false);
         (top.s_axil_awvalid.next, top.s_axil_wvalid.next, top.s_axil_arvalid.next) = (false, false, false);
-        for cycle in 0..8 {
-            top.rst_n.next = cycle == 7;
+        top.rst_n.next = false;
+        for _ in 0..8 {
             for level in [false, true] {
                 top.clk.next = level.into();
                 simulate(top, SETTLE);
             }
         }
+        top.rst_n.next = true;
     }
 
     /// Runs the program in `bytes`, the model and behind it the data, and waits for the end of every run that the bases of
@@ -233,9 +234,7 @@ impl Bench<'_> {
         while !self.top.s_axil_rvalid.val() {
             self.cycle()?;
         }
-        let value = self.top.s_axil_rdata.val() as u32;
-        self.cycle()?;
-        Ok(value)
+        Ok(self.top.s_axil_rdata.val() as u32)
     }
 }
 

@@ -1,11 +1,9 @@
-//! External memory behind the accelerator's AXI4 port, for the in-process simulator; `sim/axi_memory.h` is its twin.
+//! External memory behind the accelerator's AXI4 port, for the in-process simulator; `sim/axi_memory.h` is its twin: with the
+//! same options it stalls in the same cycles.
 
 use super::bases::Bases;
-use super::simulator::Traffic;
 use crate::schedule::Regions;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// How the memory answers.
@@ -36,6 +34,17 @@ impl Default for MemoryOptions {
             bases: None,
         }
     }
+}
+
+/// Words that crossed the port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Words read for weights and parameters.
+    pub weight_beats: u64,
+    /// Words read for activations.
+    pub act_beats: u64,
+    /// Words written.
+    pub write_beats: u64,
 }
 
 /// AXI's OKAY and SLVERR, DECERR.
@@ -73,6 +82,34 @@ pub struct Seen {
     pub bready: bool,
 }
 
+/// Channels that stall by themselves, in the order of their draws.
+enum Channel {
+    Ar,
+    Aw,
+    W,
+    R,
+    B,
+}
+
+/// Bits of a draw.
+const DRAW_BITS: u32 = 12;
+
+/// xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
 struct Burst {
     /// In the image; behind its end for what lies in no area.
     address: u64,
@@ -96,7 +133,7 @@ pub struct AxiMemory<'a> {
     expected: Option<&'a [u8]>,
     options: MemoryOptions,
     bus: u64,
-    rng: ChaCha8Rng,
+    random: Xorshift,
     cycle: u64,
     reads: VecDeque<Burst>,
     writes: VecDeque<Burst>,
@@ -125,7 +162,7 @@ impl<'a> AxiMemory<'a> {
             expected,
             options: options.clone(),
             bus: bus_bytes as u64,
-            rng: ChaCha8Rng::seed_from_u64(options.seed),
+            random: Xorshift::new(options.seed),
             cycle: 0,
             reads: VecDeque::new(),
             writes: VecDeque::new(),
@@ -134,18 +171,18 @@ impl<'a> AxiMemory<'a> {
         }
     }
 
-    fn flows(&mut self) -> bool {
-        self.rng.random_range(0..100) >= self.options.stall_percent
-    }
-
     /// What the memory drives in this cycle. What it offers stays until it is taken.
     pub fn drive(&mut self) -> &Driven {
-        self.offers.arready = self.flows();
-        self.offers.awready = self.flows();
-        self.offers.wready = !self.writes.is_empty() && self.flows();
+        let draws = self.random.next() >> (u64::BITS - 5 * DRAW_BITS);
+        let stall = u64::from(self.options.stall_percent << DRAW_BITS) / 100;
+        let flows =
+            |channel: Channel| draws >> (DRAW_BITS * channel as u32) & ((1 << DRAW_BITS) - 1) >= stall;
+        self.offers.arready = flows(Channel::Ar);
+        self.offers.awready = flows(Channel::Aw);
+        self.offers.wready = !self.writes.is_empty() && flows(Channel::W);
         if self.offers.r.is_none()
             && self.reads.front().is_some_and(|b| b.ready <= self.cycle)
-            && self.flows()
+            && flows(Channel::R)
         {
             self.offers.r = self.reads.front().map(|b| {
                 let response = self.response(b.address, self.options.read_error_at);
@@ -156,7 +193,7 @@ impl<'a> AxiMemory<'a> {
         }
         if self.offers.b.is_none()
             && self.responses.front().is_some_and(|b| b.ready <= self.cycle)
-            && self.flows()
+            && flows(Channel::B)
         {
             self.offers.b = self.responses.front().map(|b| b.response);
         }

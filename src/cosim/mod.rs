@@ -10,6 +10,7 @@
 //! | `icarus` | its Verilog in Icarus |
 //! | `engine` | the choice between them |
 //! | `network` | whole networks: layers and images, side by side, every word compared |
+//! | `testbench` | a scheduled network, its Verilog and a simulator of it |
 //! | `compare` | golden words against others |
 //! | `fault` | a wrong bit on purpose |
 //! | `cache` | simulators and results by content |
@@ -25,6 +26,7 @@ mod memory;
 mod network;
 mod pool;
 mod simulator;
+mod testbench;
 pub mod tools;
 mod verilator;
 
@@ -35,8 +37,9 @@ pub use engine::Engine;
 pub use fault::{Fault, inject};
 pub use icarus::Icarus;
 pub use in_process::{Device, InProcess};
-pub use memory::MemoryOptions;
+pub use memory::{MemoryOptions, Traffic};
 pub use network::{LayerReport, Network};
 pub use pool::in_parallel;
-pub use simulator::{Job, Simulator, Statistics, Traffic, Waveform};
+pub use simulator::{Job, Simulator, Statistics, Waveform};
+pub use testbench::Testbench;
 pub use verilator::{HARNESS, Verilated, build, build_quickly};

@@ -2,9 +2,9 @@
 
 use super::cache::{Cache, warn};
 use super::compare::{Comparison, compare};
-use super::memory::MemoryOptions;
+use super::memory::{MemoryOptions, Traffic};
 use super::pool::in_parallel;
-use super::simulator::{Job, Mark, Simulator, Statistics, Traffic, Waveform};
+use super::simulator::{Job, Mark, Simulator, Statistics, Waveform};
 use crate::int::Trace;
 use crate::schedule::cycles::{self, MemoryTiming};
 use crate::schedule::{Memory, Schedule};

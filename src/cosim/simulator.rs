@@ -1,6 +1,6 @@
 //! One run of the accelerator in a simulator, from its memory image to its output.
 
-use super::memory::MemoryOptions;
+use super::memory::{MemoryOptions, Traffic};
 use crate::isa::{ErrorCode, address, bit};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -80,17 +80,6 @@ pub struct Mark {
     /// Words of the bus.
     #[serde(flatten)]
     pub traffic: Traffic,
-}
-
-/// Words of the bus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Traffic {
-    /// Words read for weights and parameters.
-    pub weight_beats: u64,
-    /// Words read for activations.
-    pub act_beats: u64,
-    /// Words written.
-    pub write_beats: u64,
 }
 
 impl Statistics {
