@@ -7,15 +7,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::cosim::{self, Cache, Comparison, Engine, MemoryOptions, Network};
+use vgg2rtl::cosim::{self, Cache, Comparison, Engine, MemoryOptions, Network, Testbench};
 use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
-use vgg2rtl::hw::emit::Module;
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::output::Output;
-use vgg2rtl::quantize::{
-    self, Method, Mode, Recipe, Rounding, Score, Widths, byte_codes, golden_logits, input_codes,
-};
+use vgg2rtl::quantize::{self, Recipe, Score, Widths, byte_codes, golden_logits, input_codes};
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{self, Schedule};
 use vgg2rtl::{Error, Result, hw};
@@ -51,7 +48,6 @@ struct Case {
     bits: u32,
     model: IntModel,
     schedule: Schedule,
-    modules: Vec<Module>,
     codes: Array4<i32>,
     trace: Trace,
     score: Score,
@@ -153,12 +149,12 @@ impl Args {
         let codes = input_codes(&int, &images.slice(s![..self.images, .., .., ..]).to_owned());
         let trace = golden.trace(codes.view())?;
         let modules = hw::verilog(&config)?;
-        let mut case = Case { bits, model: int, schedule: schedule.clone(), modules, codes, trace, score };
+        let mut case = Case { bits, model: int, schedule: schedule.clone(), codes, trace, score };
         let (codes, trace) = case.images(1);
         let bundle = Bundle {
             model: &case.model,
             schedule: &schedule,
-            modules: &case.modules,
+            modules: &modules,
             codes: codes.view(),
             trace: &trace,
             byte_codes: byte_codes(&case.model),
@@ -188,17 +184,9 @@ impl Case {
     }
 
     fn simulated(&self, engine: Engine, images: usize) -> Result<Vec<Layer>> {
-        let cache = Cache::open(None)?;
-        let simulator = engine.start(&self.modules, &self.schedule.config, &cache)?;
+        let bench = Testbench::new(self.schedule.clone(), engine, Cache::open(None)?)?;
+        let network = Network { resume: false, ..bench.network(MemoryOptions::default()) };
         let (codes, trace) = self.images(images);
-        let network = Network {
-            simulator: &*simulator,
-            schedule: &self.schedule,
-            cache: &cache,
-            memory: MemoryOptions::default(),
-            jobs: std::thread::available_parallelism().map_or(1, usize::from),
-            resume: false,
-        };
         let reports = network.chain(codes.view(), &trace, &|_| ())?;
         Ok(reports.into_iter().map(|r| (r.cycles / images as u64, r.comparison)).collect())
     }
@@ -232,15 +220,7 @@ impl Case {
 }
 
 fn recipe(bits: u32) -> Recipe {
-    Recipe {
-        mode: Mode::Free,
-        per_channel: true,
-        method: Method::Mse,
-        widths: Widths::bits(bits, bits),
-        equalise: false,
-        rounding: Rounding::default(),
-        correct_biases: true,
-    }
+    Recipe { equalise: false, ..Recipe::of(Widths::bits(bits, bits)) }
 }
 
 fn score(images: &Array4<f32>, labels: &[Option<usize>], run: &quantize::Executor) -> Result<Score> {

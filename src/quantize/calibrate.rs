@@ -33,6 +33,21 @@ pub struct Recipe {
     pub correct_biases: bool,
 }
 
+impl Recipe {
+    /// What `vgg2rtl quantize` does with these widths unless it is told otherwise.
+    pub fn of(widths: Widths) -> Self {
+        Self {
+            mode: Mode::Free,
+            per_channel: true,
+            method: Method::Mse,
+            widths,
+            equalise: true,
+            rounding: Rounding::default(),
+            correct_biases: true,
+        }
+    }
+}
+
 /// The result of post-training quantization.
 #[derive(Clone, Debug)]
 pub struct Quantized {

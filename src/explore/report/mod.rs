@@ -2,10 +2,12 @@
 
 mod csv;
 mod page;
+#[cfg(feature = "plots")]
 mod plots;
 
 pub use csv::csv;
 pub use page::{MOST_ROWS, page};
+#[cfg(feature = "plots")]
 pub use plots::plots;
 
 use super::network::Network;

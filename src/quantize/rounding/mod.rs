@@ -33,7 +33,8 @@ use sample::{Positions, terms};
 use serde::{Deserialize, Serialize};
 
 /// How weights become codes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Rounding {
     /// Each weight to the nearest code.

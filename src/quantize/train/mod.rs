@@ -10,6 +10,8 @@ mod data;
 mod evaluate;
 mod fresh;
 mod options;
+#[cfg(feature = "plots")]
+mod plot;
 mod trainer;
 
 pub use augment::Augment;
