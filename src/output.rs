@@ -67,7 +67,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Refuses what [`write`] could not write, what would destroy one of `inputs`, and two outputs in one place. Removes what
+/// Refuses what [`write()`] could not write, what would destroy one of `inputs`, and two outputs in one place. Removes what
 /// killed runs left where the outputs go.
 ///
 /// # Errors
@@ -148,7 +148,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |to| to.write_all(bytes))
 }
 
-/// As [`write`], of bytes that `fill` writes piece by piece.
+/// As [`write()`], of bytes that `fill` writes piece by piece.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     write_to(path, fill).map_err(Error::io(path))
 }

@@ -138,7 +138,7 @@ pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]
     })
 }
 
-/// As [`write`], with a checksum that [`File::sealed_header`] wants to see.
+/// As [`write()`], with a checksum that [`File::sealed_header`] wants to see.
 pub fn write_sealed<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let mut json = serde_json::to_value(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
     json[seal::KEY] = seal::blank().into();

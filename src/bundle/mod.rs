@@ -82,7 +82,7 @@ pub fn write(bundle: &Bundle, to: &Path) -> Result<()> {
     output::replace_folder(&fresh, to)
 }
 
-/// Why [`write`] would not replace `to`; `None`: it would.
+/// Why [`write()`] would not replace `to`; `None`: it would.
 pub fn refusal(to: &Path) -> Option<&'static str> {
     let Ok(mut entries) = fs::read_dir(to) else {
         return to.exists().then_some("is not a folder");

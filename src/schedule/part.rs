@@ -87,7 +87,7 @@ impl Schedule {
         8 * start + code * config.weight_bits as usize
     }
 
-    /// Flips bit `bit` of a weight's lowest digit in the memory image; the others as in [`Schedule::weight_at`].
+    /// Flips bit `bit` of a weight's lowest digit in the memory image; the others as in `Schedule::weight_at`.
     pub fn flip_weight(&mut self, layer: usize, x: Shape, channel: usize, term: usize, bit: u32) {
         let at = self.weight_at(layer, x, channel, term) + bit as usize;
         self.memory.bytes[at / 8] ^= 1 << (at % 8);

@@ -12,7 +12,7 @@ pub use plots::plots;
 
 use super::network::Network;
 use super::task::{Outcome, Task};
-use super::{Axis, ModelError, Row, model_error};
+use super::{ModelError, Row, model_error};
 use crate::net::{Op, Shape};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -93,11 +93,5 @@ impl<'a> Report<'a> {
     /// The JSON form.
     pub fn json(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("a report holds nothing that JSON cannot")
-    }
-
-    /// The axis across and the axis up that say most: area against accuracy, or against speed where there is none.
-    fn axes(&self) -> (Axis, Axis) {
-        let known = |axis: Axis| self.points.iter().any(|row| axis.value(row).is_some());
-        (Axis::Lut, if known(Axis::Accuracy) { Axis::Accuracy } else { Axis::ImagesPerS })
     }
 }

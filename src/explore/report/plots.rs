@@ -84,6 +84,12 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     }
 }
 
+/// The axis across and the axis up that say most: area against accuracy, or against speed where there is none.
+fn axes(report: &Report) -> (Axis, Axis) {
+    let known = |axis: Axis| report.points.iter().any(|row| axis.value(row).is_some());
+    (Axis::Lut, if known(Axis::Accuracy) { Axis::Accuracy } else { Axis::ImagesPerS })
+}
+
 fn title(axis: Axis) -> &'static str {
     match axis {
         Axis::Lut => "LUT",
@@ -94,7 +100,7 @@ fn title(axis: Axis) -> &'static str {
 }
 
 fn front(report: &Report, svg: &mut String) -> Drawn {
-    let (across, up) = report.axes();
+    let (across, up) = axes(report);
     let scale = if up == Axis::Accuracy { 100.0 } else { 1.0 };
     let place = |r: &Row| Some((across.value(r)?, scale * up.value(r)?));
     let points: Vec<(Family, (f64, f64))> = report
@@ -188,7 +194,7 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
 }
 
 fn widths(report: &Report, svg: &mut String) -> Drawn {
-    let (_, up) = report.axes();
+    let (_, up) = axes(report);
     let axis = if up == Axis::Accuracy { up } else { Axis::Lut };
     let mut best: BTreeMap<(u32, u32), f64> = BTreeMap::new();
     for row in report.points.iter().filter(|r| r.refused.is_none() && r.assignment.is_none()) {

@@ -6,8 +6,8 @@
 //!
 //! | stage | file | from | to |
 //! |---|---|---|---|
-//! | collect | `collect.rs` | block | tree of [`collect::Node`] |
-//! | lower | `lower.rs`, `index.rs` | rust_hdl's syntax tree | [`ir::Stmt`], loops unrolled |
+//! | collect | `collect.rs` | block | tree of `collect::Node` |
+//! | lower | `lower.rs`, `index.rs` | rust_hdl's syntax tree | `ir::Stmt`, loops unrolled |
 //! | join | `bundle.rs` | assignments of ports of several signals | one for each signal |
 //! | name | `symbols.rs` | node | identifiers, widths, signs |
 //! | plan | `plan.rs` | statements | assigns, combinational and clocked groups |

@@ -21,7 +21,7 @@ pub struct ActUnpack {
     pub layer_i: LayerPort<In>,
     /// A description is there.
     pub row_valid_i: Signal<In, Bit>,
-    /// The description, see [`row`].
+    /// The description of a row.
     pub row_i: Sig<In>,
     /// It is taken.
     pub row_take_o: Signal<Out, Bit>,

@@ -7,7 +7,7 @@ use crate::isa::kernel;
 use rust_hdl::prelude::*;
 
 /// Asks for the rows of every patch of a layer in the order in which the core uses the patches, as far ahead as the
-/// activation buffer has room for whole patches. For each row there is a description, see [`row`]; a folded layer has one
+/// activation buffer has room for whole patches. For each row there is a description, see `row.rs`; a folded layer has one
 /// more, without data, where the map ends.
 ///
 /// Loops, from the outside in: image, stripe, output tile (once if the patches stay loaded), reduction tile, block of
