@@ -1,6 +1,6 @@
 //! Data sets as they are downloaded: a tar, gzip or not, of binary files.
 
-use super::source::{Found, KNOWN, Reader, find};
+use super::found::{Found, KNOWN, Reader};
 use crate::output::Workspace;
 use crate::{Error, Result, store};
 use std::io::{BufReader, Read};
@@ -16,8 +16,9 @@ pub fn is_archive(path: &Path) -> bool {
     [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
 }
 
-/// What is in an archive: its files are unpacked into a temporary folder, without the folders that they lie in.
-pub fn open(path: &Path) -> Result<Found> {
+/// What is in an archive: its files are unpacked into a temporary folder, without the folders that they lie in, where `find`
+/// looks for them.
+pub fn open(path: &Path, find: fn(&Path) -> Result<Found>) -> Result<Found> {
     let folder = unpacked(path)?;
     let found = find(folder.path()).map_err(|e| Error::bad_file(path, inside(&e, &folder)))?;
     let (folder, path) = (Rc::new(folder), path.to_path_buf());

@@ -1,8 +1,8 @@
 //! Numpy's `.npy` and `.npz`: arrays of bytes `(picture, row, column)`, with three colours last or after the picture, and arrays
 //! of whole numbers with their labels.
 
-use super::source::{Found, Reader};
-use super::{DataSet, Layout, Pictures};
+use super::found::{Found, Reader};
+use super::set::{DataSet, Layout, Pictures};
 use crate::float::import::npy::{Array, read_npy};
 use crate::{Error, Result, store};
 use std::io::{BufReader, Read};

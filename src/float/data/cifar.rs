@@ -3,8 +3,8 @@
 //!
 //! Format: <https://www.cs.toronto.edu/~kriz/cifar.html>, "Binary version".
 
-use super::source::{Found, Reader};
-use super::{DataSet, Layout, Pictures};
+use super::found::{Found, Reader};
+use super::set::{DataSet, Layout, Pictures};
 use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 

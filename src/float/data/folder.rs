@@ -3,9 +3,9 @@
 //! A class is its folder's name: the classes are the names of both parts together, in alphabetical order, and a folder
 //! without a picture keeps its place.
 
+use super::found::{Found, Reader};
 use super::labels;
-use super::source::{Found, Reader};
-use super::{DataSet, Pictures, listed};
+use super::set::{DataSet, Pictures, listed};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -206,7 +206,7 @@ impl Part {
             }
         }
         if files.is_empty() {
-            return Err(Error::bad_file(&self.folder, format!("holds none of {}", super::source::KNOWN)));
+            return Err(Error::bad_file(&self.folder, format!("holds none of {}", super::found::KNOWN)));
         }
         let mut set = DataSet::new(&self.folder, Pictures::Files(files), found, names);
         for (paths, what) in

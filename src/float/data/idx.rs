@@ -2,8 +2,8 @@
 //!
 //! Format: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
-use super::source::{Found, Reader};
-use super::{DataSet, Layout, Pictures};
+use super::found::{Found, Reader};
+use super::set::{DataSet, Layout, Pictures};
 use crate::{Error, Result, store};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 //! and blue), and a list of labels. Nothing in a pickle is executed.
 
 use super::cifar::{LAYOUT, classes};
-use super::source::{Found, Reader};
-use super::{DataSet, Pictures};
+use super::found::{Found, Reader};
+use super::set::{DataSet, Pictures};
 use crate::float::import::pickle::{Machine, Value};
 use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};

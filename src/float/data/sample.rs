@@ -1,7 +1,7 @@
 //! Some of a set's pictures. Every place that takes a part of a set draws it here: an order on disk, which is often
 //! class after class, never decides.
 
-use super::DataSet;
+use super::set::DataSet;
 use crate::store;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -106,7 +106,7 @@ fn shares(sizes: &[usize], share: f64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Layout, Pictures};
+    use super::super::set::{Layout, Pictures};
     use super::*;
 
     /// Pictures of one pixel, `labels` in the order on disk.

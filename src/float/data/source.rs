@@ -1,28 +1,10 @@
 //! What a path holds, found out from the names of what is there.
 
-use super::{DataSet, archive, arrays, cifar, folder, idx, pickled, stl10};
+use super::found::{Found, Reader};
+use super::{archive, arrays, cifar, folder, idx, pickled, stl10};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Reads pictures that were found.
-pub type Reader = Box<dyn FnOnce() -> Result<DataSet>>;
-
-/// What was found.
-pub enum Found {
-    /// Pictures that are not in parts.
-    Whole(Reader),
-    /// Pictures in parts, of which one may be missing.
-    Parts {
-        /// To learn from.
-        train: Option<Reader>,
-        /// To measure on.
-        test: Option<Reader>,
-    },
-}
-
-/// What can be read, for messages.
-pub const KNOWN: &str = "CIFAR-10 or CIFAR-100 batches, IDX images, STL-10, numpy arrays, or pictures \
-                         (PNG, JPEG, WebP, BMP, TIFF, GIF, PNM)";
 /// Folders that torchvision and the data sets' archives put around their files.
 const ROOTS: [&str; 10] = [
     "cifar-10-batches-py",
@@ -63,7 +45,7 @@ pub fn file(path: &Path) -> Result<Found> {
         "npy" | "npz" => arrays::open(path),
         "bin" => whole(Box::new(move || cifar::open_file(&owned))),
         "mat" => Err(Error::bad_file(path, MAT)),
-        _ if archive::is_archive(path) => archive::open(path),
+        _ if archive::is_archive(path) => archive::open(path, find),
         _ if folder::is_picture(path) => whole(Box::new(move || folder::one(&owned))),
         _ => whole(Box::new(move || idx::open(&owned))),
     }

@@ -2,8 +2,8 @@
 //!
 //! Format: <https://cs.stanford.edu/~acoates/stl10/>.
 
-use super::source::{Found, Reader};
-use super::{DataSet, Layout, Pictures};
+use super::found::{Found, Reader};
+use super::set::{DataSet, Layout, Pictures};
 use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! Data sets written by hand, byte by byte, and read back.
 
 use super::*;
-use crate::net::{Colour, Fit, Preprocessing, Shape};
+use crate::net::{Colour, Fit, Header, Preprocessing, Shape};
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 fn header(input: Shape, preprocessing: Preprocessing) -> Header {
     Header { name: "test".into(), input, preprocessing, classes: vec![] }
