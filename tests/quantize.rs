@@ -173,6 +173,25 @@ fn traces_of_fake_and_golden_are_one() {
     assert!(written[0].len() > 10_000 && written[0] == written[1]);
 }
 
+/// Weights of few bits with float activations: one network, be it written as such or looked at in an integer model.
+#[test]
+fn weights_alone_are_measured_without_activations() {
+    let folder = TempDir::new().unwrap();
+    let images = images();
+    let right = |model: &Path, more: &[&str]| {
+        let base = ["eval", path(model), "--data", path(&images)];
+        json(&[&base[..], more].concat())["accuracy"].as_f64().unwrap()
+    };
+    let only = quantized(&folder, &["--weights", "3", "--acts", "float"]);
+    assert!(right(&only, &[]) > 0.88, "{}", right(&only, &[]));
+    let refused = vgg2rtl(&["eval", path(&only), "--data", path(&images), "--engine", "golden"]);
+    assert_eq!(refused.status.code(), Some(5));
+    // Two bits of the activations cost more than nothing.
+    let int = quantized(&folder, &["--weights", "4", "--acts", "2", "--ends", "2"]);
+    let (float, golden) = (right(&int, &["--acts", "float"]), right(&int, &[]));
+    assert!(float > golden + 0.02, "{float} {golden}");
+}
+
 /// Training with powers of two starts where `quantize --scale pow2` ends, and the image has the same levels.
 #[test]
 fn quantizers_to_train_start_where_calibration_ends() {
@@ -196,7 +215,7 @@ fn quantizers_to_train_start_where_calibration_ends() {
     for (bits, scale, learn) in
         [("8", "pow2", Learn::Tqt), ("4", "free", Learn::Lsq), ("4", "pow2", Learn::Tqt)]
     {
-        let options = ["--scale", scale, "--weights", bits, "--acts", bits, "--rounding", "nearest"];
+        let options = ["--scale", scale, "--weights", bits, "--acts", bits];
         let after = IntModel::load(&quantized(&folder, &options)).unwrap();
         let bits = bits.parse().unwrap();
         let spec = Spec { widths: Widths::bits(bits, bits), ..Spec::new(learn, bits, bits) };

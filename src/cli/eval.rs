@@ -16,7 +16,7 @@ use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::net::Header;
 use vgg2rtl::output::Output;
-use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes, interval};
+use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes, interval, weights_only};
 use vgg2rtl::{Error, Result};
 
 /// Measure a model: accuracy, top-5, confusion, agreement with float, speed.
@@ -32,6 +32,9 @@ pub struct Args {
     /// What executes the model [default: float for a float model, golden for an integer model].
     #[arg(long, value_enum)]
     engine: Option<Engine>,
+    /// Leave the activations of an integer model float, with --engine fake: what its weights alone cost.
+    #[arg(long, value_enum)]
+    acts: Option<Acts>,
     #[command(flatten)]
     reading: Reading,
     /// Float model to agree with.
@@ -68,13 +71,21 @@ enum Engine {
     Rtl,
 }
 
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Acts {
+    /// Neither rounded nor clipped.
+    Float,
+}
+
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let engine = match args.engine {
         Some(engine) => engine,
+        None if args.acts.is_some() => Engine::Fake,
         None if is_int(&args.model)? => Engine::Golden,
         None => Engine::Float,
     };
+    args.check_acts(engine)?;
     if args.trace.is_some() && !matches!(engine, Engine::Golden | Engine::Fake) {
         return Err(Error::usage("--trace", "only --engine golden and --engine fake write one"));
     }
@@ -107,6 +118,10 @@ pub fn run(args: &Args) -> Result<()> {
         measure(args, engine, (&model.header, model.outputs()), &data, run, reference.as_ref())
     };
     match engine {
+        Engine::Fake if args.acts.is_some() => {
+            let float = weights_only(&model);
+            measure(&|x| float_logits(&float, x))
+        }
         Engine::Golden => {
             let golden = Golden::new(&model)?;
             args.write_trace(&model, &data, &|x| golden.trace(x))?;
@@ -125,6 +140,20 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Args {
+    /// Refuses float activations where integers are computed.
+    fn check_acts(&self, engine: Engine) -> Result<()> {
+        let reason = match engine {
+            _ if self.acts.is_none() => return Ok(()),
+            Engine::Float => "a float model's activations are float",
+            Engine::Golden | Engine::Rtl => {
+                "golden model and hardware compute with integers: use --engine fake"
+            }
+            Engine::Fake if self.trace.is_some() => "there are no integers to trace: leave --trace away",
+            Engine::Fake => return Ok(()),
+        };
+        Err(Error::usage("--acts", reason))
+    }
+
     /// The images to use, labels meaning the `classes` outputs of the network of `header`.
     fn images(&self, header: &Header, classes: usize, reference: Option<&FloatModel>) -> Result<DataSet> {
         if let Some(r) = reference

@@ -5,12 +5,13 @@ use super::print::out;
 use super::{images, number, outputs, table};
 use clap::ValueEnum;
 use std::path::PathBuf;
-use vgg2rtl::arith::{Levels, Step};
+use vgg2rtl::arith::{Levels, Step, WIDTHS};
 use vgg2rtl::float::data::SEED;
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{
     DEFAULT_ENDS, Method, Mode, Quantized, Recipe, Rounding, TensorReport, Trained, Widths, quantize,
+    weights_only,
 };
 use vgg2rtl::{Error, Result};
 
@@ -39,7 +40,7 @@ pub struct Args {
     /// Levels of the weights.
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     weights: String,
-    /// Levels of the activations.
+    /// Levels of the activations; `float` quantizes weights only: the output is a float model, for `eval`.
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     acts: String,
     /// Codes of the weights as a range, instead of --weights.
@@ -72,7 +73,7 @@ pub struct Args {
     /// Correct biases by the mean error of the weights.
     #[arg(long, value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     bias_correction: Switch,
-    /// Cross-layer equalisation; with a step a channel, between dense layers only.
+    /// Cross-layer equalisation: of channels' activations, where weights have a step a channel, else of their weights.
     #[arg(long, alias = "equalize", value_enum, default_value_t = Switch::On, num_args = 0..=1, default_missing_value = "on")]
     equalise: Switch,
     /// Print JSON instead of a table.
@@ -109,18 +110,49 @@ pub fn run(args: &Args) -> Result<()> {
     outputs::check(&[Output::file("-o", &args.output)], [&*args.model, &args.calib])?;
     let model = FloatModel::load(&args.model)?;
     images::say_input(&model.header);
-    images::say_wider(&recipe.widths, &model)?;
+    if !args.is_weights_only() {
+        images::say_wider(&recipe.widths, &model)?;
+    }
     let data = DataSet::open_to_calibrate(&args.calib)?;
     let data = if args.turn { data.turned() } else { data };
     let data = images::sample(&data, Some(args.images), args.seed, 0);
     let batches = images::batches(&data, &model.header);
-    let quantized = quantize(&model, &recipe, batches.map(|batch| batch.map(|(x, _)| x)))?;
-    quantized.int.save(&args.output)?;
+    let mut quantized = quantize(&model, &recipe, batches.map(|batch| batch.map(|(x, _)| x)))?;
+    if args.is_weights_only() {
+        quantized.report.retain(|tensor| tensor.tensor == "weights");
+        weights_only(&quantized.int).save(&args.output)?;
+    } else {
+        quantized.int.save(&args.output)?;
+    }
     match args.json {
         true => out!("{}", describe(args, &recipe, &quantized, data.len())),
         false => {
             print(&quantized.report)?;
             quantized.trained.map_or(Ok(()), say_trained)
+        }
+    }
+}
+
+/// What stands for levels of activations that stay float.
+const FLOAT: &str = "float";
+
+impl Args {
+    fn is_weights_only(&self) -> bool {
+        self.acts == FLOAT
+    }
+
+    /// Levels of the activations. Those that stay float are, while weights are rounded, the finest that there are.
+    fn act_levels(&self) -> Result<Levels> {
+        if !self.is_weights_only() {
+            return levels("--acts", &self.acts, Levels::unsigned);
+        }
+        match self.layers.iter().find(|layer| layer.contains(':')) {
+            None => Ok(Levels::unsigned(*WIDTHS.end())),
+            Some(layer) => {
+                let reason =
+                    format!("{layer:?} gives levels to activations, which --acts float leaves as they are");
+                Err(Error::usage("--layer", reason))
+            }
         }
     }
 }
@@ -162,7 +194,7 @@ fn widths(args: &Args) -> Result<Widths> {
     };
     Ok(Widths {
         weights,
-        acts: levels("--acts", &args.acts, Levels::unsigned)?,
+        acts: args.act_levels()?,
         ends: ends(args.ends)?,
         layers: args.layers.iter().map(|text| exception(text)).collect::<Result<_>>()?,
     })
@@ -178,7 +210,7 @@ fn describe(args: &Args, recipe: &Recipe, quantized: &Quantized, images: usize) 
         "equalised": recipe.equalise,
         "biases_corrected": recipe.correct_biases,
         "calibration_images": images,
-        "accumulator_bits": quantized.int.accumulator_bits(),
+        "accumulator_bits": (!args.is_weights_only()).then(|| quantized.int.accumulator_bits()),
         "trained_codes": quantized.trained,
         "tensors": quantized.report,
     })

@@ -18,7 +18,7 @@ use vgg2rtl::quantize::qat::{Learn, Net, Spec};
 use vgg2rtl::quantize::train::{
     self, Augment, Curve, Data, Distill, Options, Point, Progress, Rule, Trainer, agreement,
 };
-use vgg2rtl::quantize::{DEFAULT_ENDS, Widths};
+use vgg2rtl::quantize::{DEFAULT_ENDS, Rounding, Widths};
 use vgg2rtl::{Error, Result, interrupt};
 
 /// Train a float network from scratch, or fine-tune one with quantized weights and activations.
@@ -83,6 +83,9 @@ pub struct Args {
     /// One weight step a layer rather than one an output channel.
     #[arg(long, requires = "qat")]
     per_tensor: bool,
+    /// Which code a weight starts from: the nearest, or by GPTQ those with which the layer's sums lose least.
+    #[arg(long, value_enum, default_value_t, requires = "qat")]
+    rounding: Rounding,
     /// Fold batch norm before training with quantizers; otherwise it is kept, and folded at the end.
     #[arg(long, requires = "qat")]
     fold_bn: bool,
@@ -438,7 +441,8 @@ impl Session<'_> {
         let compared = held.sample(COMPARED, self.args.seed);
         for (i, (stage, widths)) in self.args.stages()?.into_iter().enumerate() {
             images::say_wider(&widths, &float)?;
-            let spec = Spec { learn, widths, per_channel: !self.args.per_tensor };
+            let (per_channel, rounding) = (!self.args.per_tensor, self.args.rounding);
+            let spec = Spec { learn, widths, per_channel, rounding };
             let net = Net::quantized_from(&float, &spec, first.view())?;
             let net = self.stage(net, &stage, epochs[i], teacher.clone())?;
             agreement(&net, &compared)?;

@@ -7,8 +7,7 @@ use crate::float::data::{SEED, listed};
 use crate::float::{DataSet, FloatModel, Split};
 use crate::int::{Golden, IntModel};
 use crate::quantize::{
-    Between, Observed, Plan, Rounding, Score, calibrate, correct_biases, equalise, golden_logits, gptq,
-    input_codes, lower, observe,
+    Observed, Plan, Recipe, Score, calibrate, equalised, golden_logits, input_codes, lower, round,
 };
 use crate::{Error, Result, store};
 use ndarray::{Array2, Array4};
@@ -18,7 +17,7 @@ use std::path::PathBuf;
 /// Input values that a batch holds at most.
 const BATCH_VALUES: usize = 1 << 20;
 /// Changes when the same inputs would give other results.
-const METHOD: &str = "accuracy 3";
+const METHOD: &str = "accuracy 4";
 
 /// Which images calibrate and which measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,8 +108,7 @@ impl Evaluator {
         let mut float = model.clone();
         float.fold_batch_norm();
         float.layers.iter_mut().for_each(|l| l.quantizer = None); // codings are what is explored
-        equalise(&mut float, Between::Dense);
-        let observed = observe(&float, [Ok(calibration.clone())])?;
+        let observed = equalised(&mut float, true, std::slice::from_ref(&calibration))?;
         let mut new = Self {
             float,
             observed,
@@ -157,26 +155,20 @@ impl Evaluator {
     }
 
     /// The integer network of `plan`, after training.
-    fn lower(&self, plan: &Plan, rounding: Rounding) -> Result<IntModel> {
-        let float = match rounding {
-            Rounding::Gptq => gptq(&self.float, plan, true, std::slice::from_ref(&self.calibration))?,
-            Rounding::Nearest => {
-                let mut float = self.float.clone();
-                correct_biases(&mut float, plan, &self.observed);
-                float
-            }
-        };
+    fn lower(&self, plan: &Plan, recipe: &Recipe) -> Result<IntModel> {
+        let float =
+            round(&self.float, plan, recipe, &self.observed, std::slice::from_ref(&self.calibration))?;
         lower(&float, plan)
     }
 
     /// The integer network of `coding`, after training.
     pub fn quantize(&self, coding: &Coding) -> Result<IntModel> {
-        self.lower(&self.plan(coding)?, coding.rounding)
+        self.lower(&self.plan(coding)?, &coding.recipe())
     }
 
     /// Logits of the calibration images in the float network's units.
-    pub(super) fn logits(&self, plan: &Plan, rounding: Rounding) -> Result<Array2<f64>> {
-        let model = self.lower(plan, rounding)?;
+    pub(super) fn logits(&self, plan: &Plan, recipe: &Recipe) -> Result<Array2<f64>> {
+        let model = self.lower(plan, recipe)?;
         let logits = Golden::new(&model)?.logits(input_codes(&model, &self.calibration).view())?;
         let last = model.layers.last().expect("a network has layers");
         let read = model.input_quantizers().last().map_or(1.0, |q| f64::from(q.step.get()));

@@ -21,9 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Changes when the same inputs would give another assignment.
-const METHOD: &str = "mixed 2";
-/// How the search rounds weights, of hundreds of networks; what it finds is measured with the rounding of the sweep.
-const ROUNDING: Rounding = Rounding::Nearest;
+const METHOD: &str = "mixed 3";
 /// Measurements of whole networks that the search may take after the greedy one.
 const MOVES: usize = 400;
 
@@ -42,6 +40,8 @@ pub struct Search {
     pub most: u32,
     /// The assignment's weights must not take more than all layers at so many bits.
     pub as_small_as: u32,
+    /// Which codes weights get, in the networks that are compared as in the one that is found.
+    pub rounding: Rounding,
 }
 
 impl Search {
@@ -75,6 +75,18 @@ impl Search {
     }
 }
 
+impl Search {
+    /// What the search asks for, with weights of `bits`. Every layer by name: what the ends must have at least holds for the
+    /// image and for what the last layer reads.
+    fn coding(&self, network: &Network, bits: &[u32]) -> Coding {
+        let Self { acts, requantize, ends, most, rounding, .. } = *self;
+        let names = network.model.layers.iter().map(|l| l.name.clone());
+        let layers = names.zip(bits.iter().copied()).collect();
+        let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
+        Coding { weights: most, acts, ends, assignment, requantize, rounding }
+    }
+}
+
 struct Searcher<'a> {
     search: Search,
     network: &'a Network,
@@ -86,31 +98,15 @@ struct Searcher<'a> {
 
 impl<'a> Searcher<'a> {
     fn new(search: Search, network: &'a Network, evaluator: &'a Evaluator) -> Result<Self> {
-        let Search { acts, requantize, ends, least, most, .. } = search;
-        // Every layer by name: what the ends must have at least holds for the image and for what the last layer reads.
-        let names = || network.model.layers.iter().map(|l| l.name.clone());
-        let all = |bits: u32| Assignment {
-            name: String::new(),
-            layers: names().map(|name| (name, bits)).collect(),
-            found_for: None,
-        };
-        let of = |weights| Coding {
-            weights,
-            acts,
-            ends,
-            assignment: Some(all(weights)),
-            requantize,
-            rounding: ROUNDING,
-        };
-        let uniform =
-            (least..=most).into_par_iter().map(|w| evaluator.plan(&of(w))).collect::<Result<_>>()?;
+        let uniform = |bits: u32| evaluator.plan(&search.coding(network, &vec![bits; network.sizes.len()]));
+        let uniform = (search.least..=search.most).into_par_iter().map(uniform).collect::<Result<_>>()?;
         Ok(Self { search, network, evaluator, float: evaluator.float_logits()?, uniform })
     }
 
     /// Sensitivities are the same for every size.
     fn known_sensitivities(&self, cache: &Cache, hear: Listener, stop: &AtomicBool) -> Result<Vec<Vec<f64>>> {
-        let Search { acts, requantize, ends, least, most, .. } = self.search;
-        let text = format!("{acts} {requantize:?} {ends} {least} {most}");
+        let Search { acts, requantize, ends, least, most, rounding, .. } = self.search;
+        let text = format!("{acts} {requantize:?} {ends} {least} {most} {rounding:?}");
         let key = format!("sensitivities-{}", store::digest([METHOD, self.evaluator.key(), &text]));
         let whole = |s: &Vec<Vec<f64>>| {
             s.len() == self.network.sizes.len() && s.iter().all(|l| l.len() == self.uniform.len())
@@ -208,20 +204,18 @@ impl<'a> Searcher<'a> {
     /// The plan of these weight bits. With any steps, what a layer passes on does not depend on its weights' bits:
     /// layers of uniform plans are put together. With powers of two it does.
     fn plan(&self, bits: &[u32]) -> Result<Plan> {
-        let Search { acts, requantize, ends, least, most, .. } = self.search;
+        let Search { requantize, least, .. } = self.search;
         if requantize == Requantize::Scale {
             let layers = bits.iter().enumerate().map(|(i, b)| &self.uniform[(b - least) as usize].layers[i]);
             return Ok(Plan { layers: layers.cloned().collect(), ..self.uniform[0].clone() });
         }
-        let names = self.network.model.layers.iter().map(|l| l.name.clone());
-        let layers = names.zip(bits.iter().copied()).collect();
-        let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        self.evaluator.plan(&Coding { weights: most, acts, ends, assignment, requantize, rounding: ROUNDING })
+        self.evaluator.plan(&self.search.coding(self.network, bits))
     }
 
     /// How far the network with these weight bits is from the float network.
     fn divergence(&self, bits: &[u32]) -> Result<f64> {
-        let logits = self.evaluator.logits(&self.plan(bits)?, ROUNDING)?;
+        let recipe = self.search.coding(self.network, bits).recipe();
+        let logits = self.evaluator.logits(&self.plan(bits)?, &recipe)?;
         let images = self.float.outer_iter().zip(logits.outer_iter());
         Ok(images.map(|(float, int)| kl_divergence(float, int)).sum::<f64>()
             / self.float.nrows().max(1) as f64)
@@ -283,13 +277,11 @@ mod tests {
         let images = Images { data, calibration: None, most: Some(4), labels: None, turned: false };
         let evaluator = Evaluator::new(&network.model, &images, &cache).unwrap();
         let requantize = Requantize::Scale;
-        let search = Search { acts: 5, requantize, ends: 8, least: 3, most: 5, as_small_as: 4 };
+        let rounding = Rounding::Nearest;
+        let search = Search { acts: 5, requantize, ends: 8, least: 3, most: 5, as_small_as: 4, rounding };
         let searcher = Searcher::new(search, &network, &evaluator).unwrap();
         let bits: Vec<u32> = (0..network.sizes.len() as u32).map(|i| 3 + i % 3).collect();
-        let names = network.model.layers.iter().map(|l| l.name.clone());
-        let layers = names.zip(bits.iter().copied()).collect();
-        let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
-        let coding = Coding { weights: 5, acts: 5, ends: 8, assignment, requantize, rounding: ROUNDING };
+        let coding = search.coding(&network, &bits);
         assert_eq!(searcher.plan(&bits).unwrap(), evaluator.plan(&coding).unwrap());
     }
 

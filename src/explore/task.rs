@@ -201,7 +201,8 @@ impl Task {
             for &acts in &self.axes.acts {
                 for &as_small_as in self.axes.weights.iter().filter(|w| (least + 1..most).contains(w)) {
                     let ends = self.axes.ends;
-                    let search = Search { acts, requantize, ends, least, most, as_small_as };
+                    let rounding = self.axes.rounding;
+                    let search = Search { acts, requantize, ends, least, most, as_small_as, rounding };
                     let found = search.run(&network, &evaluator, &cache, hear, stop)?;
                     self.axes.assignments.push(found);
                 }

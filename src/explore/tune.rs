@@ -50,7 +50,7 @@ impl Tuning {
         if learn == Learn::Tqt {
             float.fold_batch_norm();
         }
-        let spec = Spec { learn, widths: coding.widths(), per_channel: true };
+        let spec = Spec { learn, widths: coding.widths(), per_channel: true, rounding: coding.rounding };
         let images = train.batch(0..FIRST.min(train.len()), &float.header)?; // a sample's beginning is one
         let net = Net::quantized_from(&float, &spec, images.view())?;
         let options = Options { epochs: self.epochs, rate: 0.0005, ..Options::default() };

@@ -1,11 +1,10 @@
 //! Post-training quantization: from a float model and calibration images to a plan and integers.
 
-use super::equalise::{Between, equalise};
+use super::equalise::{equalise_activations, equalise_weights};
 use super::lower::lower;
 use super::weights::Choice;
 use super::{
-    LayerPlan, Method, Mode, Observed, Plan, Rounding, TensorReport, Widths, correct_biases, gptq, observe,
-    report,
+    LayerPlan, Method, Mode, Observed, Plan, Rounding, TensorReport, Widths, observe, report, round,
 };
 use crate::arith::{self, Levels, Step};
 use crate::float::{FloatLayer, FloatModel};
@@ -25,7 +24,7 @@ pub struct Recipe {
     pub method: Method,
     /// Levels of every layer.
     pub widths: Widths,
-    /// Cross-layer equalisation first; with a step a channel between dense layers only.
+    /// Cross-layer equalisation first: of activations, where weights have a step a channel.
     pub equalise: bool,
     /// Which codes weights get.
     pub rounding: Rounding,
@@ -108,24 +107,29 @@ pub fn quantize(
     let before = float.clone();
     let given = float.layers.iter().any(|l| l.quantizer.is_some());
     float.layers.iter_mut().for_each(FloatLayer::round_weights);
-    if recipe.equalise && !given {
-        equalise(&mut float, if recipe.per_channel { Between::Dense } else { Between::All });
-    }
-    let mut kept = vec![];
-    let rounding = if given { Rounding::Nearest } else { recipe.rounding };
-    let keep = rounding == Rounding::Gptq;
-    let seen = batches.into_iter().inspect(|batch| kept.extend(batch.iter().filter(|_| keep).cloned()));
-    let observed = observe(&float, seen)?;
+    let images = batches.into_iter().collect::<Result<Vec<_>>>()?;
+    let observed = match recipe.equalise && !given {
+        true => equalised(&mut float, recipe.per_channel, &images)?,
+        false => observe(&float, &images)?,
+    };
     let plan = calibrate(&float, recipe, &observed)?;
     let report = report(&float, &plan, &observed);
-    match rounding {
-        Rounding::Gptq => float = gptq(&float, &plan, recipe.correct_biases, &kept)?,
-        Rounding::Nearest if recipe.correct_biases => correct_biases(&mut float, &plan, &observed),
-        Rounding::Nearest => {}
-    }
+    let float = round(&float, &plan, recipe, &observed, &images)?;
     let int = lower(&float, &plan)?;
     let trained = Trained::of(&before, &int);
     Ok(Quantized { float, plan, int, report, trained })
+}
+
+/// Equalises folded `model` for weight steps of its own a channel, or for one a layer; what its layers then read of `images`.
+///
+/// # Errors
+/// Those of [`observe`].
+pub fn equalised(model: &mut FloatModel, per_channel: bool, images: &[Array4<f32>]) -> Result<Vec<Observed>> {
+    match per_channel {
+        true => equalise_activations(model, &observe(model, images)?),
+        false => equalise_weights(model),
+    }
+    observe(model, images)
 }
 
 /// Chooses the steps of every layer of a folded `model` from what its layers read.

@@ -48,7 +48,7 @@ mod tests {
             rounding: Rounding::Nearest,
             correct_biases: true,
         };
-        let observed = observe(&float, [Ok(x.clone())]).unwrap();
+        let observed = observe(&float, std::slice::from_ref(&x)).unwrap();
         let plan = calibrate(&float, &recipe, &observed).unwrap();
         let mut coarse = float.clone();
         coarse.layers.truncate(1);

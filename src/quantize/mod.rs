@@ -19,14 +19,14 @@ mod rounding;
 mod score;
 pub mod train;
 mod weights;
+mod weights_only;
 mod widths;
 
 #[cfg(test)]
 mod tests;
 
-pub use calibrate::{Quantized, Recipe, Trained, calibrate, quantize};
-pub use correct::correct_biases;
-pub use equalise::{Between, equalise};
+pub use calibrate::{Quantized, Recipe, Trained, calibrate, equalised, quantize};
+use correct::correct_biases;
 pub use given::{Agreement, given};
 pub use histogram::{Distribution, Histogram, Point};
 pub use lower::lower;
@@ -35,6 +35,7 @@ pub use observe::{Observed, observe};
 pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
 pub use report::{TensorReport, report};
-pub use rounding::{Rounding, gptq};
+pub use rounding::{Rounding, round};
 pub use score::{Executor, Score, byte_codes, golden_logits, input_codes, interval};
+pub use weights_only::weights_only;
 pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths, check_levels};

@@ -13,22 +13,20 @@ pub struct Observed {
     pub values: Histogram,
     /// Mean of each term that a weight multiplies, padding zeros counted, in the order of one output's weights.
     pub means: Vec<f64>,
+    /// Sum of the squares of each channel's values.
+    pub energy: Vec<f64>,
 }
 
 /// Runs `model` over batches of calibration images and gathers what each layer reads.
 ///
 /// # Errors
 /// No images at all, and values that are not finite, with the layer's name.
-pub fn observe(
-    model: &FloatModel,
-    batches: impl IntoIterator<Item = Result<Array4<f32>>>,
-) -> Result<Vec<Observed>> {
+pub fn observe(model: &FloatModel, batches: &[Array4<f32>]) -> Result<Vec<Observed>> {
     let mut observed = vec![Observed::default(); model.layers.len()];
     let mut images = 0;
     for batch in batches {
-        let batch = batch?;
         let mut broken = None;
-        model.forward_with(&batch, |seen| {
+        model.forward_with(batch, |seen| {
             if seen.point == Point::Input && broken.is_none() {
                 let value = observed[seen.layer].add(model.layers[seen.layer].op, seen.values);
                 broken = value.map(|value| (seen.layer, value));
@@ -54,7 +52,10 @@ impl Observed {
     fn add(&mut self, op: Op, x: ArrayView4<f32>) -> Option<f32> {
         let x = x.as_standard_layout();
         let broken = self.values.extend(x.as_slice().expect("standard layout"));
+        let energy = |map: ArrayView2<f32>| map.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+        self.energy.resize(x.dim().1, 0.0);
         for image in x.outer_iter() {
+            self.energy.iter_mut().zip(image.outer_iter()).for_each(|(sum, map)| *sum += energy(map));
             let means: Vec<f64> = match op {
                 Op::Conv { .. } => image.outer_iter().flat_map(window_means).collect(),
                 Op::Dense { .. } => image.iter().map(|&v| f64::from(v)).collect(),

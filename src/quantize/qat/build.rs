@@ -2,19 +2,15 @@
 
 use super::layer::{Layer, Norm, Site};
 use super::lower::taps_before_channels;
-use super::net::{Net, Phase};
-use super::{FakeQuantizer, Learn, mse_step};
+use super::net::Net;
+use super::{FakeQuantizer, Learn};
 use crate::arith::{Levels, Step};
-use crate::autograd::Tape;
 use crate::autograd::optim::Parameter;
 use crate::float::{FloatLayer, FloatModel};
-use crate::int::Quantizer;
 use crate::net::{KERNEL, Op};
-use crate::quantize::{
-    LayerLevels, LayerPlan, Method, Mode, Plan, Recipe, Rounding, Widths, calibrate, observe,
-};
+use crate::quantize::{Method, Mode, Recipe, Rounding, Widths};
 use crate::{Error, Result};
-use ndarray::{ArrayD, ArrayView4, IxDyn};
+use ndarray::{ArrayD, IxDyn};
 
 /// What to quantize, and how its steps learn.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,17 +21,32 @@ pub struct Spec {
     pub widths: Widths,
     /// One weight step an output channel; the last layer always has one, because its sums are compared.
     pub per_channel: bool,
+    /// Which codes weights start from.
+    pub rounding: Rounding,
 }
 
 impl Spec {
     /// `weights` and `acts` bits inside, 8 at the ends, one weight step an output channel.
     pub fn new(learn: Learn, weights: u32, acts: u32) -> Self {
-        Self { learn, widths: Widths::bits(weights, acts), per_channel: true }
+        Self { learn, widths: Widths::bits(weights, acts), per_channel: true, rounding: Rounding::default() }
     }
 
     /// Requantization that the steps allow.
     pub fn mode(&self) -> Mode {
         if self.learn == Learn::Tqt { Mode::Pow2 } else { Mode::Free }
+    }
+
+    /// The post-training quantization that training starts from.
+    pub(super) fn recipe(&self) -> Recipe {
+        Recipe {
+            mode: self.mode(),
+            per_channel: self.per_channel,
+            method: Method::Mse,
+            widths: self.widths.clone(),
+            equalise: false,
+            rounding: self.rounding,
+            correct_biases: true,
+        }
     }
 }
 
@@ -61,71 +72,14 @@ impl Net {
         Ok(net)
     }
 
-    /// A quantized network that starts from `model`: its levels are those of `spec`'s widths, its steps those of least squared
-    /// error on its weights and on its activations for `images` `(image, channel, row, column)`.
-    ///
-    /// # Errors
-    /// Bits or levels that leave no codes; batch norm together with power-of-two steps, which it would scale.
-    pub fn quantized_from(model: &FloatModel, spec: &Spec, images: ArrayView4<f32>) -> Result<Self> {
-        let levels = spec.widths.resolve(model)?;
-        let mut net = Self::float_from(model)?;
-        net.mode = spec.mode();
-        match net.layers.iter().find(|l| l.norm.is_some()).filter(|_| net.mode == Mode::Pow2) {
-            None => {}
-            Some(layer) => {
-                let reason = "batch norm scales power-of-two steps to others: fold it first (--fold-bn)";
-                return Err(Error::bad_layer(&layer.name, reason));
-            }
-        }
-        if net.mode == Mode::Pow2 {
-            demand_powers_of_two(model)?;
-        }
-        let mut starts = match net.mode {
-            Mode::Pow2 => calibrated(model, spec, images)?,
-            Mode::Free => net.searched(spec, &levels, images)?,
-        };
-        for (start, layer) in starts.layers.iter_mut().zip(&model.layers) {
-            // Steps that the weights were trained for; batch norm would have scaled them.
-            if let Some(given) = layer.quantizer.as_ref().filter(|_| layer.batch_norm.is_none()) {
-                (start.weight_levels, start.weight_steps) = (given.levels, given.steps.clone());
-            }
-        }
-        net.input = Some(starts.input);
-        for (i, start) in starts.layers.iter().enumerate() {
-            let site = net.site(i, "weight_step", start.weight_levels, spec.learn, &start.weight_steps);
-            net.layers[i].weights = Some(site);
-            if let Some(Quantizer { step, levels }) = start.output {
-                net.layers[i].output = Some(net.site(i, "output_step", levels, spec.learn, &[step]));
-            }
-        }
-        Ok(net)
-    }
-
-    /// Steps of least squared error, of the weights before batch norm: it scales them as it scales the weights.
-    fn searched(&self, spec: &Spec, levels: &[LayerLevels], images: ArrayView4<f32>) -> Result<Plan> {
-        let mut tape = Tape::<f32>::default();
-        let forward = self.forward(&mut tape, images, Phase::Evaluate)?;
-        let last = self.layers.len() - 1;
-        let layer = |(i, levels): (usize, &LayerLevels)| {
-            let weights = self.values(self.layers[i].weight);
-            let channels = if i < last && spec.per_channel { self.layers[i].op.co() } else { 1 };
-            let group = weights.chunks_exact(weights.len() / channels);
-            LayerPlan {
-                weight_levels: levels.weights,
-                weight_steps: group.map(|w| mse_step(w, levels.weights)).collect(),
-                output: forward.activations.get(i).map(|&x| Quantizer {
-                    step: mse_step(tape.slice(x), levels.output),
-                    levels: levels.output,
-                }),
-            }
-        };
-        let layers = levels.iter().enumerate().map(layer).collect();
-        let levels = spec.widths.input(images.iter().any(|&x| x < 0.0));
-        let image: Vec<f32> = images.iter().copied().collect();
-        Ok(Plan { mode: Mode::Free, input: Quantizer { step: mse_step(&image, levels), levels }, layers })
-    }
-
-    fn site(&mut self, i: usize, part: &str, levels: Levels, learn: Learn, steps: &[Step]) -> Site {
+    pub(super) fn site(
+        &mut self,
+        i: usize,
+        part: &str,
+        levels: Levels,
+        learn: Learn,
+        steps: &[Step],
+    ) -> Site {
         let values = steps.iter().map(|&s| learn.parameter(s)).collect();
         let name = format!("{}.{part}", self.layers[i].name);
         let step = self.parameter(name, &[steps.len()], values, false);
@@ -202,33 +156,6 @@ impl Net {
         }
         left
     }
-}
-
-/// Steps that weights were trained for would otherwise become others.
-fn demand_powers_of_two(model: &FloatModel) -> Result<()> {
-    let given = model.layers.iter().filter_map(|l| Some((l, l.quantizer.as_ref()?)));
-    let mut steps = given.flat_map(|(l, q)| q.steps.iter().map(move |s| (l, s)));
-    match steps.find(|(_, s)| !s.is_power_of_two()) {
-        Some((layer, step)) => Err(Error::bad_layer(
-            &layer.name,
-            format!("its weights were trained for step {step}, which is no power of two: --qat lsq keeps it"),
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Powers of two of least error, as post-training quantization chooses them.
-fn calibrated(model: &FloatModel, spec: &Spec, images: ArrayView4<f32>) -> Result<Plan> {
-    let recipe = Recipe {
-        mode: Mode::Pow2,
-        per_channel: spec.per_channel,
-        method: Method::Mse,
-        widths: spec.widths.clone(),
-        equalise: false,
-        rounding: Rounding::Nearest,
-        correct_biases: false,
-    };
-    calibrate(model, &recipe, &observe(model, [Ok(images.to_owned())])?)
 }
 
 /// γ is kept at least this large.

@@ -6,9 +6,8 @@ use super::{FakeQuantizer, Learn};
 use crate::arith::{self, Step, dequantize};
 use crate::autograd::Tape;
 use crate::autograd::optim::Parameter;
-use crate::float::FloatLayer;
 use crate::int::{IntModel, Output, Trace};
-use crate::quantize::{Mode, input_codes};
+use crate::quantize::{Mode, input_codes, weights_only};
 use crate::{Error, Result};
 use ndarray::{Array2, Array4, ArrayView4};
 
@@ -75,19 +74,8 @@ impl Net {
             mode: Mode::Free,
             dropout: 0.0,
         };
-        for layer in &model.layers {
-            let per_channel = layer.weight.len() / layer.op.co();
-            let step = |c: usize| layer.weight_steps[if layer.weight_steps.len() == 1 { 0 } else { c }];
-            let value = |(i, &q): (usize, &i16)| dequantize(q.into(), step(i / per_channel));
-            net.add(&FloatLayer {
-                name: layer.name.clone(),
-                op: layer.op,
-                weight: layer.weight.iter().enumerate().map(value).collect(),
-                bias: vec![0.0; layer.op.co()],
-                batch_norm: None,
-                quantizer: None,
-                saturation: None,
-            });
+        for (layer, float) in model.layers.iter().zip(&weights_only(model).layers) {
+            net.add(float);
             let steps: Vec<f32> = layer.weight_steps.iter().map(|s| s.get()).collect();
             let site = |net: &mut Self, values: &[f32], levels| {
                 let value = ndarray::ArrayD::from_shape_vec(vec![values.len()], values.to_vec());
@@ -116,7 +104,7 @@ mod tests {
     use super::super::Spec;
     use super::*;
     use crate::arith::quantize;
-    use crate::float::{BatchNorm, FloatModel};
+    use crate::float::{BatchNorm, FloatLayer, FloatModel};
     use crate::int::Golden;
     use crate::int::random::{self, Recipe};
     use crate::net::{Header, Op, Preprocessing, Shape, shapes};

@@ -15,9 +15,7 @@ impl Net {
     /// # Errors
     /// A network that is not quantized, or integers outside the contract's range.
     pub fn lower(&self) -> Result<IntModel> {
-        let input = self.input.ok_or_else(|| Error::bad_layer("input", "the network is not quantized"))?;
-        let layers = self.layers.iter().map(|l| self.layer_plan(l)).collect::<Result<Vec<_>>>()?;
-        let plan = Plan { mode: self.mode, input, layers };
+        let plan = self.plan()?;
         let mut model = self.float();
         for (i, layer) in self.layers.iter().enumerate() {
             // The weights that the codes stand for, scaled as batch norm scales their steps: quantizing them
@@ -35,6 +33,13 @@ impl Net {
             float.batch_norm = None;
         }
         lower(&model, &plan)
+    }
+
+    /// Levels and steps of every layer, batch norm folded in.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let input = self.input.ok_or_else(|| Error::bad_layer("input", "the network is not quantized"))?;
+        let layers = self.layers.iter().map(|l| self.layer_plan(l)).collect::<Result<Vec<_>>>()?;
+        Ok(Plan { mode: self.mode, input, layers })
     }
 
     /// The float network with the present weights; batch norm is kept.

@@ -20,15 +20,16 @@ mod sample;
 mod tests;
 
 use super::lower::lower_layer;
-use super::{LayerPlan, Plan};
+use super::{LayerPlan, Observed, Plan, Recipe, correct_biases};
 use crate::arith::{self, Step};
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::{Golden, IntModel};
 use crate::net::Shape;
 use crate::{Error, Result};
 use moments::Moments;
-use ndarray::{Array2, Array4, ArrayView2, Axis};
+use ndarray::{Array2, Array4, ArrayView2, Axis, linalg::general_mat_mul};
 use plane::{Plane, Way};
+use rayon::prelude::*;
 use sample::{Positions, terms};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,37 @@ impl Rounding {
             Self::Gptq => "gptq",
         }
     }
+
+    /// What is left of it for `model`: weights that were trained for their codes keep these.
+    pub(super) fn of(self, model: &FloatModel) -> Self {
+        if model.layers.iter().any(|l| l.quantizer.is_some()) { Self::Nearest } else { self }
+    }
+}
+
+/// Folded `model` with the weights' codes by `plan` that the rounding of `recipe` chooses: lowering it gives these codes.
+/// `observed` is what the layers of `model` read for `images`. With weights that were trained for their codes, all are
+/// rounded to nearest.
+///
+/// # Errors
+/// Those of [`super::lower`].
+pub fn round(
+    model: &FloatModel,
+    plan: &Plan,
+    recipe: &Recipe,
+    observed: &[Observed],
+    images: &[Array4<f32>],
+) -> Result<FloatModel> {
+    let Recipe { rounding, correct_biases: correct, .. } = *recipe;
+    match rounding.of(model) {
+        Rounding::Gptq => gptq(model, plan, correct, images),
+        Rounding::Nearest => {
+            let mut rounded = model.clone();
+            if correct {
+                correct_biases(&mut rounded, plan, observed);
+            }
+            Ok(rounded)
+        }
+    }
 }
 
 /// Share of the mean second moment of a layer's inputs that is added to each: the paper's.
@@ -60,6 +92,8 @@ const DAMPING: f64 = 0.01;
 const MOST_KEPT: usize = 1 << 27;
 /// Images that run together.
 const TOGETHER: usize = 16;
+/// Positions whose sums one task computes.
+const SUMMED: usize = 256;
 
 /// Codes and floats that a layer reads for some images.
 struct Maps {
@@ -119,7 +153,7 @@ fn observe(
     let golden = Golden::unfinished(part);
     let inputs = layer.op.reduction(shape);
     let positions = Positions::draw(layer.op, images, (shape.h, shape.w), Moments::enough(inputs));
-    let mut moments = Moments::new(positions.len(), inputs);
+    let mut moments = Moments::new(positions.len(), inputs, layer.op.co());
     let mut first = 0;
     for maps in kept {
         let codes = golden.hidden(maps.codes.view());
@@ -127,7 +161,9 @@ fn observe(
         let places = positions.of(first..first + codes.dim().0);
         first += codes.dim().0;
         let read = codes.mapv(|code| arith::dequantize(code, step));
-        moments.add(&terms(layer.op, read.view(), &places), &terms(layer.op, floats.view(), &places));
+        let read = terms(layer.op, read.view(), &places);
+        let lost = terms(layer.op, floats.view(), &places) - &read;
+        moments.add(&read, &sums(matrix(layer), &lost));
         if keep {
             *maps = Maps { codes, floats };
         }
@@ -135,6 +171,19 @@ fn observe(
     moments
 }
 
+/// Σ w·x `(position, output)` of terms x `(position, input)`.
+fn sums(weight: ArrayView2<f32>, x: &Array2<f32>) -> Array2<f32> {
+    let mut sums = Array2::zeros((x.nrows(), weight.nrows()));
+    let parts = sums.axis_chunks_iter_mut(Axis(0), SUMMED).into_par_iter();
+    parts.zip(x.axis_chunks_iter(Axis(0), SUMMED)).for_each(|(mut sums, x)| {
+        general_mat_mul(1.0, &x, &weight.t(), 0.0, &mut sums);
+    });
+    sums
+}
+
+/// `layer` with the codes whose sums lose least. What these should be is the float network's sums of what its inputs were: as
+/// far as the inputs' errors follow from what the layer reads, its weights make up for them (asymmetric calibration, Li et
+/// al. 2025). The bias makes up for the mean.
 fn with_codes(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correct_bias: bool) -> FloatLayer {
     if correct_bias {
         moments.centre();
@@ -142,8 +191,12 @@ fn with_codes(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correc
     let steps: Vec<Step> = (0..layer.op.co()).map(|c| plan.weight_step(c)).collect();
     let plane = Plane::new(&moments.second, DAMPING);
     let weight = matrix(layer);
-    let (mut codes, losses) = plane.codes(weight, &steps, plan.weight_levels, Way::Together);
-    let (nearest, alone) = plane.codes(weight, &steps, plan.weight_levels, Way::Alone);
+    let mut goal = weight.to_owned();
+    if let Some((cross, share)) = moments.regression() {
+        goal.scaled_add(share as f32, &plane.regress(cross));
+    }
+    let (mut codes, losses) = plane.codes(goal.view(), &steps, plan.weight_levels, Way::Together);
+    let (nearest, alone) = plane.codes(goal.view(), &steps, plan.weight_levels, Way::Alone(weight));
     for c in (0..losses.len()).filter(|&c| alone[c] < losses[c]) {
         codes.row_mut(c).assign(&nearest.row(c));
     }
@@ -152,14 +205,13 @@ fn with_codes(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correc
 
 /// `layer` with weights of `codes`; its biases make the mean sums those of the float network where `moments` are given.
 fn coded(layer: &FloatLayer, codes: &Array2<i32>, steps: &[Step], moments: Option<&Moments>) -> FloatLayer {
-    let mean =
-        |weights: &[f32], x: &[f64]| weights.iter().zip(x).map(|(&w, x)| f64::from(w) * x).sum::<f64>();
     let mut new = layer.clone();
     for (c, weights) in new.weight.chunks_exact_mut(codes.ncols()).enumerate() {
-        let before = moments.map(|m| mean(weights, &m.float));
-        weights.iter_mut().zip(codes.row(c)).for_each(|(w, &code)| *w = arith::dequantize(code, steps[c]));
-        let after = moments.map(|m| mean(weights, &m.read));
-        let shift = before.zip(after).map_or(0.0, |(before, after)| before - after);
+        let mut shift = moments.map_or(0.0, |m| m.lost[c]);
+        for (i, (w, &code)) in weights.iter_mut().zip(codes.row(c)).enumerate() {
+            let before = std::mem::replace(w, arith::dequantize(code, steps[c]));
+            shift += moments.map_or(0.0, |m| (f64::from(before) - f64::from(*w)) * m.read[i]);
+        }
         new.bias[c] = (f64::from(new.bias[c]) + shift) as f32;
     }
     new

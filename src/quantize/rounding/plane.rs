@@ -21,12 +21,12 @@ pub struct Plane {
 }
 
 /// What a weight is rounded from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// Itself, and what makes up for the errors of those rounded before it.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// What it should be, and what makes up for the errors of those rounded before it.
     Together,
-    /// Itself.
-    Alone,
+    /// These `(output, input)`, each by itself.
+    Alone(ArrayView2<'a, f32>),
 }
 
 enum Factor {
@@ -103,6 +103,42 @@ impl Plane {
         Self { order, pivots, factor: Factor::Rows { x, gain } }
     }
 
+    /// What weights must have more so that their sums regain what `cross` `(output, input)` says that they lose: its product
+    /// with (H + λ·1)⁻¹. Nothing where H is kept as rows.
+    pub fn regress(&self, cross: &Array2<f32>) -> Array2<f32> {
+        let mut weights = Array2::zeros(cross.dim());
+        let Factor::Triangle(u) = &self.factor else { return weights };
+        let outputs = weights.axis_chunks_iter_mut(Axis(0), LANES).into_par_iter();
+        outputs.zip(cross.axis_chunks_iter(Axis(0), LANES)).for_each(|(mut weights, cross)| {
+            let lane = |l: usize, input: usize| cross.get([l, input]).map_or(0.0, |&x| f64::from(x));
+            let read = |&input: &usize| std::array::from_fn(|l| lane(l, input));
+            let mut y: Vec<[f64; LANES]> = self.order.iter().map(read).collect();
+            self.solve(u, &mut y);
+            for (&input, y) in self.order.iter().zip(&y) {
+                weights.column_mut(input).iter_mut().zip(y).for_each(|(w, &y)| *w = y as f32);
+            }
+        });
+        weights
+    }
+
+    /// Makes y, by place, the solution x of uᵀ·diag(pivots)·u·x = y.
+    fn solve(&self, u: &Array2<f32>, y: &mut [[f64; LANES]]) {
+        let behind = |place: usize| &u.row(place).to_slice().expect("row-major")[place + 1..];
+        for place in 0..y.len() {
+            let (done, rest) = y.split_at_mut(place + 1);
+            for (&u, y) in behind(place).iter().zip(rest) {
+                (0..LANES).for_each(|l| y[l] -= f64::from(u) * done[place][l]);
+            }
+        }
+        y.iter_mut().zip(&self.pivots).for_each(|(y, pivot)| y.iter_mut().for_each(|y| *y /= pivot));
+        for place in (0..y.len()).rev() {
+            let (rest, done) = y.split_at_mut(place + 1);
+            for (&u, x) in behind(place).iter().zip(done) {
+                (0..LANES).for_each(|l| rest[place][l] -= f64::from(u) * x[l]);
+            }
+        }
+    }
+
     /// Codes of weights `(output, input)` with one step an output, and what each output loses.
     pub fn codes(
         &self,
@@ -115,8 +151,12 @@ impl Plane {
         let mut losses = vec![0.0; weight.nrows()];
         let blocks = codes.axis_chunks_iter_mut(Axis(0), LANES).into_par_iter();
         let weights = weight.axis_chunks_iter(Axis(0), LANES).into_par_iter();
-        blocks.zip(weights).zip(steps.par_chunks(LANES)).zip(losses.par_chunks_mut(LANES)).for_each(
-            |(((mut codes, weight), steps), losses)| {
+        blocks
+            .zip(weights)
+            .zip(steps.par_chunks(LANES))
+            .zip(losses.par_chunks_mut(LANES))
+            .enumerate()
+            .for_each(|(block, (((mut codes, weight), steps), losses))| {
                 let mut state = vec![[0.0; LANES]; self.state_len()];
                 for place in (0..self.order.len()).rev() {
                     let input = self.order[place];
@@ -125,8 +165,11 @@ impl Plane {
                     for (l, &step) in steps.iter().enumerate() {
                         let weight = weight[[l, input]];
                         let target = weight + made_up[l];
-                        let code =
-                            arith::quantize(if way == Way::Alone { weight } else { target }, step, levels);
+                        let from = match way {
+                            Way::Together => target,
+                            Way::Alone(weights) => weights[[block * LANES + l, input]],
+                        };
+                        let code = arith::quantize(from, step, levels);
                         let value = arith::dequantize(code, step);
                         codes[[l, input]] = code;
                         errors[l] = weight - value;
@@ -134,8 +177,7 @@ impl Plane {
                     }
                     self.note(place, &errors, &mut state);
                 }
-            },
-        );
+            });
         (codes, losses)
     }
 
@@ -207,8 +249,8 @@ mod tests {
 
     fn moments(case: &Case) -> Moments {
         let x = array(&case.x);
-        let mut moments = Moments::new(x.nrows(), x.ncols());
-        moments.add(&x, &x);
+        let mut moments = Moments::new(x.nrows(), x.ncols(), case.w.len());
+        moments.add(&x, &Array2::zeros((x.nrows(), case.w.len())));
         moments
     }
 
@@ -233,7 +275,8 @@ mod tests {
     fn losses_are_the_quadratic_form() {
         for case in cases() {
             let (x, w) = (array(&case.x).mapv(f64::from), array(&case.w).mapv(f64::from));
-            for way in [Way::Together, Way::Alone] {
+            let weights = array(&case.w);
+            for way in [Way::Together, Way::Alone(weights.view())] {
                 let (codes, losses) = rounded(&case, &Plane::new(&moments(&case).second, 0.01), way);
                 let h = x.t().dot(&x);
                 let h = &h + &(Array2::<f64>::eye(w.ncols()) * 0.01 * h.diag().mean().unwrap());
@@ -246,11 +289,26 @@ mod tests {
         }
     }
 
+    /// What the inputs lost as a linear function of what is left comes back as weights.
+    #[test]
+    fn a_linear_loss_is_regained() {
+        let x = Array2::from_shape_fn((400, 5), |(p, i)| ((p * 37 + i * 61 + p * i * 13) % 29) as f32 - 14.0);
+        let want = Array2::from_shape_fn((20, 5), |(c, i)| (c as f32 - 9.0) * (i as f32 - 2.0) / 16.0);
+        let mut moments = Moments::new(400, 5, 20);
+        moments.add(&x, &(x.dot(&want.t()) + 3.0)); // 3 is for the bias
+        moments.centre();
+        let (cross, share) = moments.regression().unwrap();
+        assert_eq!(share, 1.0 - 5.0 / 400.0);
+        let got = Plane::new(&moments.second, 1e-6).regress(cross);
+        assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-3), "{got} {want}");
+        assert!(Moments::new(5, 5, 20).regression().is_none());
+    }
+
     #[test]
     fn inputs_that_are_always_zero_round_to_nearest() {
         let w = ndarray::arr2(&[[0.3, -0.8, 1.2]]);
-        let mut moments = Moments::new(9, 3);
-        moments.add(&Array2::zeros((9, 3)), &Array2::zeros((9, 3)));
+        let mut moments = Moments::new(9, 3, 1);
+        moments.add(&Array2::zeros((9, 3)), &Array2::zeros((9, 1)));
         let plane = Plane::new(&moments.second, 0.01);
         let codes = plane.codes(w.view(), &[Step::new(0.5).unwrap()], Levels::signed(4), Way::Together).0;
         assert_eq!(codes, ndarray::arr2(&[[1, -2, 2]]));

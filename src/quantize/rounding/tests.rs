@@ -69,7 +69,8 @@ fn codes_are_carried_and_repeat() {
     }
 }
 
-/// Sums of each output of the first layer, which reads the same codes either way, are no further from the float network's.
+/// Sums of each output of the first layer, which reads the same codes either way, are no further from those that the float
+/// network makes of the images themselves.
 #[test]
 fn sums_lose_no_more_than_by_nearest() {
     for recipe in recipes().filter(|r| !r.equalise) {
@@ -77,13 +78,13 @@ fn sums_lose_no_more_than_by_nearest() {
             let quantized =
                 quantize(&model(), &Recipe { rounding, ..recipe.clone() }, [Ok(images())]).unwrap();
             let Quantizer { step, levels } = quantized.plan.input;
-            let x = images().mapv(|x| arith::dequantize(arith::quantize(x, step, levels), step));
+            let read = images().mapv(|x| arith::dequantize(arith::quantize(x, step, levels), step));
             let mut coded = quantized.float.clone();
             let (first, row) = (&mut coded.layers[0].weight, INPUT.c * KERNEL * KERNEL);
             for (k, (w, &code)) in first.iter_mut().zip(&quantized.int.layers[0].weight).enumerate() {
                 *w = arith::dequantize(code.into(), quantized.plan.layers[0].weight_step(k / row));
             }
-            let error = sums(&model(), &x) - sums(&coded, &x);
+            let error = sums(&model(), &images()) - sums(&coded, &read);
             let of_output = |e: ArrayView3<f32>| match recipe.correct_biases {
                 true => e.var(0.0), // the bias takes the mean
                 false => e.map(|e| e * e).mean().unwrap(),
@@ -91,7 +92,7 @@ fn sums_lose_no_more_than_by_nearest() {
             error.axis_iter(Axis(1)).map(of_output).collect::<Vec<f32>>()
         };
         let (gptq, nearest) = (lost(Rounding::Gptq), lost(Rounding::Nearest));
-        let no_more = |(g, n): (&f32, &f32)| *g <= n * 1.001 + 1e-10;
+        let no_more = |(g, n): (&f32, &f32)| *g <= n * 1.01 + 1e-10; // but for damping
         assert!(gptq.iter().zip(&nearest).all(no_more), "{recipe:?}: {gptq:?} {nearest:?}");
         let (gptq, nearest) = (gptq.iter().sum::<f32>(), nearest.iter().sum::<f32>());
         assert!(recipe.widths.weights.bits() > 3 || gptq < nearest, "{recipe:?}: {gptq} {nearest}");
