@@ -61,6 +61,7 @@ class Device {
     void cycle() {
         if (cycle_ >= max_cycles_) throw Hang();
         memory_.drive(port_);
+        driven();
         top_->m_axi_arready = port_.arready;
         top_->m_axi_rvalid = port_.rvalid;
         if (port_.rvalid) {
@@ -120,7 +121,8 @@ class Device {
     AxiPort port_;
     uint64_t cycle_ = 0, max_cycles_ = UINT64_MAX;
 
-    // The port has been sampled; a time of the waveform has come.
+    // The memory has driven the port; the port has been sampled; a time of the waveform has come.
+    virtual void driven() {}
     virtual void sampled() {}
     virtual void dump(uint64_t) {}
 
