@@ -26,6 +26,7 @@ fn main() -> Result<()> {
         codes: codes.view(),
         trace: &Golden::new(&model)?.trace(codes.view())?,
         byte_codes: byte_codes(&model),
+        pictures: None, // random ones
         max_cycles: cycles::limit(&schedule, MemoryTiming { latency: 20, stall_percent: 10 }),
     };
     bundle::write(&bundle, folder.as_ref())

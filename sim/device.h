@@ -59,7 +59,10 @@ class Device {
     // One clock: the memory drives, combinational outputs settle, the memory takes them, then comes the edge.
     void cycle() {
         if (cycle_ >= max_cycles_) throw Hang();
-        if (top_->rst_n) memory_.drive(port_);
+        if (top_->rst_n) {
+            memory_.drive(port_);
+            driven();
+        }
         top_->m_axi_arready = port_.arready;
         top_->m_axi_rvalid = port_.rvalid;
         if (port_.rvalid) {
@@ -119,7 +122,8 @@ class Device {
     AxiPort port_;
     uint64_t cycle_ = 0, max_cycles_ = UINT64_MAX;  // cycles since the reset
 
-    // The port has been sampled; a time of the waveform has come.
+    // The memory has driven the port; the port has been sampled; a time of the waveform has come.
+    virtual void driven() {}
     virtual void sampled() {}
     virtual void dump(uint64_t) {}
 

@@ -1,5 +1,5 @@
 //! What crosses the border between a host and the accelerator: layer commands, registers, error codes, memory regions,
-//! and the latencies that a cycle model needs.
+//! the drivers' answers, and the latencies that a cycle model needs.
 //!
 //! One table each. From them come the structures here, hw's blocks ([`Layer`], [`kernel`], [`word`], [`bit`]), and the texts of
 //! [`text`]: the reference for people and the constants of the benches in C++, Verilog and Python.
@@ -7,12 +7,14 @@
 mod command;
 mod identity;
 mod register;
+mod result;
 pub mod text;
 pub mod timing;
 
 pub use command::{COMMAND_BYTES, COMMAND_WORDS, Command, FIELDS, Field, Kernel, Layer, kernel, opcode};
 pub use identity::{ID, VERSION, identity};
 pub use register::{Access, Bits, ERRORS, ErrorCode, REGISTERS, Register, address, bit, word};
+pub use result::{OUTCOMES, Outcome};
 
 /// A part of external memory that lies in one piece, at an address of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

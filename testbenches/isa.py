@@ -67,3 +67,35 @@ ERRORS = {
     8: "the program has no end mark",
     9: "a base is not a multiple of 4096",
 }
+ERROR_UNKNOWN_OPCODE = 1
+ERROR_BAD_FIELD = 2
+ERROR_READ_RESPONSE = 3
+ERROR_WRITE_RESPONSE = 4
+ERROR_READ_ADDRESS = 5
+ERROR_WRITE_ADDRESS = 6
+ERROR_TIMEOUT = 7
+ERROR_PROGRAM_TOO_LONG = 8
+ERROR_MISALIGNED_BASE = 9
+
+# Answers of the driver.
+OUTCOMES = {
+    "OK": "all is well",
+    "NO_ANSWER": "no accelerator answers on the register port",
+    "OTHER_CORE": "something else answers: ID or VERSION is another one",
+    "OTHER_CONFIGURATION": "the accelerator is built for another network or array",
+    "REGISTERS_LOST": "a register does not hold what is written to it",
+    "INTERRUPT_STUCK": "the interrupt comes without a run",
+    "NO_MEMORY": "memory answers with an error",
+    "WRONG_BASE": "the accelerator reads other memory than the host writes",
+    "NOT_FLUSHED": "the accelerator reads what memory held before",
+    "WRONG_WIDTH": "words of the bus arrive or leave in part",
+    "NOT_INVALIDATED": "the host reads what memory held before",
+    "WRONG_NUMBERS": "the result differs from the golden model's",
+    "NO_INTERRUPT": "the run has ended, and no interrupt came",
+    "NO_END": "the run does not end",
+    "MISALIGNED": "an address is not a multiple of 4096",
+    "OUT_OF_REACH": "an area ends beyond the addresses of the accelerator",
+    "TOO_SMALL": "the memory is too small",
+    "BUSY": "one run is under way and another queued",
+    "FAILED": "the run ended with an error",
+}

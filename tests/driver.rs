@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use vgg2rtl::arith::Levels;
 use vgg2rtl::bundle::driver::Driven;
 use vgg2rtl::config::ArrayConfig;
-use vgg2rtl::float::data::{Picture, preprocess};
+use vgg2rtl::float::DataSet;
+use vgg2rtl::float::data::{Picture, fitted, preprocess};
 use vgg2rtl::int::{IntModel, random};
 use vgg2rtl::net::{Colour, Op, Shape};
 use vgg2rtl::quantize::{byte_codes, input_codes};
@@ -22,19 +23,40 @@ use vgg2rtl::schedule::schedule;
 const PICTURES: usize = 1000;
 const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testbenches/driver");
 /// Packs each picture from standard input.
-const MAIN: &str = r#"
+const PACK: &str = r#"
 #include "network.h"
 #include <stdio.h>
 
-static uint8_t area[1 << 20], picture[1 << 16];
+static union {
+    uint32_t aligned;
+    uint8_t bytes[1 << 20];
+} area;
+static uint8_t picture[1 << 16];
 
 int main(void) {
     const struct vgg2rtl_layout *map = &VGG2RTL_NETWORK.input;
     size_t bytes = (size_t)map->channels * map->height * map->width;
-    for (size_t i = 0; i < sizeof area; i++) area[i] = 0xa5; /* of the run before */
+    for (size_t i = 0; i < sizeof area.bytes; i++) area.bytes[i] = 0xa5; /* of the run before */
     while (fread(picture, 1, bytes, stdin) == bytes) {
-        vgg2rtl_set_image(&VGG2RTL_NETWORK, area, 1, picture);
-        fwrite(area + map->address + map->image_pitch, 1, map->image_pitch, stdout);
+        vgg2rtl_set_image(&VGG2RTL_NETWORK, area.bytes, 1, picture);
+        fwrite(area.bytes + map->address + map->image_pitch, 1, map->image_pitch, stdout);
+    }
+    return 0;
+}
+"#;
+/// Dequantizes each logit from standard input, which comes behind the step's mantissa and exponent.
+const DEQUANTIZE: &str = r#"
+#include "vgg2rtl.h"
+#include <stdio.h>
+
+int main(void) {
+    int64_t in[3], out;
+    struct vgg2rtl_network network = {0};
+    while (fread(in, 8, 3, stdin) == 3) {
+        network.step_mantissa = (uint32_t)in[0];
+        network.step_exponent = (int16_t)in[1];
+        out = vgg2rtl_dequantized(&network, &in[2], 0, 0);
+        fwrite(&out, 8, 1, stdout);
     }
     return 0;
 }
@@ -45,10 +67,20 @@ fn call(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The driver and `header` as a program in `folder`.
-fn compile(folder: &Path, header: &str) {
+/// Whether there is a C compiler.
+fn cc() -> bool {
+    let there = Command::new("cc").arg("--version").output().is_ok();
+    assert!(there || std::env::var_os("CI").is_none(), "cc is missing");
+    if !there {
+        println!("skipped: cc is missing");
+    }
+    there
+}
+
+/// The driver and `header` as a program `main` in `folder`.
+fn compile(folder: &Path, main: &str, header: &str) {
     std::fs::write(folder.join("network.h"), header).unwrap();
-    std::fs::write(folder.join("main.c"), MAIN).unwrap();
+    std::fs::write(folder.join("main.c"), main).unwrap();
     let strict =
         ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-ffreestanding", "-O1", "-I", DRIVER];
     call(
@@ -61,15 +93,15 @@ fn compile(folder: &Path, header: &str) {
     call(
         Command::new("cc")
             .args(&strict[..5])
-            .args(["-I", DRIVER, "-o", "pack", "main.c", "driver.o"])
+            .args(["-I", DRIVER, "-o", "main", "main.c", "driver.o"])
             .current_dir(folder),
     );
 }
 
 /// What the program in `folder` makes of `bytes`.
-fn packed(folder: &Path, bytes: &[u8]) -> Vec<u8> {
+fn run(folder: &Path, bytes: &[u8]) -> Vec<u8> {
     let mut program =
-        Command::new(folder.join("pack")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Command::new(folder.join("main")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = program.stdin.take().unwrap();
     let bytes = bytes.to_vec();
     let writer = std::thread::spawn(move || stdin.write_all(&bytes));
@@ -102,9 +134,8 @@ fn model(a: u32, colour: Colour, rng: &mut ChaCha8Rng) -> IntModel {
 
 #[test]
 fn packs_pictures_as_the_program_does() {
-    if Command::new("cc").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "cc is missing");
-        return println!("skipped: cc is missing");
+    if !cc() {
+        return;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     // Bits of a code and of the build's activations; channels of a fold.
@@ -132,12 +163,12 @@ fn packs_pictures_as_the_program_does() {
         assert_eq!(schedule.input.planes, planes);
         let driven = Driven { model: &model, schedule: &schedule, byte_codes: codes.view() };
         let folder = tempfile::tempdir().unwrap();
-        compile(folder.path(), &driven.header());
+        compile(folder.path(), PACK, &driven.header());
         let shape = model.header.input;
         let count = PICTURES.div_ceil(points.len());
         let mut bytes = vec![0; count * shape.len()];
         rng.fill_bytes(&mut bytes);
-        let packed = packed(folder.path(), &bytes);
+        let packed = run(folder.path(), &bytes);
         assert_eq!(packed.len(), count * schedule.input.image_pitch);
         for (pixels, packed) in bytes.chunks(shape.len()).zip(packed.chunks(schedule.input.image_pitch)) {
             let picture =
@@ -148,6 +179,78 @@ fn packs_pictures_as_the_program_does() {
             assert!(
                 schedule.input.pack(codes.index_axis(Axis(0), 0)) == packed,
                 "A{a}, fold {fold_channels}"
+            );
+        }
+    }
+}
+
+/// Real pictures, resized to the network's input, as the data set gives them to the golden model.
+#[test]
+fn packs_real_pictures_as_the_program_does() {
+    if !cc() {
+        return;
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/models/fashion-test-256-images-idx3-ubyte.gz");
+    let data = DataSet::open(file).unwrap();
+    for fold_channels in [0, 1, 3] {
+        let model = random::model(&random::Recipe {
+            input: Shape { c: 1, h: 32, w: 32 },
+            ops: vec![Op::Conv { co: 8, pool: true }, Op::Dense { co: 4 }],
+            w: 8,
+            a: 8,
+            power_of_two: false,
+            per_channel: false,
+            seed: 3,
+        });
+        let config = ArrayConfig { fold_channels, ..ArrayConfig::preset("tiny").unwrap() };
+        let schedule = schedule(&model, &config, 2).unwrap();
+        let byte_codes = byte_codes(&model);
+        let driven = Driven { model: &model, schedule: &schedule, byte_codes: byte_codes.view() };
+        let folder = tempfile::tempdir().unwrap();
+        compile(folder.path(), PACK, &driven.header());
+        let picture = |i| fitted(&data.picture(i).unwrap(), &model.header).unwrap().bytes;
+        let packed = run(folder.path(), &(0..data.len()).flat_map(picture).collect::<Vec<u8>>());
+        let codes = input_codes(&model, &data.batch(0..data.len(), &model.header).unwrap());
+        let wanted: Vec<u8> = codes.outer_iter().flat_map(|map| schedule.input.pack(map)).collect();
+        assert!(packed == wanted, "fold {fold_channels}");
+    }
+}
+
+/// logit · mantissa · 2^(exponent + 16) to the nearest, of two the even one, as far as 63 bits hold it.
+#[test]
+fn logits_are_dequantized_in_fixed_point() {
+    if !cc() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    compile(folder.path(), DEQUANTIZE, "");
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let random = (0..4000).map(|_| {
+        let (mantissa, logit) = (rng.random::<u32>() >> rng.random_range(0..32), rng.random::<i64>());
+        [i64::from(mantissa), rng.random_range(-100..40), logit >> rng.random_range(0..64)]
+    });
+    // Ties, and what 63 bits just hold.
+    let by_hand = [[1, -17, 1], [1, -17, 3], [3, -17, -1], [3, -17, -3], [1, 46, 1], [1, 47, 1], [1, 46, -2]];
+    let cases: Vec<[i64; 3]> = by_hand.into_iter().chain(random).collect();
+    let input: Vec<u8> = cases.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
+    let output = run(folder.path(), &input);
+    let found: Vec<i64> = output.chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect();
+    assert_eq!(found[..7], [0, 2, -2, -4, 1 << 62, i64::MAX, -i64::MAX]);
+    assert_eq!(found.len(), cases.len());
+    for ([mantissa, exponent, logit], found) in cases.into_iter().zip(found) {
+        let (product, shift) = (i128::from(logit) * i128::from(mantissa), exponent as i32 + 16);
+        let limit = i128::from(i64::MAX);
+        if shift >= 0 {
+            let fits = product.abs() <= limit >> shift;
+            assert_eq!(i128::from(found), if fits { product << shift } else { product.signum() * limit });
+        } else if product.abs() >> -shift >= limit {
+            assert_eq!(i128::from(found), product.signum() * limit);
+        } else {
+            let twice_off = 2 * ((i128::from(found) << -shift) - product).abs();
+            let unit = 1 << -shift;
+            assert!(
+                twice_off < unit || (twice_off == unit && found % 2 == 0),
+                "{logit} {mantissa} {shift}: {found}"
             );
         }
     }
@@ -198,7 +301,8 @@ fn the_python_driver_packs_and_runs_as_the_program_does() {
         let packed: Vec<u8> = codes.outer_iter().flat_map(|map| schedule.input.pack(map)).collect();
         let wanted = folder.path().join("packed.bin");
         std::fs::write(&wanted, packed).unwrap();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/driver_python.py");
-        call(Command::new(&python).arg(script).arg(&bundle).arg(&wanted));
+        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+        call(Command::new(&python).arg(format!("{scripts}/driver_python.py")).arg(&bundle).arg(&wanted));
+        call(Command::new(&python).arg(format!("{scripts}/selftest_python.py")).arg(&bundle));
     }
 }

@@ -110,10 +110,10 @@ classes, scores = accelerator.classify(PICTURES)
 assert (classes == logits.argmax(1)).all() and (scores == logits.max(1) * network.step()).all()
 assert accelerator.logits(PICTURES[:0]).shape == (0, logits.shape[1])
 
-refused("no accelerator answers: ID is 0x0", network, logits, packed, "no answer")
-refused("is no multiple of 4096", network, logits, packed, "misaligned")
+refused("no accelerator answers on the register port: register 0x40 is 0x0", network, logits, packed, "no answer")
+refused("an address is not a multiple of 4096: 0x", network, logits, packed, "misaligned")
 refused(f"error 3, {isa.ERRORS[3]}", network, logits, packed, "fails")
-refused("does not end within", network, logits, packed, "hangs")
+refused("the run does not end: within", network, logits, packed, "hangs")
 other = vgg2rtl.Network(BUNDLE)
 other.design["identity"] = [[a, v + (a == isa.REG_WIDTHS)] for a, v in other.design["identity"]]
 refused(f"register {isa.REG_WIDTHS:#x}", other, logits, packed)

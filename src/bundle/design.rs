@@ -1,6 +1,7 @@
 //! What a program needs to know of a bundle: `design.json`, and the same for make.
 
-use super::Bundle;
+use super::selftest::SelfTest;
+use super::{Bundle, selftest};
 use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;
@@ -43,6 +44,7 @@ struct Design<'a> {
     input: Input<'a>,
     logits: Logits,
     classes: &'a [String],
+    selftest: selftest::Design,
     regions: Vec<Region<'a>>,
     layers: Vec<Layer<'a>>,
 }
@@ -108,7 +110,7 @@ pub fn is_bundle(path: &Path) -> bool {
 }
 
 impl Bundle<'_> {
-    pub(super) fn design(&self) -> String {
+    pub(super) fn design(&self, selftest: &SelfTest) -> String {
         let schedule = self.schedule;
         let Regions { model_bytes, window, .. } = schedule.regions();
         let regions = schedule.memory.regions.iter().map(|r| {
@@ -168,6 +170,7 @@ impl Bundle<'_> {
             input,
             logits,
             classes: &self.model.header.classes,
+            selftest: selftest.design(),
             regions: regions.collect(),
             layers: layers.collect(),
         };

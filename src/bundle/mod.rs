@@ -7,7 +7,8 @@
 //! | `rtl/` | Verilog, one module a file; `files.f` lists them, children first |
 //! | `accelerator.core` | FuseSoC: lint and simulation |
 //! | `data/` | memory image, program, golden trace, bytes that a run must write, pictures and their logits |
-//! | `driver/` | drivers in C and Python, and what C must know of the network |
+//! | `driver/` | drivers and self-tests in C and Python, and what C must know of the network |
+//! | `litex/` | the accelerator as a core for LiteX, a simulated system on a chip and its firmware |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
 //! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
@@ -17,13 +18,15 @@ mod core_file;
 mod design;
 pub mod driver;
 mod readme;
+pub mod selftest;
 
 use crate::hw::emit::Module;
-use crate::int::{IntModel, Trace};
+use crate::int::{Golden, IntModel, Trace};
 use crate::output::{self, Workspace};
 use crate::schedule::Schedule;
 use crate::{Error, Result, store};
 use ndarray::{Array2, ArrayView4};
+use selftest::SelfTest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,12 +44,17 @@ pub struct Bundle<'a> {
     pub trace: &'a Trace,
     /// Code of each byte of a picture, `(channel, byte)`.
     pub byte_codes: Array2<i32>,
+    /// Pictures of one run, bytes `(image, row, column, channel)` of the input's size; `None`: random ones.
+    pub pictures: Option<Vec<u8>>,
     /// Cycles after which the benches give up.
     pub max_cycles: u64,
 }
 
+/// The bundle and the folders in it, each after the one that it lies in.
+const FOLDERS: [&str; 7] = ["", "rtl", "data", "sim", "driver", "litex", "litex/firmware"];
+
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 15] = [
+const BENCHES: [(&str, &str); 24] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
@@ -54,10 +62,19 @@ const BENCHES: [(&str, &str); 15] = [
     ("sim/main.cpp", include_str!("../../sim/main.cpp")),
     ("sim/device.h", include_str!("../../sim/device.h")),
     ("sim/driver.cpp", include_str!("../../testbenches/driver/driver.cpp")),
+    ("sim/board_faults.cpp", include_str!("../../testbenches/driver/board_faults.cpp")),
     ("driver/vgg2rtl.h", include_str!("../../testbenches/driver/vgg2rtl.h")),
     ("driver/vgg2rtl.c", include_str!("../../testbenches/driver/vgg2rtl.c")),
+    ("driver/selftest.h", include_str!("../../testbenches/driver/selftest.h")),
+    ("driver/selftest.c", include_str!("../../testbenches/driver/selftest.c")),
+    ("driver/selftest.py", include_str!("../../testbenches/driver/selftest.py")),
     ("driver/registers.h", include_str!("../../testbenches/driver/registers.h")),
     ("driver/vgg2rtl.py", include_str!("../../testbenches/driver/vgg2rtl.py")),
+    ("litex/vgg2rtl_litex.py", include_str!("../../testbenches/litex/vgg2rtl_litex.py")),
+    ("litex/soc.py", include_str!("../../testbenches/litex/soc.py")),
+    ("litex/faults.py", include_str!("../../testbenches/litex/faults.py")),
+    ("litex/firmware/main.c", include_str!("../../testbenches/litex/firmware/main.c")),
+    ("litex/firmware/Makefile", include_str!("../../testbenches/litex/firmware/Makefile")),
     ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
     ("sim/isa.h", include_str!("../../sim/isa.h")),
     ("sim/isa.vh", include_str!("../../testbenches/isa.vh")),
@@ -97,7 +114,7 @@ const SUMS: &str = "SHA256SUMS";
 /// Lines of [`SUMS`] for all files in `folder`, by name.
 fn sums(folder: &Path) -> Result<String> {
     let mut names = vec![];
-    for part in ["", "rtl", "data", "sim", "driver"] {
+    for part in FOLDERS {
         let path = folder.join(part);
         for entry in fs::read_dir(&path).map_err(Error::io(&path))? {
             let path = entry.map_err(Error::io(&path))?.path();
@@ -114,7 +131,7 @@ fn sums(folder: &Path) -> Result<String> {
 impl Bundle<'_> {
     fn write_files(&self, folder: &Path) -> Result<()> {
         // Folder by folder: a workspace that an interrupt removes does not come back.
-        for part in ["", "rtl", "data", "sim", "driver"] {
+        for part in FOLDERS {
             let path = folder.join(part);
             fs::create_dir(&path).map_err(Error::io(&path))?;
         }
@@ -137,12 +154,16 @@ impl Bundle<'_> {
         put("data/program.hex", self.program().as_bytes())?;
         self.trace.save(&folder.join("data/golden.safetensors"), self.model, self.codes)?;
         let driven = self.driven();
-        let (pictures, logits) = driven.pictures()?;
+        let pictures = self.pictures.clone().unwrap_or_else(|| driven.random_pictures());
+        let logits = Golden::new(self.model)?.logits(driven.picture_codes(&pictures).view())?;
         put("driver/network.h", driven.header().as_bytes())?;
+        let selftest = SelfTest::new(&self.schedule.config)?;
+        put("driver/selftest_data.h", selftest.header().as_bytes())?;
+        put("data/selftest.bin", &selftest.bytes())?;
         put("data/byte_codes.bin", &driven.code_bytes())?;
         put("data/pictures.bin", &pictures)?;
         put("data/logits.bin", &driver::logit_bytes(&logits))?;
-        put(design::FILE, self.design().as_bytes())?;
+        put(design::FILE, self.design(&selftest).as_bytes())?;
         put("design.mk", self.make_variables().as_bytes())?;
         put("accelerator.core", self.core_file().as_bytes())?;
         put("README.md", self.readme().as_bytes())?;

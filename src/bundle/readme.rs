@@ -40,7 +40,7 @@ Weights have {w} bits, activations {a}, accumulators {acc}; the bus has {bus} bi
 ```sh
 make verilator   # fast
 make icarus      # independent of the first; slow on large networks
-make driver      # the C driver on Verilator: pictures in, logits out
+make driver      # the C driver on Verilator: self-test, faults that it must find, pictures in, logits out
 make cocotb      # cocotb 2 and cocotbext-axi on Icarus
 make lint        # verilator -Wall
 fusesoc --cores-root . run --target=lint vgg2rtl::{vlnv}   # also: sim (Icarus), verilator
@@ -63,7 +63,10 @@ codes, every layer's output codes, and the logits of {images} image(s).
 
 `driver/` does all that in C99 without allocation or an operating system: `vgg2rtl.h` says how, `network.h` holds what it must
 know of this network. It takes pictures as bytes, of the network's input size. `vgg2rtl.py` is the same in Python, for PYNQ,
-UIO and LiteX.
+UIO and LiteX. On a new board `selftest.h`, or `selftest.py`, comes first: it needs no network of yours, and says what is wrong.
+
+`litex/vgg2rtl_litex.py` adds the accelerator to a LiteX system on a chip; `litex/soc.py . --build FOLDER` simulates one, with a
+processor, an SDRAM and firmware that classifies `data/pictures.bin`.
 
 Another input goes to region `input` in the same layout. Several data areas can share the model: with another DATA_BASE, a
 start in a run is queued, and begins when that one ends.
@@ -84,6 +87,7 @@ yosys -p 'read_verilog rtl/*.v; synth_ecp5 -nowidelut -top accelerator -json acc
 
 {registers}
 {errors}
+{outcomes}
 ## Memory
 
 Addresses are bytes, from two bases. Bits are little-endian: element 0 in the lowest bits.
@@ -110,6 +114,7 @@ Addresses are bytes, from two bases. Bits are little-endian: element 0 in the lo
             base = window.start,
             registers = text::registers(),
             errors = text::errors(),
+            outcomes = text::outcomes(),
             layouts = text::memory(number),
             command = text::command(),
         )

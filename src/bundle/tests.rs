@@ -33,6 +33,7 @@ fn write_to(to: &Path) -> Result<()> {
             codes,
             trace: &trace,
             byte_codes,
+            pictures: None,
             max_cycles: 9,
         },
         to,

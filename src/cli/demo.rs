@@ -158,6 +158,7 @@ impl Args {
             codes: codes.view(),
             trace: &trace,
             byte_codes: byte_codes(&case.model),
+            pictures: None,
             max_cycles: cycles::limit(&schedule, TIMING),
         };
         bundle::write(&bundle, &self.bundle(bits))?;

@@ -53,6 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         codes: codes.view(),
         trace: &trace,
         byte_codes: byte_codes(&model),
+        pictures: images::bytes(&model.header, args.data.as_deref(), args.images, args.seed)?,
         max_cycles: cycles::limit(&schedule, MEMORY),
     };
     bundle::write(&bundle, &args.output)?;

@@ -4,7 +4,7 @@ use super::print::note;
 use super::progress;
 use ndarray::{Array4, ArrayView1};
 use std::path::{Path, PathBuf};
-use vgg2rtl::float::data::listed;
+use vgg2rtl::float::data::{fitted, listed};
 use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{IntModel, random};
 use vgg2rtl::net::Header;
@@ -107,12 +107,27 @@ pub fn check_memory(option: &str, model: &IntModel, count: usize) -> Result<()> 
     }
 }
 
-/// Codes of a sample of `count` images of `data`; random ones where there is no data.
-pub fn codes(model: &IntModel, data: Option<&Path>, count: usize, seed: u64) -> Result<Array4<i32>> {
-    let Some(path) = data else { return Ok(random::images(model, count, seed)) };
-    let data = DataSet::open(path)?;
+/// A sample of `count` images of `data`.
+fn drawn(data: &Path, count: usize, seed: u64) -> Result<DataSet> {
+    let data = DataSet::open(data)?;
     if count > data.len() {
         return Err(Error::usage("--images", format!("{count} images, there are {}", data.len())));
     }
-    Ok(input_codes(model, &data.sample(count, seed).batch(0..count, &model.header)?))
+    Ok(data.sample(count, seed))
+}
+
+/// Codes of a sample of `count` images of `data`; random ones where there is no data.
+pub fn codes(model: &IntModel, data: Option<&Path>, count: usize, seed: u64) -> Result<Array4<i32>> {
+    let Some(path) = data else { return Ok(random::images(model, count, seed)) };
+    Ok(input_codes(model, &drawn(path, count, seed)?.batch(0..count, &model.header)?))
+}
+
+/// The pictures of [`codes`] at the size of the network's input, bytes `(image, row, column, channel)`; `None` without data.
+pub fn bytes(header: &Header, data: Option<&Path>, count: usize, seed: u64) -> Result<Option<Vec<u8>>> {
+    let Some(path) = data else { return Ok(None) };
+    let data = drawn(path, count, seed)?;
+    let fit =
+        |i: usize| fitted(&data.picture(i)?, header).map_err(|reason| Error::bad_file(data.name(i), reason));
+    let pictures = (0..count).map(fit).collect::<Result<Vec<_>>>()?;
+    Ok(Some(pictures.into_iter().flat_map(|picture| picture.bytes).collect()))
 }

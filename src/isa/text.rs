@@ -1,6 +1,6 @@
 //! The tables as text: the reference for people, and constants for benches in other languages.
 
-use super::{COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, REGIONS, REGISTERS, Register};
+use super::{COMMAND_BYTES, COMMAND_WORDS, ERRORS, FIELDS, OUTCOMES, Outcome, REGIONS, REGISTERS, Register};
 
 /// Generated files of this repository: path and text. `tests/rtl.rs` keeps them as they are here.
 pub fn files() -> [(&'static str, String); 5] {
@@ -28,11 +28,13 @@ fn reference() -> String {
          ## Registers\n\nAXI4-Lite, 32 bits. Unmapped addresses read 0. A register takes a write only with all four \
          strobes.\n\n{}\n\
          ## Errors\n\n{}\n\
+         ## Answers of the drivers\n\n{}\n\
          ## Memory\n\nAddresses are bytes, from one of two bases; both, and every region, lie on 4 KiB. Bits are little-endian: \
          element 0 in the lowest bits.\n\n{}\n\
          ## Layer command\n\n{COMMAND_WORDS} words of 32 bits, little-endian; what is not listed is 0.\n\n{}",
         registers(),
         errors(),
+        outcomes(),
         memory(symbol),
         command(),
     )
@@ -73,6 +75,12 @@ pub fn errors() -> String {
         format!("| {} | {} |\n", *code as u32, line(cause))
     };
     format!("| error | cause |\n|---|---|\n{}", ERRORS.iter().map(row).collect::<String>())
+}
+
+/// The drivers' answers as a Markdown table.
+pub fn outcomes() -> String {
+    let row = |o: &Outcome| format!("| `VGG2RTL_{}` | {} | {} |\n", o.name, o.text, o.look);
+    format!("| answer | meaning | look at |\n|---|---|---|\n{}", OUTCOMES.iter().map(row).collect::<String>())
 }
 
 /// The regions of memory as a Markdown table; `value` gives the numbers of a design point by name.
@@ -133,16 +141,30 @@ fn c() -> String {
     let most = ERRORS.iter().map(|e| e.0 as u32).max().unwrap_or(0);
     let text = |code| super::ErrorCode::new(code).map_or("no error", super::ErrorCode::name);
     format!(
-        "/* Registers of the accelerator. {SOURCE} */\n#ifndef VGG2RTL_REGISTERS_H\n#define VGG2RTL_REGISTERS_H\n\n{}\n\
-         /* By code. */\n#define VGG2RTL_ERROR_TEXTS \\\n    {{{}}}\n\n#endif\n",
+        "/* Registers of the accelerator. {SOURCE} */\n#ifndef VGG2RTL_REGISTERS_H\n#define VGG2RTL_REGISTERS_H\n\n{}{}\n\
+         /* Answers of the driver. */\nenum vgg2rtl_result {{\n{}}};\n\n\
+         /* By code. */\n#define VGG2RTL_RESULT_TEXTS \\\n    {{{}}}\n#define VGG2RTL_ERROR_TEXTS \\\n    {{{}}}\n\n#endif\n",
         constants(
             |name, address| format!("#define VGG2RTL_REG_{name} 0x{address:02x}u\n"),
             |name, low, count| format!(
                 "#define VGG2RTL_{name}_LOW {low}\n#define VGG2RTL_{name}_BITS {count}\n"
             ),
         ),
-        (0..=most).map(|code| format!("\"{}\"", text(code))).collect::<Vec<_>>().join(", \\\n     "),
+        errors_as(|name, code| format!("#define VGG2RTL_ERROR_{name} {code}u\n")),
+        OUTCOMES.iter().map(|o| format!("    VGG2RTL_{}, /* {} */\n", o.name, o.text)).collect::<String>(),
+        quoted(OUTCOMES.iter().map(|o| o.text)),
+        quoted((0..=most).map(text)),
     )
+}
+
+/// Error codes, name and number, in the words of a language.
+fn errors_as(constant: impl Fn(&str, u32) -> String) -> String {
+    ERRORS.iter().map(|e| constant(&screaming(&format!("{:?}", e.0)), e.0 as u32)).collect()
+}
+
+/// Strings of C, one a line of a macro.
+fn quoted<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", \\\n     ")
 }
 
 fn verilog() -> String {
@@ -153,10 +175,7 @@ fn verilog() -> String {
             |name, address| format!("localparam REG_{name} = 8'h{address:02x};\n"),
             |name, low, count| format!("localparam {name}_LOW = {low}, {name}_BITS = {count};\n"),
         ),
-        ERRORS
-            .iter()
-            .map(|e| format!("localparam ERROR_{} = {};\n", screaming(&format!("{:?}", e.0)), e.0 as u32))
-            .collect::<String>(),
+        errors_as(|name, code| format!("localparam ERROR_{name} = {code};\n")),
         FIELDS
             .iter()
             .map(|f| {
@@ -171,12 +190,15 @@ fn python() -> String {
     format!(
         "\"\"\"Registers and sizes of the accelerator. {SOURCE}\"\"\"\n\nCOMMAND_BYTES = {COMMAND_BYTES}\n\n\n\
          def part(value, bits):\n    \"\"\"What a register's value holds in bits = (low, count).\"\"\"\n    \
-         return value >> bits[0] & (1 << bits[1]) - 1\n\n\n{}ERRORS = {{\n{}}}\n",
+         return value >> bits[0] & (1 << bits[1]) - 1\n\n\n{}ERRORS = {{\n{}}}\n\
+         {}\n# Answers of the driver.\nOUTCOMES = {{\n{}}}\n",
         constants(
             |name, address| format!("REG_{name} = 0x{address:02X}\n"),
             |name, low, count| format!("{name} = ({low}, {count})\n"),
         ),
         ERRORS.iter().map(|e| format!("    {}: \"{}\",\n", e.0 as u32, e.0.name())).collect::<String>(),
+        errors_as(|name, code| format!("ERROR_{name} = {code}\n")),
+        OUTCOMES.iter().map(|o| format!("    \"{}\": \"{}\",\n", o.name, o.text)).collect::<String>(),
     )
 }
 
@@ -205,6 +227,9 @@ mod tests {
             (verilog(), "localparam ERROR_READ_ADDRESS = 5;\n"),
             (verilog(), "localparam FIELD_KERNEL_AT = 8, FIELD_KERNEL_BITS = 8;\n"),
             (python(), "STATUS_ERROR = (8, 8)\n"),
+            (python(), "    \"NO_END\": \"the run does not end\",\n"),
+            (c(), "    VGG2RTL_NO_END, /* the run does not end */\n"),
+            (outcomes(), "| `VGG2RTL_MISALIGNED` | an address is not a multiple of 4096 | the address |"),
         ];
         for (text, line) in lines {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -1,16 +1,20 @@
-// The C driver against the accelerator in Verilator: two runs over two data areas, a third start, every logit compared.
+// The C driver against the accelerator in Verilator: the self-test, two runs over two data areas, a third start, every logit
+// compared.
 //
 // Exit code: 0 all is as it should be, 1 something is not, 2 it could not start.
 #include "device.h"
 #include "network.h"
 
+unsigned selftest_failures();  // board_faults.cpp
+
 namespace {
 
 uint32_t read32(void *device, uint32_t address) { return static_cast<Device *>(device)->axil_read(address); }
 void write32(void *device, uint32_t address, uint32_t value) { static_cast<Device *>(device)->axil_write(address, value); }
-void sleep(void *device) {
+int sleep(void *device) {
     Device *accelerator = static_cast<Device *>(device);
     while (!accelerator->irq()) accelerator->cycle();
+    return 1;
 }
 
 int wrong(const std::string &what) {
@@ -81,6 +85,7 @@ int run(Device &accelerator, std::vector<uint8_t> &model, const MemoryOptions &o
 }  // namespace
 
 int main() {
+    if (unsigned failures = selftest_failures()) return wrong(std::to_string(failures) + " self-tests give the wrong answer");
     MemoryOptions options;
     options.model_bytes = VGG2RTL_NETWORK.model_bytes;
     options.write_base = VGG2RTL_NETWORK.write_base;

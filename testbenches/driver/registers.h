@@ -72,8 +72,60 @@
 #define VGG2RTL_BUS_POW2_BITS 1
 #define VGG2RTL_BUS_ADDRESS_BITS_LOW 25
 #define VGG2RTL_BUS_ADDRESS_BITS_BITS 7
+#define VGG2RTL_ERROR_UNKNOWN_OPCODE 1u
+#define VGG2RTL_ERROR_BAD_FIELD 2u
+#define VGG2RTL_ERROR_READ_RESPONSE 3u
+#define VGG2RTL_ERROR_WRITE_RESPONSE 4u
+#define VGG2RTL_ERROR_READ_ADDRESS 5u
+#define VGG2RTL_ERROR_WRITE_ADDRESS 6u
+#define VGG2RTL_ERROR_TIMEOUT 7u
+#define VGG2RTL_ERROR_PROGRAM_TOO_LONG 8u
+#define VGG2RTL_ERROR_MISALIGNED_BASE 9u
+
+/* Answers of the driver. */
+enum vgg2rtl_result {
+    VGG2RTL_OK, /* all is well */
+    VGG2RTL_NO_ANSWER, /* no accelerator answers on the register port */
+    VGG2RTL_OTHER_CORE, /* something else answers: ID or VERSION is another one */
+    VGG2RTL_OTHER_CONFIGURATION, /* the accelerator is built for another network or array */
+    VGG2RTL_REGISTERS_LOST, /* a register does not hold what is written to it */
+    VGG2RTL_INTERRUPT_STUCK, /* the interrupt comes without a run */
+    VGG2RTL_NO_MEMORY, /* memory answers with an error */
+    VGG2RTL_WRONG_BASE, /* the accelerator reads other memory than the host writes */
+    VGG2RTL_NOT_FLUSHED, /* the accelerator reads what memory held before */
+    VGG2RTL_WRONG_WIDTH, /* words of the bus arrive or leave in part */
+    VGG2RTL_NOT_INVALIDATED, /* the host reads what memory held before */
+    VGG2RTL_WRONG_NUMBERS, /* the result differs from the golden model's */
+    VGG2RTL_NO_INTERRUPT, /* the run has ended, and no interrupt came */
+    VGG2RTL_NO_END, /* the run does not end */
+    VGG2RTL_MISALIGNED, /* an address is not a multiple of 4096 */
+    VGG2RTL_OUT_OF_REACH, /* an area ends beyond the addresses of the accelerator */
+    VGG2RTL_TOO_SMALL, /* the memory is too small */
+    VGG2RTL_BUSY, /* one run is under way and another queued */
+    VGG2RTL_FAILED, /* the run ended with an error */
+};
 
 /* By code. */
+#define VGG2RTL_RESULT_TEXTS \
+    {"all is well", \
+     "no accelerator answers on the register port", \
+     "something else answers: ID or VERSION is another one", \
+     "the accelerator is built for another network or array", \
+     "a register does not hold what is written to it", \
+     "the interrupt comes without a run", \
+     "memory answers with an error", \
+     "the accelerator reads other memory than the host writes", \
+     "the accelerator reads what memory held before", \
+     "words of the bus arrive or leave in part", \
+     "the host reads what memory held before", \
+     "the result differs from the golden model's", \
+     "the run has ended, and no interrupt came", \
+     "the run does not end", \
+     "an address is not a multiple of 4096", \
+     "an area ends beyond the addresses of the accelerator", \
+     "the memory is too small", \
+     "one run is under way and another queued", \
+     "the run ended with an error"}
 #define VGG2RTL_ERROR_TEXTS \
     {"no error", \
      "unknown opcode", \

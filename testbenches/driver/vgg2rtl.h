@@ -1,27 +1,19 @@
 /* Driver of the accelerator: C99, freestanding, no allocation, integers only.
  *
  * Order of calls: probe, load, then for each run set_image, start, wait, logit. A second run may be started, over
- * another data area, while the first is under way. registers.h is generated for all accelerators, network.h for one network. */
+ * another data area, while the first is under way. registers.h is generated for all accelerators, network.h for one network.
+ * On a new board, the self-test of selftest.h comes first. */
 #ifndef VGG2RTL_H
 #define VGG2RTL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "registers.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum vgg2rtl_result {
-    VGG2RTL_OK = 0,
-    VGG2RTL_NO_ANSWER,           /* ID does not read as it should: the base of the registers, clock or reset */
-    VGG2RTL_OTHER_CONFIGURATION, /* the accelerator is not the network's: see struct vgg2rtl_difference */
-    VGG2RTL_MISALIGNED,          /* an address is not a multiple of 4096 */
-    VGG2RTL_OUT_OF_REACH,        /* an area does not end within the addresses that the accelerator has */
-    VGG2RTL_BUSY,                /* one run is under way and another queued */
-    VGG2RTL_FAILED,              /* the run ended with an error, or was queued behind one that did: vgg2rtl_error */
-    VGG2RTL_NO_END               /* the run did not end in time */
-};
 
 /* How a feature map lies in the data area: image, block of channels, row, pixel, channel of the block. Bytes but for bits. */
 struct vgg2rtl_layout {
@@ -67,12 +59,12 @@ struct vgg2rtl_device {
     /* Memory is seen by the accelerator, or what it wrote by the processor; NULL where caches are coherent or absent. */
     void (*flush)(void *context, const void *from, size_t bytes);
     void (*invalidate)(void *context, const void *from, size_t bytes);
-    /* Returns after an interrupt, or after a while; NULL: registers are polled. */
-    void (*sleep)(void *context);
+    /* Returns 1 after an interrupt, 0 after a while without one; NULL: registers are polled. */
+    int (*sleep)(void *context);
     uint16_t started; /* runs so far, as RUNS counts them; the driver's */
 };
 
-/* What differs: the register's address, its value in the network's design, and in this one. */
+/* What differs: the address of a register, or a place in memory; what should be there, and what is. */
 struct vgg2rtl_difference {
     uint32_t address, expected, found;
 };
@@ -90,7 +82,8 @@ enum vgg2rtl_result vgg2rtl_probe(struct vgg2rtl_device *device, const struct vg
 enum vgg2rtl_result vgg2rtl_load(struct vgg2rtl_device *device, const struct vgg2rtl_network *network, const void *model,
                                  uint64_t address);
 
-/* Writes picture `image` of a run to the area `data`: bytes (row, column, channel) of the network's input size. */
+/* Writes picture `image` of a run to the area `data`: bytes (row, column, channel) of the network's input size. The area is
+ * aligned to words of 32 bits. */
 void vgg2rtl_set_image(const struct vgg2rtl_network *network, void *data, unsigned image, const uint8_t *pixels);
 
 /* Flushes the input and starts a run over `data`, which the accelerator sees at `address`; `run` is what to wait for. */
@@ -107,6 +100,10 @@ enum vgg2rtl_result vgg2rtl_wait(struct vgg2rtl_device *device, const struct vgg
 /* Logit of a class. */
 int64_t vgg2rtl_logit(const struct vgg2rtl_network *network, const void *data, unsigned image, unsigned class_index);
 
+/* The same in the unit of the float network: in 1/65536, rounded to the nearest, of two the even one, as long as 64 bits hold
+ * it. VGG2RTL_LOGIT_STEP of network.h times the logit is the same as a floating-point number. */
+int64_t vgg2rtl_dequantized(const struct vgg2rtl_network *network, const void *data, unsigned image, unsigned class_index);
+
 /* The `count` classes of the greatest logits, the greatest first; of equal ones the first. */
 void vgg2rtl_top(const struct vgg2rtl_network *network, const void *data, unsigned image, unsigned count, uint16_t *classes);
 
@@ -116,6 +113,9 @@ void vgg2rtl_read_counters(struct vgg2rtl_device *device, struct vgg2rtl_counter
 /* Error code of the run that ended last, 0 for none, and what it is called. */
 unsigned vgg2rtl_error(struct vgg2rtl_device *device);
 const char *vgg2rtl_error_text(unsigned code);
+
+/* What an answer of these functions means. */
+const char *vgg2rtl_result_text(enum vgg2rtl_result result);
 
 #ifdef __cplusplus
 }

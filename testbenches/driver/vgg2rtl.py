@@ -3,9 +3,10 @@
     accelerator = Accelerator("bundle", Pynq(0x43C00000))
     classes, scores = accelerator.classify(pictures)  # bytes (picture, row, column, channel) of the network's input size
 
-A device has `read32(address)`, `write32(address, value)`, `wait()`, which returns after an interrupt or a while, and
-`buffer(size)`: memory that both sides see, with `array` (numpy bytes), `address` (where the accelerator sees it), `flush()`
-and `invalidate()`. vgg2rtl.h is the same in C; docs/board.md says what to do about each error.
+A device has `read32(address)`, `write32(address, value)`, `wait()`, and `buffer(size)`: memory that both sides see, with
+`array` (numpy bytes), `address` (where the accelerator sees it), `flush()` and `invalidate()`. `wait()` returns True after an
+interrupt, False after a while without one, None where registers are polled. vgg2rtl.h is the same in C; on a new board,
+selftest.py comes first.
 """
 
 import json
@@ -23,7 +24,53 @@ import isa  # noqa: E402
 
 
 class Error(Exception):
-    """What is wrong with the board, the bitstream or a run."""
+    """What is wrong with the board, the bitstream or a run; `code` is a key of isa.OUTCOMES."""
+
+    def __init__(self, code, detail=""):
+        super().__init__(isa.OUTCOMES[code] + (f": {detail}" if detail else ""))
+        self.code = code
+
+
+def probe(device, identity):
+    """Checks that the registers that say what was built hold `identity`: pairs of address and value."""
+    for address, wanted in identity:
+        found = device.read32(address)
+        if found == wanted:
+            continue
+        code = "OTHER_CONFIGURATION"
+        if address in (isa.REG_ID, isa.REG_VERSION):
+            code = "NO_ANSWER" if found in (0, 0xFFFFFFFF) else "OTHER_CORE"
+        raise Error(code, f"register {address:#x} is {found:#x}, of the bundle {wanted:#x}")
+
+
+def area(device, size, bits):
+    """Memory of `device` that an accelerator with addresses of `bits` bits can use."""
+    buffer = device.buffer(size)
+    if buffer.address % 4096:
+        raise Error("MISALIGNED", f"{buffer.address:#x}")
+    if buffer.address + size > 1 << bits:
+        raise Error("OUT_OF_REACH", f"{size} bytes at {buffer.address:#x}, {bits} bits of an address")
+    return buffer
+
+
+def set_up(device, limits, model):
+    """Sets the limits, `read_limit`, `write_base` and `write_limit` of `limits`, and the address of the model."""
+    for register, value in [
+        (isa.REG_READ_LIMIT, limits["read_limit"]),
+        (isa.REG_WRITE_BASE, limits["write_base"]),
+        (isa.REG_WRITE_LIMIT, limits["write_limit"]),
+        (isa.REG_MODEL_BASE, model & 0xFFFFFFFF),
+        (isa.REG_MODEL_BASE_HI, model >> 32),
+        (isa.REG_IRQ_ENABLE, 1 << isa.IRQ_ENABLE_IRQ[0]),
+    ]:
+        device.write32(register, value)
+
+
+def start(device, data):
+    """Starts a run over the data at address `data`, or queues it."""
+    device.write32(isa.REG_DATA_BASE, data & 0xFFFFFFFF)
+    device.write32(isa.REG_DATA_BASE_HI, data >> 32)
+    device.write32(isa.REG_CONTROL, 1 << isa.CONTROL_START[0])
 
 
 class Network:
@@ -80,26 +127,15 @@ class Accelerator:
     def __init__(self, bundle, device, seconds=10.0):
         """Checks that `device` is the bundle's and loads the model; a run may take that many seconds."""
         self.network, self.device, self.seconds = Network(bundle), device, seconds
-        for address, wanted in self.network.design["identity"]:
-            found = device.read32(address)
-            if found != wanted and address == isa.REG_ID:
-                raise Error(f"no accelerator answers: ID is {found:#x}, not {wanted:#x}")
-            if found != wanted:
-                raise Error(f"another configuration: register {address:#x} is {found:#x}, of the bundle {wanted:#x}")
+        design = self.network.design
+        probe(device, design["identity"])
         self.started = device.read32(isa.REG_RUNS) & 0xFFFF
-        self.model = self._area(self.network.model_bytes)
-        self.areas = [self._area(self.network.data_bytes) for _ in range(2)]
+        bits = design["address_bits"]
+        self.model = area(device, self.network.model_bytes, bits)
+        self.areas = [area(device, self.network.data_bytes, bits) for _ in range(2)]
         self.model.array[:] = self.network.model()
         self.model.flush()
-        for register, value in [
-            (isa.REG_READ_LIMIT, self.network.model_bytes),
-            (isa.REG_WRITE_BASE, self.network.design["write_base"]),
-            (isa.REG_WRITE_LIMIT, self.network.data_bytes),
-            (isa.REG_MODEL_BASE, self.model.address & 0xFFFFFFFF),
-            (isa.REG_MODEL_BASE_HI, self.model.address >> 32),
-            (isa.REG_IRQ_ENABLE, 1 << isa.IRQ_ENABLE_IRQ[0]),
-        ]:
-            device.write32(register, value)
+        set_up(device, design, self.model.address)
 
     def classify(self, pictures):
         """The likeliest class of each picture, and its logit in the float network's unit."""
@@ -122,20 +158,11 @@ class Accelerator:
         classes = self.network.design["layers"][-1]["channels"]
         return np.concatenate([np.empty((0, classes), np.int64), *found])[: len(maps)]
 
-    def _area(self, size):
-        area = self.device.buffer(size)
-        bits = self.network.design["address_bits"]
-        if area.address % 4096 or area.address + size > 1 << bits:
-            raise Error(f"memory at {area.address:#x} is no multiple of 4096 or beyond {bits} address bits")
-        return area
-
     def _start(self, area):
         if isa.part(self.device.read32(isa.REG_STATUS), isa.STATUS_QUEUED):
-            raise Error("a run is under way and another one queued")
+            raise Error("BUSY")
         area.flush()
-        self.device.write32(isa.REG_DATA_BASE, area.address & 0xFFFFFFFF)
-        self.device.write32(isa.REG_DATA_BASE_HI, area.address >> 32)
-        self.device.write32(isa.REG_CONTROL, 1 << isa.CONTROL_START[0])
+        start(self.device, area.address)
         self.started = self.started + 1 & 0xFFFF
         return self.started
 
@@ -150,7 +177,7 @@ class Accelerator:
             if not isa.part(status, isa.STATUS_BUSY):
                 self._fail(status)
             if time.monotonic() > deadline:
-                raise Error(f"the run does not end within {self.seconds} s: look at the memory port's clock")
+                raise Error("NO_END", f"within {self.seconds} s")
             self.device.wait()
         status = self.device.read32(isa.REG_STATUS)
         if isa.part(status, isa.STATUS_ERROR):
@@ -162,7 +189,7 @@ class Accelerator:
         """What was queued behind a failure is gone."""
         self.started = self.device.read32(isa.REG_RUNS) & 0xFFFF
         code = isa.part(status, isa.STATUS_ERROR)
-        raise Error(f"the run failed: error {code}, {isa.ERRORS.get(code, 'unknown')}")
+        raise Error("FAILED", f"error {code}, {isa.ERRORS.get(code, 'unknown')}")
 
 
 class Pynq:
@@ -215,7 +242,7 @@ class Uio:
     def buffer(self, size):
         offset, self.used = self.used, self.used + (size + 4095) // 4096 * 4096
         if self.used > len(self.memory):
-            raise Error(f"u-dma-buf has {len(self.memory)} bytes, the network needs at least {self.used}")
+            raise Error("TOO_SMALL", f"u-dma-buf has {len(self.memory)} bytes, at least {self.used} are needed")
         return Uio.Buffer(self, offset, size)
 
     def sync(self, owner, offset, size):
@@ -226,8 +253,10 @@ class Uio:
         import select
 
         os.write(self.uio, (1).to_bytes(4, sys.byteorder))  # the interrupt, once
-        if select.select([self.uio], [], [], 0.01)[0]:
+        came = bool(select.select([self.uio], [], [], 0.01)[0])
+        if came:
             os.read(self.uio, 4)
+        return came
 
 
 class LiteX:

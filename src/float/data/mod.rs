@@ -29,7 +29,7 @@ mod stl10;
 
 pub use files::data_files;
 pub use picture::Picture;
-pub use preprocess::{byte_inputs, preprocess};
+pub use preprocess::{byte_inputs, fitted, preprocess};
 pub use sample::SEED;
 pub use set::{DataSet, Split, listed};
 

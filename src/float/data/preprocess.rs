@@ -7,10 +7,14 @@ use ndarray::Array3;
 
 /// The input `(channel, row, column)` for `picture`; the error says why the picture does not fit the network.
 pub fn preprocess(picture: &Picture, header: &Header) -> Result<Array3<f32>, String> {
+    Ok(normalise(&fitted(picture, header)?, &header.preprocessing, header.input))
+}
+
+/// `picture` with the size and the channels of the network's input; the error says why it does not fit.
+pub fn fitted(picture: &Picture, header: &Header) -> Result<Picture, String> {
     let (p, input) = (&header.preprocessing, header.input);
     p.check(input)?;
-    let fitted = fit(picture, p.fit, input)?.with_channels(input.c);
-    Ok(normalise(&fitted, p, input))
+    Ok(fit(picture, p.fit, input)?.with_channels(input.c))
 }
 
 /// What each byte of a picture becomes: `(channel, 1, byte)`, in the network's channel order.
