@@ -30,8 +30,6 @@ module compute_core (
     input  wire [8:0] layer_in_w_i,
     // Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
     input  wire [8:0] layer_units_i,
-    // How often the units come: images, or 1 for a dense layer.
-    input  wire [8:0] layer_outer_i,
     // Tiles of the reduction: the array's rows each.
     input  wire [10:0] layer_ci_tiles_i,
     // Tiles of output channels: the array's columns each.
@@ -133,7 +131,6 @@ module compute_core (
         .layer_in_h_i(layer_in_h_i),
         .layer_in_w_i(layer_in_w_i),
         .layer_units_i(layer_units_i),
-        .layer_outer_i(layer_outer_i),
         .layer_ci_tiles_i(layer_ci_tiles_i),
         .layer_co_tiles_i(layer_co_tiles_i),
         .layer_stripe_i(layer_stripe_i),

@@ -26,8 +26,6 @@ module sequencer (
     input  wire [8:0] layer_in_w_i,
     // Units: rows that are computed (an odd last row is not when pooling), or images of a dense layer.
     input  wire [8:0] layer_units_i,
-    // How often the units come: images, or 1 for a dense layer.
-    input  wire [8:0] layer_outer_i,
     // Tiles of the reduction: the array's rows each.
     input  wire [10:0] layer_ci_tiles_i,
     // Tiles of output channels: the array's columns each.
@@ -89,7 +87,7 @@ module sequencer (
     reg patch;
     reg bank;
     reg held;
-    wire walk_pending_o;
+    wire walk_settled_o;
     wire walk_takes_bank_o;
     wire [8:0] walk_addr_o;
     wire walk_bank_o;
@@ -114,7 +112,6 @@ module sequencer (
         .layer_in_h_i(layer_in_h_i),
         .layer_in_w_i(layer_in_w_i),
         .layer_units_i(layer_units_i),
-        .layer_outer_i(layer_outer_i),
         .layer_ci_tiles_i(layer_ci_tiles_i),
         .layer_co_tiles_i(layer_co_tiles_i),
         .layer_stripe_i(layer_stripe_i),
@@ -122,7 +119,7 @@ module sequencer (
         .layer_slots_i(layer_slots_i),
         .layer_kernel_h_i(layer_kernel_h_i),
         .layer_kernel_w_i(layer_kernel_w_i),
-        .pending_o(walk_pending_o),
+        .settled_o(walk_settled_o),
         .takes_patch_o(takes_patch),
         .takes_bank_o(walk_takes_bank_o),
         .addr_o(walk_addr_o),
@@ -169,7 +166,7 @@ module sequencer (
     assign signed_o = layer_x_signed_i;
     assign shift_o = 1'd0;
     assign takes_bank = walk_takes_bank_o;
-    assign ready = ((walk_pending_o && shadow_full_i) && (!takes_patch || patch)) && (!takes_bank || bank);
+    assign ready = ((walk_settled_o && shadow_full_i) && (!takes_patch || patch)) && (!takes_bank || bank);
     assign idle = (!sweep_valid_o && !held) || (sweep_last_o && (~layer_aligned_i));
     // The sweeps of a kernel position: the first plane takes weights, the others keep them.
     assign go = ready && idle;
