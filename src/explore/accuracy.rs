@@ -7,7 +7,7 @@ use crate::float::data::{SEED, listed};
 use crate::float::{DataSet, FloatModel, Split};
 use crate::int::{Golden, IntModel};
 use crate::quantize::{
-    Observed, Plan, Recipe, Score, calibrate, equalised, golden_logits, input_codes, lower, round,
+    Observed, Plan, Recipe, Score, calibrate, equalised, golden_logits, input_codes, lower, rounded,
 };
 use crate::{Error, Result, store};
 use ndarray::{Array2, Array4};
@@ -157,7 +157,7 @@ impl Evaluator {
     /// The integer network of `plan`, after training.
     fn lower(&self, plan: &Plan, recipe: &Recipe) -> Result<IntModel> {
         let float =
-            round(&self.float, plan, recipe, &self.observed, std::slice::from_ref(&self.calibration))?;
+            rounded(&self.float, plan, recipe, &self.observed, std::slice::from_ref(&self.calibration))?;
         lower(&float, plan)
     }
 

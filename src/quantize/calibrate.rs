@@ -3,49 +3,13 @@
 use super::equalise::{equalise_activations, equalise_weights};
 use super::lower::lower;
 use super::weights::Choice;
-use super::{
-    LayerPlan, Method, Mode, Observed, Plan, Rounding, TensorReport, Widths, observe, report, round,
-};
+use super::{LayerPlan, Mode, Observed, Plan, Recipe, TensorReport, observe, report, rounded};
 use crate::arith::{self, Levels, Step};
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::{IntModel, Quantizer};
 use crate::{Error, Result};
 use ndarray::Array4;
 use serde::Serialize;
-
-/// What a user chooses about post-training quantization.
-#[derive(Clone, Debug)]
-pub struct Recipe {
-    /// Free or power-of-two steps.
-    pub mode: Mode,
-    /// One weight step an output channel.
-    pub per_channel: bool,
-    /// How steps are chosen.
-    pub method: Method,
-    /// Levels of every layer.
-    pub widths: Widths,
-    /// Cross-layer equalisation first: of activations, where weights have a step a channel.
-    pub equalise: bool,
-    /// Which codes weights get.
-    pub rounding: Rounding,
-    /// Bias correction last.
-    pub correct_biases: bool,
-}
-
-impl Recipe {
-    /// What `vgg2rtl quantize` does with these widths unless it is told otherwise.
-    pub fn of(widths: Widths) -> Self {
-        Self {
-            mode: Mode::Free,
-            per_channel: true,
-            method: Method::Mse,
-            widths,
-            equalise: true,
-            rounding: Rounding::default(),
-            correct_biases: true,
-        }
-    }
-}
 
 /// The result of post-training quantization.
 #[derive(Clone, Debug)]
@@ -114,7 +78,7 @@ pub fn quantize(
     };
     let plan = calibrate(&float, recipe, &observed)?;
     let report = report(&float, &plan, &observed);
-    let float = round(&float, &plan, recipe, &observed, &images)?;
+    let float = rounded(&float, &plan, recipe, &observed, &images)?;
     let int = lower(&float, &plan)?;
     let trained = Trained::of(&before, &int);
     Ok(Quantized { float, plan, int, report, trained })
@@ -200,6 +164,7 @@ mod tests {
     use crate::int::Golden;
     use crate::net::{Op, Shape};
     use crate::quantize::tests::network;
+    use crate::quantize::{Method, Rounding, Widths};
 
     const INPUT: Shape = Shape { c: 3, h: 8, w: 6 };
 

@@ -14,6 +14,7 @@ mod method;
 mod observe;
 mod plan;
 pub mod qat;
+mod recipe;
 mod report;
 mod rounding;
 mod score;
@@ -25,7 +26,7 @@ mod widths;
 #[cfg(test)]
 mod tests;
 
-pub use calibrate::{Quantized, Recipe, Trained, calibrate, equalised, quantize};
+pub use calibrate::{Quantized, Trained, calibrate, equalised, quantize};
 use correct::correct_biases;
 pub use given::{Agreement, given};
 pub use histogram::{Distribution, Histogram, Point};
@@ -34,8 +35,9 @@ pub use method::{Loss, Method};
 pub use observe::{Observed, observe};
 pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
+pub use recipe::Recipe;
 pub use report::{TensorReport, report};
-pub use rounding::{Rounding, round};
+pub use rounding::{Rounding, rounded};
 pub use score::{Executor, Score, byte_codes, golden_logits, input_codes, interval};
 pub use weights_only::weights_only;
 pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths, check_levels};

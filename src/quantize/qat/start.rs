@@ -10,7 +10,7 @@ use crate::int::Quantizer;
 use crate::net::Op;
 use crate::quantize::lower::weight_codes;
 use crate::quantize::weights::distribution;
-use crate::quantize::{LayerPlan, Method, Mode, Plan, calibrate, observe, round};
+use crate::quantize::{LayerPlan, Method, Mode, Plan, calibrate, observe, rounded};
 use crate::{Error, Result};
 use ndarray::{ArrayD, ArrayView4};
 
@@ -35,7 +35,7 @@ impl Net {
         let before_norm = calibrate(&net.before_norm(&folded), &recipe, &observed)?;
         net.add_quantizers(&before_norm, spec.learn);
         let plan = net.plan()?;
-        let rounded = round(&folded, &plan, &recipe, &observed, &images)?;
+        let rounded = rounded(&folded, &plan, &recipe, &observed, &images)?;
         for (i, (layer, plan)) in rounded.layers.iter().zip(&plan.layers).enumerate() {
             net.start_at(i, layer, plan);
         }

@@ -66,7 +66,7 @@ impl Rounding {
 ///
 /// # Errors
 /// Those of [`super::lower`].
-pub fn round(
+pub fn rounded(
     model: &FloatModel,
     plan: &Plan,
     recipe: &Recipe,
