@@ -59,13 +59,15 @@ impl SelfTest {
         Ok(Self { image: memory.bytes, expected, schedule })
     }
 
-    /// What a run writes: its regions, one behind the other, where they lie and their bytes.
+    /// What a run writes: of each layer's output the blocks that have a channel, where they lie and their bytes.
     fn written(&self) -> Vec<Piece<'_>> {
         let start = self.schedule.write_window().start;
         let piece = |layer: &LayerSchedule| {
             let region = self.schedule.memory.region(&layer.name);
+            let bytes =
+                layer.output.map_or(region.bytes, |map| map.plane_pitch * map.shape.c.div_ceil(map.block));
             let address = region.base as usize;
-            Piece { address, bytes: &self.expected[address - start..][..region.bytes] }
+            Piece { address, bytes: &self.expected[address - start..][..bytes] }
         };
         self.schedule.layers.iter().map(piece).collect()
     }

@@ -94,7 +94,7 @@ def add_accelerator(soc, bundle, name="vgg2rtl", base=None, convert=False, throu
         raise ValueError(f"memory ends at {ram.origin + ram.size:#x}, addresses have {design['address_bits']} bits")
     width = soc.sdram.crossbar.controller.data_width
     if bits != width and not convert:
-        raise ValueError(f"the bus has {bits} bits, the memory's port {width}: generate --bus-bits, or convert=True")
+        raise ValueError(f"the bus has {bits} bits, the memory's port {width}: generate --bus, or convert=True")
     soc.add_module(name=name, module=accelerator)
     soc.bus.add_slave(name, accelerator.bus, SoCRegion(origin=base, size=PAGE, cached=False))
     memory = through(accelerator.memory) if through else accelerator.memory
