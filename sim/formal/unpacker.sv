@@ -16,7 +16,6 @@
 // mutant: unpacker_2: kept = ~({ -> kept = ({
 // mutant: unpacker_2: flush_i ? at == 0 -> flush_i ? 1'b1
 // mutant: unpacker_2: turn[1] ? -> turn[0] ?
-// mutant: unpacker_2: flush_i || items <= 2'd2 -> items <= 2'd2
 // mutant: unpacker_2: fresh && free -> fresh || free
 // mutant: unpacker: drop || (fill -> (fill
 // mutant: unpacker: !rst_ni || drop -> !rst_ni
