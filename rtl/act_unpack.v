@@ -24,7 +24,7 @@ module act_unpack (
     input  wire [15:0] layer_slots_i,
     // A description is there.
     input  wire row_valid_i,
-    // The description, see row.
+    // The description of a row.
     input  wire [8:0] row_i,
     // It is taken.
     output reg  row_take_o,

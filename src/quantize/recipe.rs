@@ -1,6 +1,35 @@
 //! What a user chooses.
 
-use super::{Method, Mode, Rounding, Widths};
+use super::{Method, Mode, Widths};
+use crate::float::FloatModel;
+use serde::{Deserialize, Serialize};
+
+/// How weights become codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// Each weight to the nearest code.
+    Nearest,
+    /// All weights of a sum together, so that the sum is near.
+    #[default]
+    Gptq,
+}
+
+impl Rounding {
+    /// The word of `--rounding`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Gptq => "gptq",
+        }
+    }
+
+    /// What is left of it for `model`: weights that were trained for their codes keep these.
+    pub(super) fn of(self, model: &FloatModel) -> Self {
+        if model.layers.iter().any(|l| l.quantizer.is_some()) { Self::Nearest } else { self }
+    }
+}
 
 /// What a user chooses about post-training quantization.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ mod sample;
 mod tests;
 
 use super::lower::lower_layer;
-use super::{LayerPlan, Observed, Plan, Recipe, correct_biases};
+use super::{LayerPlan, Observed, Plan, Recipe, Rounding, correct_biases};
 use crate::arith::{self, Step};
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::{Golden, IntModel};
@@ -31,34 +31,6 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, linalg::general_mat_mul};
 use plane::{Plane, Way};
 use rayon::prelude::*;
 use sample::{Positions, terms};
-use serde::{Deserialize, Serialize};
-
-/// How weights become codes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Rounding {
-    /// Each weight to the nearest code.
-    Nearest,
-    /// All weights of a sum together, so that the sum is near.
-    #[default]
-    Gptq,
-}
-
-impl Rounding {
-    /// The word of `--rounding`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nearest => "nearest",
-            Self::Gptq => "gptq",
-        }
-    }
-
-    /// What is left of it for `model`: weights that were trained for their codes keep these.
-    pub(super) fn of(self, model: &FloatModel) -> Self {
-        if model.layers.iter().any(|l| l.quantizer.is_some()) { Self::Nearest } else { self }
-    }
-}
 
 /// Folded `model` with the weights' codes by `plan` that the rounding of `recipe` chooses: lowering it gives these codes.
 /// `observed` is what the layers of `model` read for `images`. With weights that were trained for their codes, all are
