@@ -76,8 +76,8 @@ struct Maps {
 /// Rounds the weights of folded `model`, layer by layer, to what codes of `plan` stand for: lowering the result gives these
 /// codes. A layer's moments are those of the codes that the integer layers before it make of `images`.
 ///
-/// No output's sums lose more on the sampled positions than by rounding to nearest. With `correct_biases` each bias takes the
-/// mean error of its sums, the error of what the layer reads included.
+/// An output whose nearest codes are nearer to its goal keeps these. With `correct_biases` each bias takes the mean error of its
+/// sums, the error of what the layer reads included.
 ///
 /// # Errors
 /// Those of [`super::lower`].
