@@ -57,7 +57,7 @@ impl Trained {
 /// is equalised, and all weights are rounded to nearest.
 ///
 /// # Errors
-/// Those of [`Widths::resolve`], [`observe`] and [`lower`].
+/// Those of [`super::Widths::resolve`], [`observe`] and [`lower`].
 pub fn quantize(
     model: &FloatModel,
     recipe: &Recipe,
