@@ -186,10 +186,11 @@ fn weights_alone_are_measured_without_activations() {
     assert!(right(&only, &[]) > 0.88, "{}", right(&only, &[]));
     let refused = vgg2rtl(&["eval", path(&only), "--data", path(&images), "--engine", "golden"]);
     assert_eq!(refused.status.code(), Some(5));
-    // Two bits of the activations cost more than nothing.
-    let int = quantized(&folder, &["--weights", "4", "--acts", "2", "--ends", "2"]);
+    // Two bits of the activations cost something; weights that GPTQ rounds make up for it, and lack it without.
+    let options = ["--rounding", "nearest", "--weights", "4", "--acts", "2", "--ends", "2"];
+    let int = quantized(&folder, &options);
     let (float, golden) = (right(&int, &["--acts", "float"]), right(&int, &[]));
-    assert!(float > golden + 0.02, "{float} {golden}");
+    assert!(float > golden + 0.05, "{float} {golden}");
 }
 
 /// Training with powers of two starts where `quantize --scale pow2` ends, and the image has the same levels.
