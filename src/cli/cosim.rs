@@ -76,7 +76,8 @@ pub fn run(args: &Args) -> Result<()> {
     let model = IntModel::load(&args.model)?;
     images::check_memory("--images", &model, args.images)?;
     let layers = args.selected(&model)?;
-    let codes = images::codes(&model, args.data.as_deref(), args.images, args.simulation.seed)?;
+    let data = images::drawn(args.data.as_deref(), args.images, args.simulation.seed)?;
+    let codes = images::codes(&model, data.as_ref(), args.images, args.simulation.seed)?;
     let (mut bench, build_seconds) = args.simulation.testbench(&model, &args.design)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
     if args.inject_fault {

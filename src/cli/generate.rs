@@ -44,7 +44,8 @@ pub fn run(args: &Args) -> Result<()> {
     let config = args.design.config(&model)?;
     let schedule = schedule(&model, &config, args.images)?;
     let modules = hw::verilog(&config)?;
-    let codes = images::codes(&model, args.data.as_deref(), args.images, args.seed)?;
+    let data = images::drawn(args.data.as_deref(), args.images, args.seed)?;
+    let codes = images::codes(&model, data.as_ref(), args.images, args.seed)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
     let bundle = Bundle {
         model: &model,
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
         codes: codes.view(),
         trace: &trace,
         byte_codes: byte_codes(&model),
-        pictures: images::bytes(&model.header, args.data.as_deref(), args.images, args.seed)?,
+        pictures: data.map(|data| images::bytes(&model.header, &data)).transpose()?,
         max_cycles: cycles::limit(&schedule, MEMORY),
     };
     bundle::write(&bundle, &args.output)?;

@@ -107,27 +107,26 @@ pub fn check_memory(option: &str, model: &IntModel, count: usize) -> Result<()> 
     }
 }
 
-/// A sample of `count` images of `data`.
-fn drawn(data: &Path, count: usize, seed: u64) -> Result<DataSet> {
-    let data = DataSet::open(data)?;
+/// A sample of `count` images of `data`; `None` where none is named.
+pub fn drawn(data: Option<&Path>, count: usize, seed: u64) -> Result<Option<DataSet>> {
+    let Some(path) = data else { return Ok(None) };
+    let data = DataSet::open(path)?;
     if count > data.len() {
         return Err(Error::usage("--images", format!("{count} images, there are {}", data.len())));
     }
-    Ok(data.sample(count, seed))
+    Ok(Some(data.sample(count, seed)))
 }
 
-/// Codes of a sample of `count` images of `data`; random ones where there is no data.
-pub fn codes(model: &IntModel, data: Option<&Path>, count: usize, seed: u64) -> Result<Array4<i32>> {
-    let Some(path) = data else { return Ok(random::images(model, count, seed)) };
-    Ok(input_codes(model, &drawn(path, count, seed)?.batch(0..count, &model.header)?))
+/// Codes of the images of `data`; `count` random ones where there is none.
+pub fn codes(model: &IntModel, data: Option<&DataSet>, count: usize, seed: u64) -> Result<Array4<i32>> {
+    let Some(data) = data else { return Ok(random::images(model, count, seed)) };
+    Ok(input_codes(model, &data.batch(0..data.len(), &model.header)?))
 }
 
-/// The pictures of [`codes`] at the size of the network's input, bytes `(image, row, column, channel)`; `None` without data.
-pub fn bytes(header: &Header, data: Option<&Path>, count: usize, seed: u64) -> Result<Option<Vec<u8>>> {
-    let Some(path) = data else { return Ok(None) };
-    let data = drawn(path, count, seed)?;
+/// The pictures of `data` at the size of the network's input, bytes `(image, row, column, channel)`.
+pub fn bytes(header: &Header, data: &DataSet) -> Result<Vec<u8>> {
     let fit =
         |i: usize| fitted(&data.picture(i)?, header).map_err(|reason| Error::bad_file(data.name(i), reason));
-    let pictures = (0..count).map(fit).collect::<Result<Vec<_>>>()?;
-    Ok(Some(pictures.into_iter().flat_map(|picture| picture.bytes).collect()))
+    let pictures = (0..data.len()).map(fit).collect::<Result<Vec<_>>>()?;
+    Ok(pictures.into_iter().flat_map(|picture| picture.bytes).collect())
 }
