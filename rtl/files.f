@@ -13,6 +13,8 @@ fifo.v
 read_stream.v
 act_walk.v
 queue.v
+splitter_2.v
+read_stream_2.v
 unpacker.v
 unpacker_2.v
 fold.v
@@ -20,6 +22,8 @@ act_unpack.v
 one_hot.v
 act_loader.v
 weight_walk.v
+splitter_3.v
+read_stream_3.v
 unpacker_3.v
 record.v
 weight_loader.v
@@ -65,7 +69,6 @@ drain.v
 queue_2.v
 read_port.v
 queue_3.v
-splitter_2.v
 queue_4.v
 write_port.v
 strobe.v

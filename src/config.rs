@@ -1,5 +1,9 @@
 //! Design points of the accelerator: every number that shapes the emitted hardware.
 
+mod bounds;
+
+pub use bounds::{Bounds, CHANNELS, IMAGES, MAPS, OFFSET_BITS};
+
 use crate::arith;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -132,6 +136,18 @@ pub struct ArrayConfig {
     pub fold_channels: usize,
     /// Longest row that the folding block's line buffers hold.
     pub fold_width: usize,
+    /// Most rows or columns of a map: counters are no wider. Left out of files, as the three below, where it is the default.
+    #[serde(skip_serializing_if = "is_default_map")]
+    pub max_map: usize,
+    /// Most channels of a map.
+    #[serde(skip_serializing_if = "is_default_channels")]
+    pub max_channels: usize,
+    /// Most images of a run.
+    #[serde(skip_serializing_if = "is_default_images")]
+    pub max_images: usize,
+    /// Bits of an address relative to a base of memory: what the program, or a run's data, may take.
+    #[serde(skip_serializing_if = "is_default_offset")]
+    pub offset_bits: u32,
 }
 
 impl Default for ArrayConfig {
@@ -145,7 +161,7 @@ impl Default for ArrayConfig {
             act_digits: 1,
             acc_bits: 32,
             act_depth: 2048,
-            weight_depth: 64,
+            weight_depth: 32,
             acc_depth: 512,
             requantizers: 2,
             requantize: Requantize::Scale,
@@ -158,6 +174,10 @@ impl Default for ArrayConfig {
             axi_cache: 0b0011,
             fold_channels: 3,
             fold_width: 256,
+            max_map: 256,
+            max_channels: 4096,
+            max_images: 256,
+            offset_bits: 30,
         }
     }
 }
@@ -182,6 +202,22 @@ fn is_default_cache(cache: &u32) -> bool {
     *cache == ArrayConfig::default().axi_cache
 }
 
+fn is_default_map(rows: &usize) -> bool {
+    *rows == ArrayConfig::default().max_map
+}
+
+fn is_default_channels(channels: &usize) -> bool {
+    *channels == ArrayConfig::default().max_channels
+}
+
+fn is_default_images(images: &usize) -> bool {
+    *images == ArrayConfig::default().max_images
+}
+
+fn is_default_offset(bits: &u32) -> bool {
+    *bits == ArrayConfig::default().offset_bits
+}
+
 fn is_one(digits: &usize) -> bool {
     *digits == 1
 }
@@ -194,16 +230,16 @@ pub fn presets() -> Vec<(&'static str, &'static str, ArrayConfig)> {
         cols: 4,
         act_depth: 512,
         acc_depth: 128,
-        weight_depth: 32,
+        weight_depth: 16,
         bus_bits: 64,
         fold_width: 32,
         ..base.clone()
     };
-    let medium = ArrayConfig { rows: 16, cols: 16, weight_depth: 128, requantizers: 8, ..base.clone() };
+    let medium = ArrayConfig { rows: 16, cols: 16, weight_depth: 64, requantizers: 8, ..base.clone() };
     let large = ArrayConfig {
         rows: 32,
         cols: 32,
-        weight_depth: 256,
+        weight_depth: 128,
         requantizers: 16,
         act_depth: 4096,
         ..base.clone()
@@ -414,6 +450,10 @@ impl ArrayConfig {
         within("acc_depth", self.acc_depth, DEPTHS)?;
         within("fold_channels", self.fold_channels, FOLD_CHANNELS)?;
         within("fold_width", self.fold_width, FOLD_WIDTHS)?;
+        within("max_map", self.max_map, MAPS)?;
+        within("max_channels", self.max_channels, CHANNELS)?;
+        within("max_images", self.max_images, IMAGES)?;
+        within("offset_bits", self.offset_bits as usize, OFFSET_BITS)?;
         if ![64, 128, 256, 512].contains(&self.bus_bits) {
             return Err(Error::usage("bus_bits", format!("{} is not 64, 128, 256 or 512", self.bus_bits)));
         }
@@ -466,7 +506,7 @@ mod tests {
             assert_eq!(ArrayConfig::preset(name).unwrap(), config);
         }
         let kilobits = presets().into_iter().map(|(name, _, c)| (name, c.memory_bits() / 1000));
-        let documented = [("tiny", 68), ("ecp5-85k", 442), ("16x16", 847), ("zcu102", 2207)]; // docs/accelerator.md
+        let documented = [("tiny", 67), ("ecp5-85k", 440), ("16x16", 839), ("zcu102", 2174)]; // docs/accelerator.md
         assert_eq!(kilobits.collect::<Vec<_>>(), documented);
         assert!(ArrayConfig::preset("none").unwrap_err().to_string().contains("tiny, ecp5-85k"));
     }

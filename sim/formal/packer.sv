@@ -5,13 +5,13 @@
 // dut: packer(_\d+)?
 // method: induction 2
 // refute: 8
-// tap: d_at = dut.at
-// mutant: DUT: full || last_i ? 0 -> full ? 0
-// mutant: DUT: valid_i && (full || last_i) -> valid_i && full
-// mutant: DUT: at == 2'd3 -> at == 2'd2
-// mutant: DUT: << at); -> << (at + 1'b1));
-// mutant: DUT: : {UNIT{1'b0}} -> : {UNIT{1'b1}}
-// mutant: DUT: at + 1'b1 -> at + 2'd2
+// tap: d_at = dut.part
+// mutant: DUT: wire ends = last_i -> wire ends = 1'b0
+// mutant: DUT: put && done; -> put && ends;
+// mutant: DUT: part == 2'd3 -> part == 2'd2
+// mutant: DUT: << part); -> << (part + 1'b1));
+// mutant: DUT: : {WORD*UNIT{1'b0}} -> : {WORD*UNIT{1'b1}}
+// mutant: DUT: part + 1'b1 -> part + 2'd2
 module proof (
     input wire clk,
     input wire rst_n,
@@ -46,7 +46,7 @@ module proof (
             count <= 0;
         end
     end
-    wire [`W_at-1:0] d_at;
+    wire [`W_part-1:0] d_at;
     always @* begin
         if (!begun) assume (!rst_n);
         if (begun) begin

@@ -107,6 +107,7 @@ module proof (
     always @* begin
         assume (rst_n == begun);
         if (running) assume ({model_limit, data_limit, model_base, data_base} == {model_limit1, data_limit1, model_base1, data_base1});
+        for (i = 0; i < 3; i = i + 1) assume (ask_addr[32*i +: 32] >> `W_acts_ar_addr_i == 0); // the port's bits
         for (i = 0; i < 3; i = i + 1) assume (ask_addr[32*i +: SIZE] == 0 && ask_addr[32*i+SIZE +: 4] + ask_len[4*i +: 4] < 16);
         if (begun) assume (!rvalid || (ended != taken && rlast == (beats == length[ended])));
     end

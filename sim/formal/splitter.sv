@@ -8,14 +8,16 @@
 // refute: 6
 // tap: d_busy = dut.busy
 // tap: d_sized = dut.sized
-// tap: d_left = dut.left
+// tap: d_low = dut.low
+// tap: d_more = dut.more
+// tap: d_tail = dut.tail
 // tap: d_last = dut.last
 // mutant: DUT: BURST - {1'd0 -> BURST + {1'd0
-// mutant: DUT: last <= left <= -> last <= left <
-// mutant: DUT: addr <= addr + -> addr <= addr -
-// mutant: DUT: left <= left - -> left <= left +
+// mutant: DUT: last <= more == -> last <= more !=
+// mutant: DUT: block <= block + -> block <= block -
+// mutant: DUT: more <= more - -> more <= more +
 // mutant: DUT: busy <= !last -> busy <= last
-// mutant: DUT: beats <= left[4:0] -> beats <= left[4:0] - 5'd1
+// mutant: DUT: {1'd0, tail} + 5'd1 -> {1'd0, tail}
 module proof (
     input wire clk,
     input wire rst_n,
@@ -69,7 +71,9 @@ module proof (
 
     // What makes it inductive.
     wire d_busy, d_sized, d_last;
-    wire [BEATS-1:0] d_left;
+    wire [3:0] d_low, d_tail;
+    wire [`W_more-1:0] d_more;
+    wire [`W_more+4:0] d_left = {1'b0, d_more, d_tail} + 1 - d_low;
     always @* if (begun) begin
         assert (d_busy == (rest != 0));
         if (d_sized) assert (d_busy);

@@ -4,8 +4,8 @@ use super::number;
 use super::print::note;
 use std::path::{Path, PathBuf};
 use vgg2rtl::config::{
-    ADDRESS_BITS, AXI_CACHES, ArrayConfig, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, ID_BITS, MOST_ACC_BITS,
-    Multipliers, PACK, Pack, ROWS, Requantize,
+    ADDRESS_BITS, AXI_CACHES, ArrayConfig, CHANNELS, COLS, DEPTHS, FOLD_CHANNELS, FOLD_WIDTHS, ID_BITS,
+    IMAGES, MAPS, MOST_ACC_BITS, Multipliers, OFFSET_BITS, PACK, Pack, ROWS, Requantize,
 };
 use vgg2rtl::explore::Family;
 use vgg2rtl::int::IntModel;
@@ -58,6 +58,18 @@ pub struct Design {
     /// Most channels of a folded first layer; 0 leaves the folding block out.
     #[arg(long, value_name = "CHANNELS", value_parser = number::count(FOLD_CHANNELS))]
     fold: Option<usize>,
+    /// Most rows or columns of a map [default: 256].
+    #[arg(long, value_name = "PIXELS", value_parser = number::count(MAPS))]
+    max_map: Option<usize>,
+    /// Most channels of a map [default: 4096].
+    #[arg(long, value_name = "CHANNELS", value_parser = number::count(CHANNELS))]
+    max_channels: Option<usize>,
+    /// Most images of a run [default: 256].
+    #[arg(long, value_name = "IMAGES", value_parser = number::count(IMAGES))]
+    max_images: Option<usize>,
+    /// Bits of an address relative to a base: the program, or a run's data, may take 2^BITS bytes [default: 30].
+    #[arg(long, value_name = "BITS", value_parser = number::small(OFFSET_BITS))]
+    offset_bits: Option<u32>,
     #[command(flatten)]
     sizes: Sizes,
 }
@@ -202,6 +214,10 @@ impl Design {
         set(&mut config.requantize, self.requantize);
         set(&mut config.multipliers, self.multipliers);
         set(&mut config.fold_channels, self.fold);
+        set(&mut config.max_map, self.max_map);
+        set(&mut config.max_channels, self.max_channels);
+        set(&mut config.max_images, self.max_images);
+        set(&mut config.offset_bits, self.offset_bits);
         set(&mut config.fold_width, self.sizes.fold_width);
     }
 }

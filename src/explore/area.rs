@@ -45,8 +45,8 @@ pub struct ModelError {
 /// Resources of the accelerator `config` on `family` by the analytical model, in microseconds. [`model_error`] says how
 /// far it is from synthesis.
 ///
-/// A configuration that is not valid, one that shares multipliers, which the model is not fitted to ([`is_modelled`]), or a
-/// family that it is not fitted to ([`ModelError::points`] is 0), gives zeros: [`super::synthesize`] it.
+/// A configuration that is not valid, or one that the family's model is not fitted to ([`is_modelled`]), gives zeros:
+/// [`super::synthesize`] it.
 pub fn estimate(config: &ArrayConfig, family: Family) -> Resources {
     if config.validate().is_err() || !is_modelled(config, family) {
         return Resources::default();
@@ -54,10 +54,12 @@ pub fn estimate(config: &ArrayConfig, family: Family) -> Resources {
     Model::of(family).total(&parts(config))
 }
 
-/// Whether the model of `family` knows the elements of the array of `config`.
+/// Whether the model of `family` is fitted to the modules of `config`: not so for layers by digits, for bounds other than the
+/// default ones, and where the hardware has changed since the fit.
 pub fn is_modelled(config: &ArrayConfig, family: Family) -> bool {
-    let model = Model::of(family);
-    (config.pack == 1 || model.knows("packed_pe")) && (!config.has_digits() || model.knows("digit_shift"))
+    let base = ArrayConfig::default();
+    let bounds = |c: &ArrayConfig| (c.max_map, c.max_channels, c.max_images, c.offset_bits);
+    !config.has_digits() && bounds(config) == bounds(&base) && Model::of(family).fits(&parts(config))
 }
 
 /// The stated error of [`estimate`], computed from the held-out points.
@@ -65,11 +67,13 @@ pub fn model_error(family: Family) -> ModelError {
     error(&held_out(family), |config| estimate(config, family))
 }
 
-/// Design points that the model was not fitted to, and what synthesis gave.
+/// Design points that the model was not fitted to, and what synthesis gave; none of a family whose model is of other
+/// hardware.
 pub fn held_out(family: Family) -> Vec<(ArrayConfig, Resources)> {
     static POINTS: OnceLock<BTreeMap<String, Vec<(ArrayConfig, Resources)>>> = OnceLock::new();
     let all = POINTS.get_or_init(|| serde_json::from_str(HELD_OUT).expect("a test reads the data file"));
-    all.get(family.name()).cloned().unwrap_or_default()
+    let points = all.get(family.name()).cloned().unwrap_or_default();
+    if points.iter().all(|(config, _)| is_modelled(config, family)) { points } else { vec![] }
 }
 
 /// Error of `estimate` on `points`.

@@ -34,16 +34,16 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
             let pieces = requantizer_products(family, args[1]).into();
             vec![1.0, a[0], a[1], pieces, pieces * a[1], is_bit_left(family, args[1]) as u8 as f64]
         }
-        "requantizer_pow2" | "round_shift" => {
-            let wide = (a[1] > 36.0) as u8 as f64;
-            vec![1.0, a[0], a[1], wide, wide * (a[1] - 36.0)]
-        }
+        "requantizer_pow2" => vec![1.0, a[0], a[1]],
+        "round_shift" => round_shift(n[0], n[1]),
         "row_read" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3].log2()],
         "weight_shifter" => vec![1.0, a[0]],
         "sequencer" => vec![1.0, a[0], a[1]],
-        "drain_walk" => vec![1.0, a[0], a[1].log2(), a[2].log2()],
-        "act_walk" => vec![1.0, a[0].log2(), a[1]],
-        "field_check" => vec![1.0],
+        "drain_walk" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3], a[4]],
+        "act_walk" => vec![1.0, a[0].log2(), a[1], a[2], a[3], a[4]],
+        "field_check" => vec![1.0, a[1]],
+        "splitter" => vec![1.0, a[0].log2(), a[1], a[2]],
+        "weight_walk" => vec![1.0, a[0].log2(), a[1], a[2]],
         "param_store" => vec![1.0, a[0].log2(), a[1].log2()],
         "controller" => vec![1.0],
         "act_loader" => vec![1.0, a[0], a[1], a[2], a[0] * a[2]],
@@ -92,16 +92,31 @@ fn counter_bits(most: usize) -> usize {
     (usize::BITS - most.leading_zeros()) as usize
 }
 
-/// Registers that hold what is not taken yet; multiplexers before them: shift by an item, or turn a word to its place,
-/// a stage a bit of the turn.
+/// Bits that the three steps of a shift keep, and those above and below, of which only whether one is set.
+fn round_shift(code: usize, value: usize) -> Vec<f64> {
+    let kept = |more: usize| value.min(code + more);
+    let above = |more: usize| value.saturating_sub(code + more);
+    [1, kept(15), kept(3), kept(0), above(15), above(31), above(47), value.min(31)].map(|x| x as f64).to_vec()
+}
+
+/// Bits and number of the words of a beat that hold an item of `item` bits.
+fn words(bus: usize, item: usize) -> (usize, usize) {
+    let word = item.next_power_of_two().min(bus);
+    (word, bus / word)
+}
+
+/// The choice of a word; registers that hold what is not taken yet; multiplexers before them: shift by an item, or turn a
+/// word to its place, a stage a bit of the turn.
 fn unpacker(bus: usize, item: usize) -> Vec<f64> {
-    let unit = gcd(bus, item);
-    let (beat, item) = (bus / unit, item / unit);
-    let held = item - 1 + beat;
-    let stages = if item > 1 && beat > 1 { counter_bits(item.min(beat) - 1) } else { 0 };
+    let (bits, words) = words(bus, item);
+    let unit = gcd(bits, item);
+    let (word, item) = (bits / unit, item / unit);
+    let held = item - 1 + word;
+    let stages = if item > 1 && word > 1 { counter_bits(item.min(word) - 1) } else { 0 };
     let shifted = held.saturating_sub(item) * unit;
     let mut terms = [1, held * unit, shifted, item].map(|x| x as f64).to_vec();
-    terms.extend(one_of(stages, 1..=4, bus));
+    terms.extend(one_of(stages, 1..=4, bits));
+    terms.extend(one_of(words.ilog2() as usize, 1..=5, bits));
     terms
 }
 
@@ -112,14 +127,15 @@ fn one_of(at: usize, range: std::ops::RangeInclusive<usize>, value: usize) -> im
     range.map(move |i| if i == at { value as f64 } else { 0.0 })
 }
 
-/// As [`unpacker`], without the shift.
+/// As [`unpacker`], without the shift; the beat holds its words.
 fn packer(bus: usize, item: usize) -> Vec<f64> {
-    let unit = gcd(bus, item);
-    let (beat, item) = (bus / unit, item / unit);
-    let stages = if item > 1 { counter_bits(beat - 1) } else { 0 };
-    let alone = (item == 1) as usize;
-    let mut terms = [1, bus, beat * alone, bus * alone, item * unit].map(|x| x as f64).to_vec();
-    terms.extend(one_of(stages, 2..=7, bus));
+    let (bits, words) = words(bus, item);
+    let unit = gcd(bits, item);
+    let (word, item) = (bits / unit, item / unit);
+    let stages = if item < word { counter_bits(word - 1) } else { 0 };
+    let mut terms = [1, bus, words, item * unit].map(|x| x as f64).to_vec();
+    terms.extend(one_of(stages, 2..=4, bits));
+    terms.extend(one_of(words.ilog2() as usize, 1..=7, 1));
     terms
 }
 

@@ -59,9 +59,12 @@ impl Model {
         models.iter().find(|m| m.family == family).expect("there is one for every family")
     }
 
-    /// Whether modules of `kind` are in the model.
-    pub fn knows(&self, kind: &str) -> bool {
-        self.kinds.contains_key(kind)
+    /// Whether the model was fitted to modules such as these: it knows the kinds, with as many terms as they have now.
+    pub fn fits(&self, parts: &[Part]) -> bool {
+        parts.iter().all(|part| {
+            let known = self.kinds.get(part.kind).map(|(_, kind)| kind.fitted[0].len());
+            known == Some(features(self.family, part.kind, &part.args).len())
+        })
     }
 
     /// What `parts` take.

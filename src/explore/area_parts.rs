@@ -3,10 +3,12 @@
 //! This mirrors the constructors of `hw`; a test compares the places with those of the emitted Verilog.
 
 use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
-use crate::config::{ArrayConfig, Multipliers, Requantize};
+use crate::config::{ArrayConfig, Bounds, Multipliers, Requantize};
 use crate::hw::ComputeCore;
 use crate::hw::datapath::{Accumulators, Array, LaneBuffer, Packing, address_bits};
 use crate::hw::drain::{GroupSelect, RawBeat, Requantizers};
+use crate::hw::host::Fetch;
+use crate::isa::FIELDS;
 
 /// All instances of a module at one place of the design.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +52,11 @@ impl List {
         self.add(paths[1], "lanes_ram", 1, &[6, bus]);
     }
 
-    fn stream(&mut self, paths: [&'static str; 4], bus: usize) {
+    /// A stream of runs of less than 2^`beats` words of the bus, whose addresses have `offset` bits.
+    fn stream(&mut self, paths: [&'static str; 4], bus: usize, offset: u32, beats: u32) {
+        let shape = [bus, offset as usize, beats as usize];
         self.add(paths[0], "read_stream", 1, &[bus]);
-        self.add(paths[1], "splitter", 1, &[bus, 24]);
+        self.add(paths[1], "splitter", 1, &shape);
         self.fifo([paths[2], paths[3]], bus);
     }
 }
@@ -75,9 +79,14 @@ fn host(list: &mut List, config: &ArrayConfig) {
     list.add("top.host.controller", "controller", 1, &[ComputeCore::latency(config.rows, config.groups())]);
     list.add("top.host.fetch", "fetch", 1, &[bus]);
     list.add("top.host.fields", "command", 1, &[bus]);
-    list.add("top.host.check", "field_check", 1, &[config.fold_width]);
+    list.add("top.host.check", "field_check", 1, &[config.fold_width, beyond(&config.bounds())]);
     let paths = ["top.commands", "top.commands.splitter", "top.commands.fifo", "top.commands.fifo.ram"];
-    list.stream(paths, bus);
+    list.stream(paths, bus, Fetch::ADDRESS_BITS, Fetch::beats_bits(bus));
+}
+
+/// Bits of the fields of a command that a build's bounds leave out, and that must be 0.
+fn beyond(bounds: &Bounds) -> usize {
+    FIELDS.iter().map(|f| bounds.bits(f.name).map_or(0, |kept| f.bits - kept) as usize).sum()
 }
 
 fn act_loader(list: &mut List, config: &ArrayConfig) {
@@ -88,17 +97,19 @@ fn act_loader(list: &mut List, config: &ArrayConfig) {
     let (group, lane_block) = (bits_of(groups), bits_of(blocks));
     let held = blocks.max((9 * channels).div_ceil(block));
     list.add("top.acts", "act_loader", 1, &[folds, groups, block * a]);
-    list.add("top.acts.walk", "act_walk", 1, &[groups, lane_block]);
+    let bounds = config.bounds();
+    let [ci, co, slots] = [bounds.ci_tiles, bounds.co_tiles, bounds.slots].map(|bits| bits as usize);
+    list.add("top.acts.walk", "act_walk", 1, &[groups, lane_block, ci, co, slots]);
     list.add("top.acts.rows", "queue", 1, &[4, 5 + group + lane_block]);
     let paths =
         ["top.acts.stream", "top.acts.stream.splitter", "top.acts.stream.fifo", "top.acts.stream.fifo.ram"];
-    list.stream(paths, bus);
+    list.stream(paths, bus, bounds.offset, bounds.x_row_beats);
     list.add("top.acts.pixels", "unpacker", 1, &[bus, block * a]);
     if folds > 0 {
         list.add("top.acts.fold_pixels_0", "unpacker", 1, &[bus, channels * a]);
         list.add("top.acts.fold_0", "fold", 1, &[channels, a, bits_of(fold_width), block, bits_of(held)]);
     }
-    let unpack = [group, lane_block, bits_of(config.act_depth), bits_of(fold_width)];
+    let unpack = [group, lane_block, bits_of(config.act_depth), bits_of(fold_width), slots];
     list.add("top.acts.unpack", "act_unpack", 1, &unpack);
     list.add("top.acts.group", "one_hot", 1, &[groups]);
 }
@@ -106,15 +117,18 @@ fn act_loader(list: &mut List, config: &ArrayConfig) {
 fn weight_loader(list: &mut List, config: &ArrayConfig) {
     let (bus, cols, acc) = (config.bus_bits, config.cols, config.acc_bits as usize);
     let record = acc + (MULTIPLIER_BITS + SHIFT_BITS) as usize;
-    list.add("top.weights", "weight_loader", 1, &[bits_of(cols), config.weight_depth, cols]);
-    list.add("top.weights.walk", "weight_walk", 1, &[bus]);
+    let bounds = config.bounds();
+    let [co, rows, beats] =
+        [bounds.co_tiles, bounds.weight_rows, bounds.weight_beats].map(|bits| bits as usize);
+    list.add("top.weights", "weight_loader", 1, &[bits_of(cols), config.weight_depth, cols, rows]);
+    list.add("top.weights.walk", "weight_walk", 1, &[bus, co, beats]);
     let paths = [
         "top.weights.stream",
         "top.weights.stream.splitter",
         "top.weights.stream.fifo",
         "top.weights.stream.fifo.ram",
     ];
-    list.stream(paths, bus);
+    list.stream(paths, bus, bounds.offset, bounds.weight_beats);
     list.add("top.weights.rows", "unpacker", 1, &[bus, cols * config.weight_bits as usize]);
     list.add("top.weights.records", "unpacker", 1, &[bus, record.div_ceil(64) * 64]);
     list.add("top.weights.record", "record", 1, &[acc]);
@@ -127,8 +141,10 @@ fn core(list: &mut List, config: &ArrayConfig) {
     let (psum, act, position) = (config.psum_bits() as usize, bits_of(act_depth), bits_of(acc_depth));
     let weight = bits_of(weight_depth);
     list.add("top.core", "compute_core", 1, &[]);
+    let bounds = config.bounds();
+    let [ci, co, slots] = [bounds.ci_tiles, bounds.co_tiles, bounds.slots].map(|bits| bits as usize);
     list.add("top.core.sequencer", "sequencer", 1, &[act, position, rows]);
-    list.add("top.core.sequencer.walk", "walk", 1, &[act]);
+    list.add("top.core.sequencer.walk", "walk", 1, &[act, ci, co, slots]);
     list.add("top.core.sequencer.sweep", "sweep", 1, &[act, position]);
     list.add("top.core.shifter", "weight_shifter", 1, &[weight, rows, config.groups(), weight_depth]);
     list.add("top.core.acts", "lane_buffer", 1, &[rows]);
@@ -191,7 +207,8 @@ fn drain(list: &mut List, config: &ArrayConfig) {
     let (groups, block_groups, position) = (cols / lanes, block / lanes, bits_of(config.acc_depth));
     let pow2 = (mode == Requantize::Pow2) as usize;
     list.add("top.drain", "drain", 1, &[bus, pow2]);
-    list.add("top.drain.walk", "drain_walk", 1, &[position, cols / block, block_groups]);
+    let [co, planes] = [config.bounds().co_tiles, config.bounds().co_blocks].map(|bits| bits as usize);
+    list.add("top.drain.walk", "drain_walk", 1, &[position, cols / block, block_groups, co, planes]);
     list.add("top.drain.read", "row_read", 1, &[position, lanes, block_groups, groups]);
     list.add("top.drain.store", "param_store", 1, &[lanes, groups]);
     list.add("top.drain.store.ram", "record_ram", 1, &[lanes]);
@@ -227,8 +244,9 @@ fn ports(list: &mut List, config: &ArrayConfig) {
     list.add("top.read", "read_port", 1, &[bus]);
     list.add("top.read.order", "queue", 1, &[5, 2]);
     list.add("top.write", "write_port", 1, &[bus]);
-    list.add("top.write.runs", "queue", 1, &[3, 48]);
-    list.add("top.write.splitter", "splitter", 1, &[bus, 16]);
+    let [offset, beats] = [config.bounds().offset, config.bounds().y_row_beats].map(|bits| bits as usize);
+    list.add("top.write.runs", "queue", 1, &[3, offset + beats]);
+    list.add("top.write.splitter", "splitter", 1, &[bus, offset, beats]);
     list.fifo(["top.write.fifo", "top.write.fifo.ram"], bus);
     list.add("top.write.bursts", "queue", 1, &[4, 4]);
     list.add("top.strobe", "strobe", 1, &[]);

@@ -3,7 +3,7 @@
 use super::Family;
 use super::area_features::is_hard_product;
 use crate::arith;
-use crate::config::{ArrayConfig, Multipliers, Requantize};
+use crate::config::{ArrayConfig, Multipliers, Pack, Requantize};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +18,9 @@ const HELD_OUT: usize = 22;
 /// Kinds that depend on the accumulators' bits.
 const OF_SUMS: [&str; 6] =
     ["requantizer", "requantizer_pow2", "round_shift", "raw_beat", "group_select", "accumulator"];
+
+/// Kinds of an array whose columns share multipliers.
+const OF_PACKS: [&str; 3] = ["packed_pe", "weight_digits", "split_sums"];
 
 /// Points of the fit, then those that are held out: random valid ones, the same on every machine.
 pub fn points() -> (Vec<ArrayConfig>, Vec<ArrayConfig>) {
@@ -76,6 +79,10 @@ pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
     let dsps = pairs.iter().map(|p| (pair(p), &["pe", "max_pool"][..]));
     let luts =
         pairs.iter().filter(|p| known(p.0, p.1)).map(|p| (of_luts(p), &["pe_lut", "row_multiplier"][..]));
+    let shared = |config: ArrayConfig| config.with_pack(Pack::Auto, family.multiplier_bits());
+    let packed = pairs.iter().filter(|p| known(p.0, p.1)).flat_map(|p| [4, 8, 16].map(|rows| (p, rows)));
+    let packed = packed.map(|(p, rows)| shared(ArrayConfig { rows, weight_depth: 32, ..pair(p) }));
+    let packed = packed.filter(|config| config.pack > 1).map(|config| (config, &OF_PACKS[..]));
     let odd = [3, 5, 6, 7];
     let rows = odd.into_iter().flat_map(|w| [4, 8, 12, 16].map(|cols| (w, cols)));
     let rows = rows.chain([(12, 12), (11, 8), (15, 8)]).map(|(weight_bits, cols)| {
@@ -99,5 +106,5 @@ pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
         })
     });
     let sums = sums.filter(|(config, _)| config.validate().is_ok());
-    dsps.chain(luts).chain(streams).chain(sums).collect()
+    dsps.chain(luts).chain(packed).chain(streams).chain(sums).collect()
 }

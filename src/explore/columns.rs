@@ -125,7 +125,7 @@ pub(super) fn of_the_model(family: Family) -> String {
     }
 }
 
-/// Which of `rows` have no area, because the model is not fitted to shared multipliers and digits.
+/// Which of `rows` have no area, because the model is not fitted to their modules.
 pub(super) fn without_model(rows: &[Row]) -> Option<String> {
     let lacks = |r: &&Row| r.config.as_ref().is_some_and(|c| !is_modelled(c, r.family));
     let count = rows.iter().filter(lacks).count();

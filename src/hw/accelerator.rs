@@ -2,7 +2,7 @@
 
 use super::ComputeCore;
 use super::drain::Drain;
-use super::host::Host;
+use super::host::{Fetch, Host};
 use super::load::{ActLoader, WeightLoader};
 use super::memory::{ReadPort, ReadStream, Strobe, WritePort};
 use super::rt::{K, Lanes, Sig, u};
@@ -156,6 +156,7 @@ pub struct Accelerator {
 impl Accelerator {
     /// The accelerator of the design point `config`, which is valid.
     pub fn new(config: &ArrayConfig) -> Self {
+        let bounds = config.bounds();
         Self {
             clk: Default::default(),
             rst_n: Default::default(),
@@ -217,13 +218,17 @@ impl Accelerator {
             m_axi_rready: Default::default(),
             irq: Default::default(),
             host: Host::new(config),
-            commands: ReadStream::new(config.bus_bits),
+            commands: ReadStream::new(
+                config.bus_bits,
+                Fetch::ADDRESS_BITS,
+                Fetch::beats_bits(config.bus_bits),
+            ),
             acts: ActLoader::new(config),
             weights: WeightLoader::new(config),
             core: ComputeCore::new(config),
             drain: Drain::new(config),
-            read: ReadPort::new(config.bus_bits, config.address_bits),
-            write: WritePort::new(config.bus_bits, config.address_bits),
+            read: ReadPort::new(config.bus_bits, config.address_bits, bounds.offset),
+            write: WritePort::new(config.bus_bits, config.address_bits, bounds.offset, bounds.y_row_beats),
             strobe: Strobe::new(config.bus_bytes()),
             size: K::new(u(3), config.bus_bytes().ilog2().into()),
             incrementing: K::new(u(2), 1),

@@ -134,7 +134,7 @@ impl ComputeCore {
             drain_addr_i: Sig::new(position),
             drain_o: Lanes::new(cols, accumulators.drain_o.ty()),
             active_o: Default::default(),
-            sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth, shifts),
+            sequencer: Sequencer::new(rows, config.act_depth, config.acc_depth, shifts, &config.bounds()),
             shifter: WeightShifter::new(rows, groups, config.weight_depth),
             acts,
             weights,

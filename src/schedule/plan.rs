@@ -96,14 +96,16 @@ struct Constants {
 ///
 /// Fails with the layer, the need and the have where a layer does not fit the design point.
 pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<Plan> {
-    if !(1..=1 << 12).contains(&images) {
-        return Err(Error::usage("--batch", format!("{images} images a run, 1 … 4096 are possible")));
+    if !(1..=config.max_images).contains(&images) {
+        let reason = format!("{images} images a run, 1 … {} are possible (max_images)", config.max_images);
+        return Err(Error::usage("--batch", reason));
     }
     let shapes = geometry.shapes();
     let (mut model, mut data) = (vec![], vec![]);
     memory::reserve(&mut model, "program", (geometry.layers.len() + 1) * program::COMMAND_BYTES)?;
     let mut constants = vec![];
     for (i, (layer, &x)) in geometry.layers.iter().zip(&shapes).enumerate() {
+        check_bounds(layer, x, config)?;
         // Only the host writes maps in the layout of a folded layer.
         let folds =
             ArrayConfig { fold_channels: if i == 0 { config.fold_channels } else { 0 }, ..config.clone() };
@@ -132,7 +134,37 @@ pub fn plan(geometry: &Geometry, config: &ArrayConfig, images: usize) -> Result<
         }
         layers.push(planned);
     }
+    check_reach(&model, config)?;
+    check_reach(&data, config)?;
     Ok(Plan { input, layers, regions: memory::join(model, data)? })
+}
+
+/// Whether a layer of input shape `x` keeps to the build's bounds.
+fn check_bounds(layer: &LayerGeometry, x: Shape, config: &ArrayConfig) -> Result<()> {
+    let needs = [
+        (format!("its map of {}×{}", x.h, x.w), "max_map", x.h.max(x.w), config.max_map),
+        ("its input".into(), "max_channels", x.c, config.max_channels),
+        ("its output".into(), "max_channels", layer.op.co(), config.max_channels),
+    ];
+    match needs.into_iter().find(|(.., need, have)| need > have) {
+        Some((what, bound, need, have)) => {
+            Err(Error::bad_layer(&layer.name, format!("{what} needs {bound} ≥ {need}; the build has {have}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether `regions`, those from one base on, lie where the build's addresses reach.
+fn check_reach(regions: &[Region], config: &ArrayConfig) -> Result<()> {
+    let end = |region: &Region| region.base as usize + region.bytes;
+    match regions.iter().find(|region| end(region) > config.reach()) {
+        Some(region) => {
+            let need = end(region).next_power_of_two().ilog2();
+            let have = config.offset_bits;
+            Err(Error::bad_layer(&region.name, format!("needs offset_bits ≥ {need}; the build has {have}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Feature maps in memory; bytes.
@@ -276,7 +308,42 @@ mod tests {
             |co| Geometry { input: Shape { c: 512, h: 7, w: 7 }, signed: true, layers: vec![layer(co)] };
         let config = ArrayConfig::default();
         let refused = |co, images| plan(&geometry(co), &config, images).unwrap_err().to_string();
-        assert!(refused(10, 0).contains("--batch") && refused(10, 5000).contains("--batch"));
-        assert_eq!(refused(200_000, 1), "layer fc1.weights: the memory image exceeds 4 GiB");
+        assert!(refused(10, 0).contains("--batch") && refused(10, 257).contains("--batch"));
+        let config = ArrayConfig { max_channels: 1 << 18, ..ArrayConfig::default() };
+        let far = plan(&geometry(200_000), &config, 1).unwrap_err().to_string();
+        assert_eq!(far, "layer fc1.weights: the memory image exceeds 4 GiB");
+    }
+
+    /// What is beyond a bound, and just within it.
+    #[test]
+    fn bounds_are_refused_with_need_and_have() {
+        let planned = |(c, h, w): (usize, usize, usize), co, images, config: &ArrayConfig| {
+            let op = Op::Dense { co };
+            let layers = vec![LayerGeometry { name: "fc1".into(), op, clip: None, digits: Digits::ONE }];
+            plan(&Geometry { input: Shape { c, h, w }, signed: true, layers }, config, images)
+        };
+        let refused = |x, co, config: &ArrayConfig| planned(x, co, 1, config).unwrap_err().to_string();
+        let config = ArrayConfig {
+            max_map: 20,
+            max_channels: 40,
+            max_images: 3,
+            offset_bits: 20,
+            ..Default::default()
+        };
+        assert_eq!(
+            refused((3, 4, 21), 9, &config),
+            "layer fc1: its map of 4×21 needs max_map ≥ 21; the build has 20"
+        );
+        let channels =
+            |what: &str| format!("layer fc1: its {what} needs max_channels ≥ 41; the build has 40");
+        assert_eq!(refused((41, 2, 2), 9, &config), channels("input"));
+        assert_eq!(refused((3, 2, 2), 41, &config), channels("output"));
+        // 5 · 5 tiles of 8 × 8 weights for each of 400 positions are 640,000 bytes.
+        assert!(planned((40, 20, 20), 40, 3, &config).is_ok());
+        let narrow = ArrayConfig { offset_bits: 19, ..config };
+        assert_eq!(
+            refused((40, 20, 20), 40, &narrow),
+            "layer fc1.weights: needs offset_bits ≥ 20; the build has 19"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! bank is free; while it runs, the next one is already worked out, so that sweeps follow each other without a bubble.
 
 use super::{DigitWalk, Shifts, Sweep, Walk};
+use crate::config::Bounds;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -71,17 +72,22 @@ impl Sequencer {
     pub const START: usize = 3;
 
     /// A sequencer for an array of `rows` rows, `act_depth` words of activations and two banks of `acc_depth`
-    /// accumulators a column; with `shifts` for layers that are wider than the build.
-    pub fn new(rows: usize, act_depth: usize, acc_depth: usize, shifts: Option<Shifts>) -> Self {
-        let field = u(16);
+    /// accumulators a column, on a build of these bounds; with `shifts` for layers that are wider than the build.
+    pub fn new(
+        rows: usize,
+        act_depth: usize,
+        acc_depth: usize,
+        shifts: Option<Shifts>,
+        bounds: &Bounds,
+    ) -> Self {
         let planes = shifts.is_some_and(|shifts| shifts.planes);
-        let (walk, sweep) = (Walk::new(act_depth, planes), Sweep::new(act_depth, acc_depth));
+        let (walk, sweep) = (Walk::new(act_depth, planes, bounds), Sweep::new(act_depth, acc_depth, bounds));
         let (address, position) = (sweep.addr_o.ty(), sweep.acc_addr_o.ty());
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::new(),
+            layer_i: LayerPort::of(bounds),
             patch_done_i: Default::default(),
             shadow_full_i: Default::default(),
             bank_free_i: Default::default(),
@@ -99,7 +105,7 @@ impl Sequencer {
             walk,
             digits: shifts.map(|shifts| DigitWalk::new(shifts, address.bits)).into_iter().collect(),
             sweep,
-            patches: Reg::new(field),
+            patches: Reg::new(u(bounds.slots)),
             banks: Reg::new(u(2)),
             hold: Reg::new(u(7)),
             patch: Default::default(),
@@ -401,7 +407,7 @@ mod tests {
     }
 
     fn sequencer(rows: usize) -> Sequencer {
-        let mut dut = Sequencer::new(rows, 1024, 64, None);
+        let mut dut = Sequencer::new(rows, 1024, 64, None, &Bounds::WIDEST);
         dut.connect_all();
         dut.rst_ni.next = false;
         clock(&mut dut);
@@ -452,7 +458,7 @@ mod tests {
     #[test]
     fn verilog_does_the_same() {
         let mut rng = crate::hw::check::random(3);
-        let mut bench = Bench::new(Sequencer::new(4, 1024, 64, None), |s| &mut s.clk_i);
+        let mut bench = Bench::new(Sequencer::new(4, 1024, 64, None, &Bounds::WIDEST), |s| &mut s.clk_i);
         for _ in 0..12 {
             let layer = Layer::random(&mut rng, 4);
             drive(&mut bench.block, &layer);

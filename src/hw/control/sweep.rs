@@ -1,5 +1,6 @@
 //! One sweep: the positions of a stripe, one a cycle.
 
+use crate::config::Bounds;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
@@ -88,27 +89,27 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// A sweep over `act_depth` words of activations into `acc_depth` accumulators.
-    pub fn new(act_depth: usize, acc_depth: usize) -> Self {
-        let field = u(16);
+    /// A sweep over `act_depth` words of activations into `acc_depth` accumulators, on a build of these bounds.
+    pub fn new(act_depth: usize, acc_depth: usize, bounds: &Bounds) -> Self {
+        let (map, unit) = (u(bounds.map), u(bounds.units));
         let address = u(address_bits(act_depth));
         let position = u(address_bits(acc_depth));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             go_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("step", address)]),
+            layer_i: LayerPort::narrow(bounds, &[("step", address)]),
             addr_i: Sig::new(address),
             first_i: Default::default(),
             bank_i: Default::default(),
             ends_patch_i: Default::default(),
             ends_tile_i: Default::default(),
-            last_unit_i: Sig::new(field),
+            last_unit_i: Sig::new(unit),
             left_i: Default::default(),
             right_i: Default::default(),
             top_i: Default::default(),
             bottom_i: Default::default(),
-            bottom_unit_i: Sig::new(field),
+            bottom_unit_i: Sig::new(unit),
             valid_o: Default::default(),
             last_o: Default::default(),
             addr_o: Sig::new(address),
@@ -121,15 +122,15 @@ impl Sweep {
             tile_end_o: Default::default(),
             running: Default::default(),
             swap: Default::default(),
-            x_left: Reg::new(field),
+            x_left: Reg::new(map),
             first_x: Default::default(),
             last_x: Default::default(),
-            unit_left: Reg::new(field),
+            unit_left: Reg::new(unit),
             first_unit: Default::default(),
             at_last_unit: Default::default(),
-            bottom_left: Reg::new(field),
+            bottom_left: Reg::new(unit),
             at_bottom: Default::default(),
-            more_positions: Reg::new(field),
+            more_positions: Reg::new(map),
             one_position: Default::default(),
             addr: Reg::new(address),
             acc_addr: Reg::new(position),

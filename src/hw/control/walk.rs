@@ -1,6 +1,7 @@
 //! The walk over the sweeps of a layer: stripe → output tile → reduction tile → kernel row → kernel column.
 
 use super::Turn;
+use crate::config::Bounds;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, LayerPort, Reg, Sig, s, u};
 use crate::isa::kernel;
@@ -93,9 +94,10 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk over an activation buffer of `act_depth` words, whose pixels have several words if there are `planes`.
-    pub fn new(act_depth: usize, planes: bool) -> Self {
-        let field = u(16);
+    /// A walk over an activation buffer of `act_depth` words, whose pixels have several words if there are `planes`, on a
+    /// build of these bounds.
+    pub fn new(act_depth: usize, planes: bool, bounds: &Bounds) -> Self {
+        let (map, unit, slot) = (u(bounds.map), u(bounds.units), u(bounds.slots));
         let address = u(address_bits(act_depth));
         let pixel = u(address.bits.min(Turn::BITS));
         Self {
@@ -103,7 +105,10 @@ impl Walk {
             rst_ni: Default::default(),
             start_i: Default::default(),
             go_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("in_w", address), ("patch", address), ("planes", pixel)]),
+            layer_i: LayerPort::narrow(
+                bounds,
+                &[("in_w", u(address.bits.min(bounds.row))), ("patch", address), ("planes", pixel)],
+            ),
             settled_o: Default::default(),
             takes_patch_o: Default::default(),
             takes_bank_o: Default::default(),
@@ -111,30 +116,30 @@ impl Walk {
             bank_o: Default::default(),
             ends_patch_o: Default::default(),
             ends_tile_o: Default::default(),
-            last_unit_o: Sig::new(field),
+            last_unit_o: Sig::new(unit),
             left_o: Default::default(),
             right_o: Default::default(),
             top_o: Default::default(),
             bottom_o: Default::default(),
-            bottom_unit_o: Sig::new(field),
-            kx: Reg::new(field),
-            ky: Reg::new(field),
-            ci: Reg::new(field),
-            co: Reg::new(field),
-            unit: Reg::new(field),
+            bottom_unit_o: Sig::new(unit),
+            kx: Reg::new(map),
+            ky: Reg::new(map),
+            ci: Reg::new(u(bounds.ci_tiles)),
+            co: Reg::new(u(bounds.co_tiles)),
+            unit: Reg::new(unit),
             bank: Default::default(),
             offset: Reg::new(address),
-            slot: Reg::new(field),
+            slot: Reg::new(slot),
             base: Reg::new(address),
-            stripe_slot: Reg::new(field),
+            stripe_slot: Reg::new(slot),
             stripe_base: Reg::new(address),
             begins: Default::default(),
             settled: Default::default(),
             row_step: Reg::new(address),
             above: Reg::new(address),
-            last_row: Reg::new(field),
-            units_less: Reg::new(field),
-            last_stripe_from: Reg::new(s(17)),
+            last_row: Reg::new(map),
+            units_less: Reg::new(unit),
+            last_stripe_from: Reg::new(s(bounds.units + 1)),
             first_kx: Default::default(),
             first_ky: Default::default(),
             first_ci: Default::default(),
@@ -147,14 +152,14 @@ impl Walk {
             last_stripe: Default::default(),
             last_slot: Default::default(),
             next_base: Reg::new(address),
-            next_unit: Reg::new(field),
+            next_unit: Reg::new(unit),
             addr: Reg::new(address),
-            last_unit: Reg::new(field),
-            bottom_unit: Reg::new(field),
+            last_unit: Reg::new(unit),
+            bottom_unit: Reg::new(unit),
             pad: Default::default(),
             first_pass: Default::default(),
             last_pass: Default::default(),
-            slot_after: Sig::new(field),
+            slot_after: Sig::new(slot),
             base_after: Sig::new(address),
             _planes: planes as usize,
         }

@@ -111,10 +111,11 @@ impl Drain {
         let ArrayConfig { cols, act_bits, acc_bits, acc_depth, requantizers: lanes, bus_bits, .. } = *config;
         let (mode, block) = (config.requantize, config.block());
         let (blocks, block_groups) = (cols / block, block / lanes);
-        let walk = DrainWalk::new(blocks, block_groups, acc_depth);
+        let bounds = config.bounds();
+        let walk = DrainWalk::new(blocks, block_groups, acc_depth, &bounds);
         let (planes, code_bits) = (config.act_digits, config.code_bits().min(*WIDTHS.end()));
-        let read = RowRead::new(cols / lanes, block_groups, lanes, acc_depth, planes);
-        let (field, byte, address) = (u(16), u(32), read.addr_o.ty());
+        let read = RowRead::new(cols / lanes, block_groups, lanes, acc_depth, planes, &bounds);
+        let address = read.addr_o.ty();
         let flag = |cycles| Delay::new(u(1), cycles);
         let to_codes = Self::TO_REQUANTIZERS + Requantizers::code_latency(mode);
         let to_items = Self::TO_REQUANTIZERS + Requantizers::latency(mode);
@@ -123,7 +124,7 @@ impl Drain {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("clip", u(code_bits))]),
+            layer_i: LayerPort::narrow(&bounds, &[("clip", u(code_bits))]),
             tile_done_i: Default::default(),
             bank_free_o: Default::default(),
             drain_bank_o: Default::default(),
@@ -135,8 +136,8 @@ impl Drain {
             shift_i: Sig::new(u(SHIFT_BITS)),
             params_room_o: Default::default(),
             run_valid_o: Default::default(),
-            run_addr_o: Sig::new(byte),
-            run_beats_o: Sig::new(field),
+            run_addr_o: Sig::new(u(bounds.offset)),
+            run_beats_o: Sig::new(u(bounds.y_row_beats)),
             run_ready_i: Default::default(),
             beat_valid_o: Default::default(),
             beat_o: Lanes::new(bus_bits / 32, u(32)),
@@ -149,7 +150,7 @@ impl Drain {
             packer: Packer::new(bus_bits, lanes, u(act_bits)),
             tiles: Reg::new(u(2)),
             run_valid: Default::default(),
-            run_addr: Reg::new(byte),
+            run_addr: Reg::new(u(bounds.offset)),
             flight: Reg::new(u(5)),
             tile_end: Default::default(),
             bank: flag(Accumulators::DRAIN_LATENCY),

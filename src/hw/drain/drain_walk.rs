@@ -1,5 +1,6 @@
 //! The walk over the written rows of a layer: stripe → output tile → block of channels → row.
 
+use crate::config::Bounds;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
@@ -72,9 +73,10 @@ pub struct DrainWalk {
 }
 
 impl DrainWalk {
-    /// For tiles of `blocks` blocks of `block_groups` groups, and banks of `acc_depth` accumulators.
-    pub fn new(blocks: usize, block_groups: usize, acc_depth: usize) -> Self {
-        let (field, byte) = (u(16), u(32));
+    /// For tiles of `blocks` blocks of `block_groups` groups, and banks of `acc_depth` accumulators, on a build of these
+    /// bounds.
+    pub fn new(blocks: usize, block_groups: usize, acc_depth: usize, bounds: &Bounds) -> Self {
+        let (unit, byte) = (u(bounds.units), u(bounds.offset));
         let (address, group) = (u(address_bits(acc_depth)), u(address_bits(blocks * block_groups)));
         let block = u(address_bits(blocks));
         Self {
@@ -82,7 +84,7 @@ impl DrainWalk {
             rst_ni: Default::default(),
             start_i: Default::default(),
             go_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("unit_positions", address)]),
+            layer_i: LayerPort::narrow(bounds, &[("unit_positions", u(address.bits.min(bounds.map)))]),
             busy_o: Default::default(),
             pending_o: Default::default(),
             y_addr_o: Sig::new(byte),
@@ -90,24 +92,24 @@ impl DrainWalk {
             group_o: Sig::new(group),
             bank_o: Default::default(),
             ends_tile_o: Default::default(),
-            last_plane: Reg::new(field),
-            last_tile: Reg::new(field),
+            last_plane: Reg::new(u(bounds.co_blocks)),
+            last_tile: Reg::new(u(bounds.co_tiles)),
             pending: Default::default(),
             settled: Default::default(),
             stripe_settled: Default::default(),
-            rows: Reg::new(field),
+            rows: Reg::new(unit),
             last_stripe: Default::default(),
             row_step: Reg::new(address),
             last_row: Default::default(),
             ends_tile: Default::default(),
             ends_stripe: Default::default(),
             last_outer: Default::default(),
-            row: Reg::new(field),
+            row: Reg::new(unit),
             block: Reg::new(block),
-            plane: Reg::new(field),
-            tile: Reg::new(field),
-            unit: Reg::new(field),
-            outer: Reg::new(field),
+            plane: Reg::new(u(bounds.co_blocks)),
+            tile: Reg::new(u(bounds.co_tiles)),
+            unit: Reg::new(unit),
+            outer: Reg::new(u(bounds.images)),
             bank: Default::default(),
             group: Reg::new(group),
             acc_addr: Reg::new(address),
@@ -117,8 +119,8 @@ impl DrainWalk {
             y_image: Reg::new(byte),
             is_last_row: Default::default(),
             is_last_block: Default::default(),
-            next_unit: Sig::new(u(17)),
-            here: Sig::new(field),
+            next_unit: Sig::new(u(bounds.units + 1)),
+            here: Sig::new(unit),
             next_plane: Sig::new(byte),
             next_stripe: Sig::new(byte),
             next_image: Sig::new(byte),
@@ -270,7 +272,8 @@ mod tests {
     type Row = (i64, i64, i64, bool, bool);
 
     fn check(blocks: usize, block_groups: usize, acc_depth: usize) {
-        let mut bench = Bench::new(DrainWalk::new(blocks, block_groups, acc_depth), |b| &mut b.clk_i);
+        let mut bench =
+            Bench::new(DrainWalk::new(blocks, block_groups, acc_depth, &Bounds::WIDEST), |b| &mut b.clk_i);
         let mut rng = random(acc_depth as u64);
         bench.cycle(); // reset
         bench.block.rst_ni.next = true;

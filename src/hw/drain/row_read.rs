@@ -1,5 +1,6 @@
 //! The accumulators of a written row, one group a cycle.
 
+use crate::config::Bounds;
 use crate::hw::control::Turn;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
@@ -83,9 +84,16 @@ pub struct RowRead {
 
 impl RowRead {
     /// For `groups` groups of `lanes` columns, `block_groups` of them in a block, and banks of `acc_depth`
-    /// accumulators; codes have up to `planes` planes.
-    pub fn new(groups: usize, block_groups: usize, lanes: usize, acc_depth: usize, planes: usize) -> Self {
-        let (field, address, group) = (u(16), u(address_bits(acc_depth)), u(address_bits(groups)));
+    /// accumulators, on a build of these bounds; codes have up to `planes` planes.
+    pub fn new(
+        groups: usize,
+        block_groups: usize,
+        lanes: usize,
+        acc_depth: usize,
+        planes: usize,
+        bounds: &Bounds,
+    ) -> Self {
+        let (pixels, address, group) = (u(bounds.map), u(address_bits(acc_depth)), u(address_bits(groups)));
         let (lane, in_block) = (u(address_bits(lanes)), u(address_bits(block_groups)));
         let window = u(lane.bits.max(2));
         let plane = u(address_bits(planes));
@@ -94,7 +102,7 @@ impl RowRead {
             rst_ni: Default::default(),
             go_i: Default::default(),
             enable_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("unit_positions", address)]),
+            layer_i: LayerPort::narrow(bounds, &[("unit_positions", u(address.bits.min(bounds.map)))]),
             acc_addr_i: Sig::new(address),
             group_i: Sig::new(group),
             bank_i: Default::default(),
@@ -116,9 +124,9 @@ impl RowRead {
             row_less: Reg::new(address),
             window: Reg::new(window),
             group_at: Reg::new(in_block),
-            x_left: Reg::new(field),
+            x_left: Reg::new(pixels),
             last_x: Default::default(),
-            more_x: Reg::new(field),
+            more_x: Reg::new(pixels),
             one_x: Default::default(),
             addr: Reg::new(address),
             pixel: Reg::new(address),
@@ -263,7 +271,10 @@ mod tests {
 
     /// Random rows, back to back where nothing stalls.
     fn check(groups: usize, block_groups: usize, lanes: usize, acc_depth: usize) {
-        let mut bench = Bench::new(RowRead::new(groups, block_groups, lanes, acc_depth, 1), |b| &mut b.clk_i);
+        let mut bench =
+            Bench::new(RowRead::new(groups, block_groups, lanes, acc_depth, 1, &Bounds::WIDEST), |b| {
+                &mut b.clk_i
+            });
         let mut rng = random((groups * lanes) as u64);
         let address = u(address_bits(acc_depth));
         bench.cycle(); // reset

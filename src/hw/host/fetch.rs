@@ -44,6 +44,16 @@ pub struct Fetch {
 }
 
 impl Fetch {
+    /// Bits of the number of a command in a program.
+    const INDEX_BITS: u32 = 12;
+    /// Bits of a command's address.
+    pub const ADDRESS_BITS: u32 = Self::INDEX_BITS + COMMAND_BYTES.ilog2();
+
+    /// Bits of a command's words of the bus.
+    pub fn beats_bits(bus_bits: usize) -> u32 {
+        beats(bus_bits).ilog2() + 1
+    }
+
     /// A fetch over a bus of `bus_bits`.
     pub fn new(bus_bits: usize) -> Self {
         let beats = beats(bus_bits);
@@ -52,10 +62,10 @@ impl Fetch {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             fetch_i: Default::default(),
-            index_i: Sig::new(u(12)),
+            index_i: Sig::new(u(Self::INDEX_BITS)),
             run_valid_o: Default::default(),
-            run_addr_o: Sig::new(u(32)),
-            run_beats_o: Sig::new(u(24)),
+            run_addr_o: Sig::new(u(Self::ADDRESS_BITS)),
+            run_beats_o: Sig::new(u(Self::beats_bits(bus_bits))),
             run_ready_i: Default::default(),
             beat_valid_i: Default::default(),
             beat_take_o: Default::default(),
@@ -66,7 +76,7 @@ impl Fetch {
             number: Reg::new(number),
             done: Default::default(),
             take: Default::default(),
-            beats: K::new(u(24), beats as i64),
+            beats: K::new(u(Self::beats_bits(bus_bits)), beats as i64),
             last: K::new(number, beats as i64 - 1),
             command_shift: K::new(u(5), COMMAND_BYTES.ilog2().into()),
         }

@@ -136,6 +136,7 @@ impl Host {
     pub fn with_patience(config: &ArrayConfig, patience: usize) -> Self {
         let page = u(config.address_bits - PAGE_BITS);
         let fold_width = if config.fold_channels == 0 { 0 } else { config.fold_width };
+        let (bounds, fetch) = (config.bounds(), Fetch::new(config.bus_bits));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -179,13 +180,13 @@ impl Host {
             write_beat_i: Default::default(),
             array_active_i: Default::default(),
             run_valid_o: Default::default(),
-            run_addr_o: Sig::new(u(32)),
-            run_beats_o: Sig::new(u(24)),
+            run_addr_o: Sig::new(fetch.run_addr_o.ty()),
+            run_beats_o: Sig::new(fetch.run_beats_o.ty()),
             run_ready_i: Default::default(),
             beat_valid_i: Default::default(),
             beat_i: Lanes::new(config.bus_bits / 32, u(32)),
             beat_take_o: Default::default(),
-            layer_o: LayerPort::new(),
+            layer_o: LayerPort::of(&bounds),
             registers: Registers::new(config),
             bases: Bases::new(config.address_bits),
             weight_beat: Default::default(),
@@ -195,9 +196,9 @@ impl Host {
             array_active: Default::default(),
             counters: Counters::new(),
             controller: Controller::new(Self::flush_cycles(config), patience),
-            fetch: Fetch::new(config.bus_bits),
+            fetch,
             fields: Command::new(config.bus_bits),
-            check: FieldCheck::new(fold_width),
+            check: FieldCheck::new(fold_width, &bounds),
         }
     }
 

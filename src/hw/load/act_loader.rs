@@ -67,8 +67,9 @@ impl ActLoader {
         let (block, bus, channels) = (config.block(), config.bus_bits, config.fold_channels);
         let groups = config.rows / block;
         let blocks = (9 * channels).div_ceil(config.rows).max(1) * groups;
-        let (address, code) = (u(32), u(config.act_bits));
-        let stream = ReadStream::new(bus);
+        let bounds = config.bounds();
+        let (address, code) = (u(bounds.offset), u(config.act_bits));
+        let stream = ReadStream::new(bus, bounds.offset, bounds.x_row_beats);
         let folds = (channels > 0) as usize;
         let (whole, planes) = (config.code_bits(), config.act_digits);
         let fold = || Fold::new(channels, whole, config.fold_width, block, blocks);
@@ -79,7 +80,7 @@ impl ActLoader {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::new(),
+            layer_i: LayerPort::of(&bounds),
             ar_valid_o: Default::default(),
             ar_addr_o: Sig::new(address),
             ar_len_o: Sig::new(stream.ar_len_o.ty()),
@@ -91,14 +92,14 @@ impl ActLoader {
             act_data_o: Lanes::new(block, code),
             patch_done_o: Default::default(),
             patch_free_i: Default::default(),
-            walk: ActWalk::new(groups, blocks),
+            walk: ActWalk::new(groups, blocks, &bounds),
             rows: Queue::new(Self::ROWS, row::ty(groups, blocks)),
             stream,
             pixels: Unpacker::new(bus, block, code),
             fold_pixels: std::iter::repeat_with(fold_pixels).take(folds).collect(),
             fold: std::iter::repeat_with(fold).take(folds).collect(),
             fold_planes: std::iter::repeat_with(fold_planes).take(cut).collect(),
-            unpack: ActUnpack::new(groups, blocks, config.act_depth, config.fold_width, cut > 0),
+            unpack: ActUnpack::new(groups, blocks, config.act_depth, config.fold_width, cut > 0, &bounds),
             group: OneHot::new(groups),
             data: LanesReg::new(block, code),
             folded: Default::default(),

@@ -1,6 +1,7 @@
 //! From rows of pixels to words of the activation buffer.
 
 use super::{Fold, StepGap, row};
+use crate::config::Bounds;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use crate::isa::kernel;
@@ -97,15 +98,23 @@ enum State {
 
 impl ActUnpack {
     /// For patches of `groups` blocks of channels, `blocks` blocks of reduction lanes, lanes of `depth` words, and folded
-    /// rows of up to `fold_width` pixels, whose windows come plane by plane if there are `planes`.
-    pub fn new(groups: usize, blocks: usize, depth: usize, fold_width: usize, planes: bool) -> Self {
-        let (field, address, group) = (u(16), u(address_bits(depth)), u(address_bits(groups)));
+    /// rows of up to `fold_width` pixels, whose windows come plane by plane if there are `planes`, on a build of these
+    /// bounds.
+    pub fn new(
+        groups: usize,
+        blocks: usize,
+        depth: usize,
+        fold_width: usize,
+        planes: bool,
+        bounds: &Bounds,
+    ) -> Self {
+        let (row, address, group) = (u(bounds.row), u(address_bits(depth)), u(address_bits(groups)));
         let block = u(address_bits(blocks));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::narrow(&[("patch", address)]),
+            layer_i: LayerPort::narrow(bounds, &[("patch", address)]),
             row_valid_i: Default::default(),
             row_i: Sig::new(row::ty(groups, blocks)),
             row_take_o: Default::default(),
@@ -126,10 +135,10 @@ impl ActUnpack {
             addr_o: Sig::new(address),
             patch_done_o: Default::default(),
             state: Default::default(),
-            x: Reg::new(field),
+            x: Reg::new(row),
             last_pixel: Default::default(),
             tail: Default::default(),
-            before_last: Reg::new(field),
+            before_last: Reg::new(row),
             one_pixel: Default::default(),
             ends: Default::default(),
             stored: Default::default(),
@@ -139,7 +148,7 @@ impl ActUnpack {
             block: Reg::new(block),
             word: Reg::new(address),
             base: Reg::new(address),
-            slot: Reg::new(field),
+            slot: Reg::new(u(bounds.slots)),
             drain: Reg::new(u(3)),
             write: Default::default(),
             done: Default::default(),
@@ -300,7 +309,8 @@ mod tests {
         let (depth, rows) = (64, 3);
         let windows = |row: usize| if row == 0 { 0 } else { width };
         let patch = if folded { 2 * width } else { 3 * width };
-        let mut bench = Bench::new(ActUnpack::new(GROUPS, 4, depth, 8, false), |b| &mut b.clk_i);
+        let mut bench =
+            Bench::new(ActUnpack::new(GROUPS, 4, depth, 8, false, &Bounds::WIDEST), |b| &mut b.clk_i);
         let mut rng = random(width as u64);
         bench.cycle();
         let b = &mut bench.block;

@@ -1,6 +1,7 @@
 //! Which rows of the input maps to read, patch after patch.
 
 use super::row;
+use crate::config::Bounds;
 use crate::hw::datapath::address_bits;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use crate::isa::kernel;
@@ -103,15 +104,16 @@ enum State {
 }
 
 impl ActWalk {
-    /// For reduction tiles of `groups` blocks of channels, which are `blocks` altogether in a folded layer.
-    pub fn new(groups: usize, blocks: usize) -> Self {
-        let (field, address) = (u(16), u(32));
+    /// For reduction tiles of `groups` blocks of channels, which are `blocks` altogether in a folded layer, on a build of these
+    /// bounds.
+    pub fn new(groups: usize, blocks: usize, bounds: &Bounds) -> Self {
+        let (field, unit, address) = (u(bounds.map), u(bounds.units), u(bounds.offset));
         let group = u(address_bits(groups));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::new(),
+            layer_i: LayerPort::of(bounds),
             patch_free_i: Default::default(),
             run_valid_o: Default::default(),
             run_addr_o: Sig::new(address),
@@ -120,27 +122,27 @@ impl ActWalk {
             row_o: Sig::new(row::ty(groups, blocks)),
             row_ready_i: Default::default(),
             state: Default::default(),
-            image: Reg::new(field),
-            unit: Reg::new(field),
-            co: Reg::new(field),
-            ci: Reg::new(field),
+            image: Reg::new(u(bounds.images)),
+            unit: Reg::new(unit),
+            co: Reg::new(u(bounds.co_tiles)),
+            ci: Reg::new(u(bounds.ci_tiles)),
             group: Reg::new(group),
             block: Reg::new(u(address_bits(blocks))),
             y: Reg::new(field),
             first_y: Reg::new(field),
             last_y: Reg::new(field),
-            last_member: Reg::new(field),
+            last_member: Reg::new(unit),
             ends_map: Default::default(),
             begins: Default::default(),
-            free: Reg::new(field),
+            free: Reg::new(u(bounds.slots)),
             image_addr: Reg::new(address),
             unit_addr: Reg::new(address),
             stripe_addr: Reg::new(address),
             plane_addr: Reg::new(address),
             member_addr: Reg::new(address),
             row_addr: Reg::new(address),
-            next_unit: Reg::new(field),
-            end_unit: Reg::new(field),
+            next_unit: Reg::new(unit),
+            end_unit: Reg::new(unit),
             last_stripe: Default::default(),
             last_ci: Default::default(),
             last_co: Default::default(),
@@ -148,12 +150,12 @@ impl ActWalk {
             halo_addr: Reg::new(address),
             before_last_y: Reg::new(field),
             at_last_y: Default::default(),
-            members_left: Reg::new(field),
+            members_left: Reg::new(unit),
             at_last_member: Default::default(),
             one_member: Default::default(),
             folded: Default::default(),
             dense: Default::default(),
-            after_unit: Sig::new(u(17)),
+            after_unit: Sig::new(u(bounds.units + 1)),
             next_plane: Sig::new(address),
             next_image: Sig::new(address),
             at_row: Default::default(),
@@ -498,7 +500,7 @@ mod tests {
     #[test]
     fn asks_for_every_row_of_every_patch() {
         for groups in [1, 3] {
-            let mut bench = Bench::new(ActWalk::new(groups, 16), |b| &mut b.clk_i);
+            let mut bench = Bench::new(ActWalk::new(groups, 16, &Bounds::WIDEST), |b| &mut b.clk_i);
             let mut rng = random(groups as u64);
             bench.cycle();
             bench.block.rst_ni.next = true;

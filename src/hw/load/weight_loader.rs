@@ -74,15 +74,16 @@ pub struct WeightLoader {
 impl WeightLoader {
     /// For the design point `config`.
     pub fn new(config: &ArrayConfig) -> Self {
-        let (address, bus) = (u(32), config.bus_bits);
+        let bounds = config.bounds();
+        let (address, bus) = (u(bounds.offset), config.bus_bits);
         let (weight_addr, column) = (u(address_bits(config.weight_depth)), u(address_bits(config.cols)));
-        let stream = ReadStream::new(bus);
+        let stream = ReadStream::new(bus, bounds.offset, bounds.weight_beats);
         let record = Record::new(config.acc_bits);
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::new(),
+            layer_i: LayerPort::of(&bounds),
             ar_valid_o: Default::default(),
             ar_addr_o: Sig::new(address),
             ar_len_o: Sig::new(stream.ar_len_o.ty()),
@@ -99,7 +100,7 @@ impl WeightLoader {
             multiplier_o: Sig::new(record.multiplier_o.ty()),
             shift_o: Sig::new(record.shift_o.ty()),
             params_room_i: Default::default(),
-            walk: WeightWalk::new(config.bus_bytes()),
+            walk: WeightWalk::new(config.bus_bytes(), &bounds),
             stream,
             rows: Unpacker::new(bus, config.cols, s(config.weight_bits)),
             records: Unpacker::new(bus, record.record_i.count(), u(32)),
@@ -107,7 +108,7 @@ impl WeightLoader {
             write: OneHot::new(1),
             params: Default::default(),
             room: Default::default(),
-            rows_left: Reg::new(address),
+            rows_left: Reg::new(u(bounds.weight_rows)),
             last_row: Default::default(),
             one_row: Default::default(),
             column: Reg::new(column),

@@ -1,5 +1,6 @@
 //! Which weights and parameters to read, output tile after output tile.
 
+use crate::config::Bounds;
 use crate::hw::rt::{Flop, K, LayerPort, Reg, Sig, u};
 use rust_hdl::prelude::*;
 
@@ -42,33 +43,33 @@ pub struct WeightWalk {
 }
 
 impl WeightWalk {
-    /// For a bus of `bus_bytes`.
-    pub fn new(bus_bytes: usize) -> Self {
-        let (field, address) = (u(16), u(32));
+    /// For a bus of `bus_bytes`, on a build of these bounds.
+    pub fn new(bus_bytes: usize, bounds: &Bounds) -> Self {
+        let (unit, address, beats) = (u(bounds.units), u(bounds.offset), u(bounds.weight_beats));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             start_i: Default::default(),
-            layer_i: LayerPort::new(),
+            layer_i: LayerPort::of(bounds),
             run_valid_o: Default::default(),
             run_addr_o: Sig::new(address),
-            run_beats_o: Sig::new(u(24)),
+            run_beats_o: Sig::new(beats),
             run_ready_i: Default::default(),
             busy: Default::default(),
             params: Default::default(),
-            image: Reg::new(field),
-            unit: Reg::new(field),
-            co: Reg::new(field),
+            image: Reg::new(u(bounds.images)),
+            unit: Reg::new(unit),
+            co: Reg::new(u(bounds.co_tiles)),
             weights_addr: Reg::new(address),
             params_addr: Reg::new(address),
             settled: Default::default(),
-            next_unit: Reg::new(field),
+            next_unit: Reg::new(unit),
             last_co: Default::default(),
             last_stripe: Default::default(),
             last_image: Default::default(),
             run_addr: Reg::new(address),
-            run_beats: Reg::new(u(24)),
-            after_unit: Sig::new(u(17)),
+            run_beats: Reg::new(beats),
+            after_unit: Sig::new(u(bounds.units + 1)),
             bus_shift: K::new(u(3), bus_bytes.ilog2() as i64),
         }
     }
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn weights_and_parameters_of_every_tile_of_every_stripe() {
         for bus_bytes in [8, 16, 64] {
-            let mut bench = Bench::new(WeightWalk::new(bus_bytes), |b| &mut b.clk_i);
+            let mut bench = Bench::new(WeightWalk::new(bus_bytes, &Bounds::WIDEST), |b| &mut b.clk_i);
             let mut rng = random(bus_bytes as u64);
             bench.cycle();
             bench.block.rst_ni.next = true;

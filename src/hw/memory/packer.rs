@@ -9,8 +9,9 @@ use rust_hdl::prelude::*;
 /// Packs items into beats, densely, the first one in the lowest bits; each row starts on a beat of its own. One item a
 /// cycle, never a stall.
 ///
-/// An item that ends a row and crosses a beat gives two beats, the second one a cycle after the first: rows must then
-/// not be shorter than two items, which they are not where all rows are of one length.
+/// Items fill words of the least power of two that holds one, and words fill the beat, so that only words are turned.
+/// Where an item is a word, nothing is. An item that ends a row and crosses a word gives its rest a cycle later: rows must
+/// then not be shorter than two items, which they are not where all rows are of one length.
 #[derive(LogicBlock)]
 pub struct Packer {
     /// Clock.
@@ -34,21 +35,33 @@ pub struct Packer {
 /// Sizes.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// Bits of a unit, which divides items and beats.
+    /// Bits of a unit, which divides items and words.
     unit: usize,
-    /// Units of a beat.
-    beat: usize,
+    /// Units of a word.
+    word: usize,
     /// Units of an item.
     item: usize,
+    /// Words of a beat.
+    words: usize,
+}
+
+impl Shape {
+    fn new(bus_bits: usize, item_bits: usize) -> Self {
+        let word = item_bits.next_power_of_two();
+        let unit = gcd(word, item_bits);
+        Self { unit, word: word / unit, item: item_bits / unit, words: bus_bits / word }
+    }
 }
 
 struct State {
-    /// The beat under way.
+    /// The word under way.
     hold: Vec<bool>,
     /// Its units.
     at: usize,
     /// `hold` ends a row.
     tail: bool,
+    /// Words of the beat that are there.
+    part: usize,
     out: Vec<bool>,
     valid: bool,
 }
@@ -56,32 +69,38 @@ struct State {
 impl State {
     /// One clock edge: an item, or none, and whether it ends its row.
     fn step(&mut self, shape: Shape, item: Option<Vec<bool>>, last: bool) {
-        let Shape { unit, beat, item: width } = shape;
-        let tail = self.tail;
-        (self.valid, self.tail) = (tail, false);
-        if tail {
-            self.out.clone_from(&self.hold);
+        self.valid = false;
+        if std::mem::take(&mut self.tail) {
+            self.put(shape, self.hold.clone(), true);
         }
         let Some(item) = item else { return };
+        let Shape { unit, word, item: width, .. } = shape;
         let end = self.at + width;
         let mut joint = self.hold[..self.at * unit].to_vec();
         joint.extend(item);
-        joint.resize((2 * beat * unit).max(joint.len()), false);
-        let rest = joint.split_off(beat * unit);
-        let done = end >= beat || last;
-        // An item that divides the beat is added to the beat at the output.
-        if !tail && (done || width == 1) {
-            self.out.clone_from(&joint);
+        joint.resize(2 * word * unit, false);
+        let rest = joint.split_off(word * unit);
+        self.tail = last && end > word;
+        if end >= word || last {
+            self.put(shape, joint.clone(), last && !self.tail);
         }
-        self.valid |= done;
-        self.tail = last && end > beat;
-        self.at = if last { 0 } else { end % beat };
-        self.hold = if end >= beat { rest } else { joint };
+        self.at = if last { 0 } else { end % word };
+        self.hold = if end >= word { rest } else { joint };
+    }
+
+    /// A word goes into the beat, with zeros behind it; it may end its row.
+    fn put(&mut self, shape: Shape, word: Vec<bool>, ends: bool) {
+        let at = self.part * word.len();
+        self.out.truncate(at);
+        self.out.extend(word);
+        self.out.resize(shape.words * shape.word * shape.unit, false);
+        self.valid = ends || self.part == shape.words - 1;
+        self.part = if self.valid { 0 } else { self.part + 1 };
     }
 }
 
 impl Packer {
-    /// Cycles from the last item of a beat to the beat; one more if it ends a row and crosses a beat.
+    /// Cycles from the last item of a beat to the beat; one more if it ends a row and crosses a word.
     pub const LATENCY: usize = timing::PACKER;
 
     /// For items of `item_lanes` lanes of type `item_ty` and beats of `bus_bits`.
@@ -91,9 +110,8 @@ impl Packer {
     pub fn new(bus_bits: usize, item_lanes: usize, item_ty: Ty) -> Self {
         let item_i = Lanes::new(item_lanes, item_ty);
         assert!(item_i.bits() <= bus_bits, "items of {} bits in beats of {bus_bits}", item_i.bits());
-        let unit = gcd(bus_bits, item_i.bits());
-        let shape = Shape { unit, beat: bus_bits / unit, item: item_i.bits() / unit };
-        let (hold, out) = (vec![false; bus_bits], vec![false; bus_bits]);
+        let shape = Shape::new(bus_bits, item_i.bits());
+        let (hold, out) = (vec![false; shape.word * shape.unit], vec![false; bus_bits]);
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -103,7 +121,7 @@ impl Packer {
             valid_o: Default::default(),
             beat_o: Lanes::new(beat_lanes(bus_bits), u(32)),
             _shape: shape,
-            _state: State { hold, at: 0, tail: false, out, valid: false },
+            _state: State { hold, at: 0, tail: false, part: 0, out, valid: false },
         }
     }
 }
@@ -115,7 +133,7 @@ impl Logic for Packer {
             let item = self.valid_i.val().then(|| bits(self.item_i.lanes(), ty));
             state.step(self._shape, item, self.last_i.val());
             if !self.rst_ni.val() {
-                (state.at, state.tail, state.valid) = (0, false, false);
+                (state.at, state.tail, state.part, state.valid) = (0, false, 0, false);
             }
             self.beat_o.drive(|i| lane(&state.out, i, u(32)));
         }
@@ -126,28 +144,30 @@ impl Logic for Packer {
         self.beat_o.connect();
     }
     fn hdl(&self) -> Verilog {
-        let Shape { unit, beat, item } = self._shape;
-        let (bus, width) = (beat * unit, item * unit);
+        let Shape { unit, word, item, words } = self._shape;
+        let (bits, width) = (word * unit, item * unit);
         let head = format!(
-            "// module packer: from items of {width} bits to words of {bus} bits
-localparam UNIT = {unit}; // divides both
-localparam BUS = {beat}; // units of a word
-"
-        );
-        let n = counter_bits(beat - 1);
-        let at = format!(
-            "
-reg [{}:0] at; // units of the word that are there
-wire [BUS-1:0] kept = ~({{BUS{{1'b1}}}} << at);
+            "// module packer: from items of {width} bits to beats of {} bits
+localparam UNIT = {unit}; // divides items and words
+localparam WORD = {word}; // units of a word
 ",
-            n.max(1) - 1
+            words * bits
         );
-        text(match (item, beat) {
-            (1, 1) => head + WHOLE,
-            (1, _) => head + &at + &format!("wire full = at == {n}'d{};\n", beat - 1) + SLOTS,
-            _ => {
-                let left = format!(
-                    "wire full = at >= {n}'d{free};
+        let words_of_items = if item == word { WHOLE.into() } else { self.turned() };
+        text(head + &words_of_items + &if words == 1 { BEAT.into() } else { self.slots() })
+    }
+}
+
+impl Packer {
+    /// Items that are turned into words.
+    fn turned(&self) -> String {
+        let Shape { unit, word, item, .. } = self._shape;
+        let (n, free) = (counter_bits(word - 1), word - item);
+        format!(
+            "
+reg [{}:0] at; // units of the word that are held
+wire [WORD-1:0] held = ~({{WORD{{1'b1}}}} << at);
+wire full = at >= {n}'d{free};
 wire over = at > {n}'d{free};
 wire [{}:0] turn = at;
 {}
@@ -155,84 +175,98 @@ always @(posedge clk_i) begin
     if (!rst_ni) at <= 0;
     else if (valid_i) at <= last_i ? {n}'d0 : full ? at - {n}'d{free} : at + {n}'d{item};
 end
-",
-                    n - 1,
-                    turning(&format!("{{{}'d0, item_i}}", bus - width), beat, unit, n),
-                    free = beat - item,
-                );
-                head + &at + &left + TURNED
-            }
-        })
+{TURNED}",
+            n - 1,
+            n - 1,
+            turning(&format!("{{{}'d0, item_i}}", free * unit), word, unit, n),
+        )
+    }
+
+    /// Words that fill the beat.
+    fn slots(&self) -> String {
+        let words = self._shape.words;
+        let n = counter_bits(words - 1);
+        format!(
+            "
+localparam WORDS = {words}; // words of a beat
+
+reg [{}:0] part; // words of the beat that are there
+wire [WORDS-1:0] kept = ~({{WORDS{{1'b1}}}} << part);
+wire [WORDS-1:0] here = {{{{WORDS-1{{1'b0}}}}, 1'b1}} << part;
+wire done = ends || part == {n}'d{};
+
+always @(posedge clk_i) begin
+    if (!rst_ni) part <= 0;
+    else if (put) part <= done ? {n}'d0 : part + 1'b1;
+end
+{SLOTS}",
+            n - 1,
+            words - 1,
+        )
     }
 }
 
-/// An item is a beat.
+/// An item is a word.
 const WHOLE: &str = "
-reg [BUS*UNIT-1:0] word;
-reg                valid;
-
-wire last_unused = last_i;
-
-assign valid_o = valid;
-assign beat_o  = word;
-
-always @(posedge clk_i) begin
-    valid <= rst_ni && valid_i;
-    if (valid_i) word <= item_i;
-end
+wire put = valid_i;
+wire ends = last_i;
+wire [WORD*UNIT-1:0] word = item_i;
 ";
 
-/// Items divide the beat.
-const SLOTS: &str = "
-wire [BUS-1:0] here = {{BUS-1{1'b0}}, 1'b1} << at;
-reg valid;
+/// The item is turned to its place; what goes over the end of the word comes to the low end, and is held.
+const TURNED: &str = "
+reg tail; // what is held ends a row
+wire put = tail || (valid_i && (full || last_i));
+wire ends = tail || (last_i && !over);
+wire [WORD*UNIT-1:0] word;
 
-assign valid_o = valid;
+always @(posedge clk_i) tail <= rst_ni && valid_i && last_i && over;
 
-always @(posedge clk_i) begin
-    valid <= rst_ni && valid_i && (full || last_i);
-    if (!rst_ni) at <= 0;
-    else if (valid_i) at <= full || last_i ? 0 : at + 1'b1;
-end
-
-// The item, zeros behind it.
 genvar u;
 generate
-    for (u = 0; u < BUS; u = u + 1) begin : g_unit
-        reg [UNIT-1:0] unit;
-        assign beat_o[u*UNIT +: UNIT] = unit;
-        always @(posedge clk_i) if (valid_i && !kept[u]) unit <= here[u] ? item_i : {UNIT{1'b0}};
+    for (u = 0; u < WORD; u = u + 1) begin : g_unit
+        reg [UNIT-1:0] hold;
+        wire [UNIT-1:0] fresh = turned[u*UNIT +: UNIT];
+        assign word[u*UNIT +: UNIT] = tail || held[u] ? hold : fresh;
+        always @(posedge clk_i) begin
+            if (valid_i) begin
+                if (held[u]) hold <= full ? fresh : hold;
+                else hold <= full ? {UNIT{1'b0}} : fresh;
+            end
+        end
     end
 endgenerate
 ";
 
-/// The general case: the item is turned to its place; what goes over the end comes to the low end.
-const TURNED: &str = "
-reg tail; // hold ends a row
+/// A beat is a word.
+const BEAT: &str = "
+reg [WORD*UNIT-1:0] beat;
 reg valid;
-wire done = valid_i && (full || last_i);
+wire ends_unused = ends;
+
+assign valid_o = valid;
+assign beat_o  = beat;
+
+always @(posedge clk_i) begin
+    valid <= rst_ni && put;
+    if (put) beat <= word;
+end
+";
+
+/// The word, zeros behind it.
+const SLOTS: &str = "
+reg valid;
 
 assign valid_o = valid;
 
-always @(posedge clk_i) begin
-    tail  <= rst_ni && valid_i && last_i && over;
-    valid <= rst_ni && (tail || done);
-end
+always @(posedge clk_i) valid <= rst_ni && put && done;
 
-genvar u;
+genvar w;
 generate
-    for (u = 0; u < BUS; u = u + 1) begin : g_unit
-        reg [UNIT-1:0] hold;
-        reg [UNIT-1:0] unit;
-        wire [UNIT-1:0] fresh = turned[u*UNIT +: UNIT];
-        assign beat_o[u*UNIT +: UNIT] = unit;
-        always @(posedge clk_i) begin
-            if (tail || done) unit <= tail || kept[u] ? hold : fresh;
-            if (valid_i) begin
-                if (kept[u]) hold <= full ? fresh : hold;
-                else hold <= full ? {UNIT{1'b0}} : fresh;
-            end
-        end
+    for (w = 0; w < WORDS; w = w + 1) begin : g_word
+        reg [WORD*UNIT-1:0] part_word;
+        assign beat_o[w*WORD*UNIT +: WORD*UNIT] = part_word;
+        always @(posedge clk_i) if (put && !kept[w]) part_word <= here[w] ? word : {WORD*UNIT{1'b0}};
     end
 endgenerate
 ";

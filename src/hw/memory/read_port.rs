@@ -118,9 +118,9 @@ impl ReadPort {
     /// Bursts that are shown or outstanding, at most.
     pub const BURSTS: usize = 32;
 
-    /// For a bus of `bus_bits` and addresses of `address_bits`.
-    pub fn new(bus_bits: usize, address_bits: u32) -> Self {
-        let (addr, len, lanes) = (u(32), u(8), beat_lanes(bus_bits));
+    /// For a bus of `bus_bits`, and addresses of `address_bits` of which `offset_bits` are relative to a base.
+    pub fn new(bus_bits: usize, address_bits: u32, offset_bits: u32) -> Self {
+        let (addr, limit, len, lanes) = (u(offset_bits), u(32), u(8), beat_lanes(bus_bits));
         let (page, place) = (u(address_bits - PAGE_BITS), u(address_bits));
         let shift = beat_shift(bus_bits);
         let block_shift = shift + BURST.ilog2();
@@ -128,9 +128,9 @@ impl ReadPort {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             model_base_i: Sig::new(page),
-            model_limit_i: Sig::new(addr),
+            model_limit_i: Sig::new(limit),
             data_base_i: Sig::new(page),
-            data_limit_i: Sig::new(addr),
+            data_limit_i: Sig::new(limit),
             stop_i: Default::default(),
             weights_ar_valid_i: Default::default(),
             weights_ar_addr_i: Sig::new(addr),
@@ -178,7 +178,7 @@ impl ReadPort {
             allowed: Default::default(),
             show: Default::default(),
             push: Default::default(),
-            block: Sig::new(u(32 - block_shift)),
+            block: Sig::new(u(offset_bits - block_shift)),
             limit: Sig::new(u(32 - shift)),
             base: Sig::new(page),
             low_unused: Sig::new(u(shift)),
@@ -340,7 +340,7 @@ mod tests {
         fn new(bus: usize, bytes: usize, answers: Answers) -> Self {
             let mut rng = random(bytes as u64);
             let client = || Client {
-                stream: Bench::new(ReadStream::new(bus), |b| &mut b.clk_i),
+                stream: Bench::new(ReadStream::new(bus, 32, 24), |b| &mut b.clk_i),
                 want: VecDeque::new(),
                 run: None,
                 taken: 0,
@@ -352,7 +352,7 @@ mod tests {
             let data = rng.random_range(0..(model - bytes as u64) >> PAGE_BITS) << PAGE_BITS;
             let mut rig = Self {
                 bases: [model, data],
-                port: Bench::new(ReadPort::new(bus, address_bits), |b| &mut b.clk_i),
+                port: Bench::new(ReadPort::new(bus, address_bits, 32), |b| &mut b.clk_i),
                 clients: [client(), client(), client()],
                 memory: AxiModel::new(content, bus, answers, 1),
                 bad_addresses: 0,

@@ -55,20 +55,20 @@ impl ReadStream {
     /// Beats of the FIFO: four bursts, which hides a memory's latency of some 40 cycles.
     pub const DEPTH: usize = STREAM_WORDS;
 
-    /// For a bus of `bus_bits`.
-    pub fn new(bus_bits: usize) -> Self {
-        let splitter = Splitter::new(bus_bits, 24);
+    /// For a bus of `bus_bits`, addresses of `offset_bits`, and runs of less than 2^`beats_bits` beats.
+    pub fn new(bus_bits: usize, offset_bits: u32, beats_bits: u32) -> Self {
+        let splitter = Splitter::new(bus_bits, offset_bits, beats_bits);
         let fifo = Fifo::new(Self::DEPTH, beat_lanes(bus_bits), u(32));
         let held = fifo.count_o.ty();
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             run_valid_i: Default::default(),
-            run_addr_i: Sig::new(u(32)),
-            run_beats_i: Sig::new(u(24)),
+            run_addr_i: Sig::new(u(offset_bits)),
+            run_beats_i: Sig::new(u(beats_bits)),
             run_ready_o: Default::default(),
             ar_valid_o: Default::default(),
-            ar_addr_o: Sig::new(u(32)),
+            ar_addr_o: Sig::new(u(offset_bits)),
             ar_len_o: Sig::new(u(8)),
             ar_ready_i: Default::default(),
             push_i: Default::default(),
@@ -158,7 +158,7 @@ mod tests {
         count: usize,
     ) -> f64 {
         let (bytes, lanes) = (bus as i64 / 8, bus / 32);
-        let mut bench = Bench::new(ReadStream::new(bus), |b| &mut b.clk_i);
+        let mut bench = Bench::new(ReadStream::new(bus, 32, 24), |b| &mut b.clk_i);
         let mut rng = random(count as u64);
         // What the memory owes: when, address. What the user gets: addresses.
         let (mut owed, mut want): (VecDeque<(usize, i64)>, VecDeque<i64>) = Default::default();

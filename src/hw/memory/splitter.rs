@@ -30,45 +30,56 @@ pub struct Splitter {
     /// It is taken; only with `burst_valid_o`.
     pub burst_take_i: Signal<In, Bit>,
     busy: Flop<Bit>,
-    /// `beats` and `last` belong to `addr` and `left`.
+    /// `beats` and `last` are those of the next burst.
     sized: Flop<Bit>,
-    /// The burst's first beat.
-    addr: Reg,
-    /// Beats of the run from there on.
-    left: Reg,
+    /// The burst's first beat: multiples of [`BURST`], and the rest.
+    block: Reg,
+    low: Reg,
+    /// Bursts that the run has after this one, and the last beat of the last one, counted from a multiple of [`BURST`].
+    more: Reg,
+    tail: Reg,
     beats: Reg,
     last: Flop<Bit>,
-    room: Sig<Local>,
+    run_low: Sig<Local>,
+    run_end: Sig<Local>,
+    is_one: Signal<Local, Bit>,
     low_unused: Sig<Local>,
     shift: K,
     burst: K,
+    block_shift: K,
 }
 
 impl Splitter {
-    /// For a bus of `bus_bits` and runs of less than 2^`beats_bits` beats.
-    pub fn new(bus_bits: usize, beats_bits: u32) -> Self {
-        let (shift, beats) = (beat_shift(bus_bits), u(BURST.ilog2() + 1));
+    /// For a bus of `bus_bits`, addresses of `offset_bits`, and runs of less than 2^`beats_bits` beats.
+    pub fn new(bus_bits: usize, offset_bits: u32, beats_bits: u32) -> Self {
+        let (shift, low) = (beat_shift(bus_bits), BURST.ilog2());
+        let (beats, end) = (u(low + 1), u(beats_bits.max(low) + 1));
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             run_valid_i: Default::default(),
-            run_addr_i: Sig::new(u(32)),
+            run_addr_i: Sig::new(u(offset_bits)),
             run_beats_i: Sig::new(u(beats_bits)),
             run_ready_o: Default::default(),
             burst_valid_o: Default::default(),
-            burst_addr_o: Sig::new(u(32)),
+            burst_addr_o: Sig::new(u(offset_bits)),
             burst_beats_o: Sig::new(beats),
             burst_take_i: Default::default(),
             busy: Default::default(),
             sized: Default::default(),
-            addr: Reg::new(u(32 - shift)),
-            left: Reg::new(u(beats_bits)),
+            block: Reg::new(u(offset_bits - shift - low)),
+            low: Reg::new(u(low)),
+            more: Reg::new(u(end.bits - low)),
+            tail: Reg::new(u(low)),
             beats: Reg::new(beats),
             last: Default::default(),
-            room: Sig::new(beats),
+            run_low: Sig::new(u(low)),
+            run_end: Sig::new(end),
+            is_one: Default::default(),
             low_unused: Sig::new(u(shift)),
             shift: K::new(u(3), shift.into()),
             burst: K::new(beats, BURST as i64),
+            block_shift: K::new(u(4), (shift + low).into()),
         }
     }
 }
@@ -77,32 +88,39 @@ impl Logic for Splitter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module splitter: from runs of consecutive words to bursts");
-        dff_setup!(self, clk_i, busy, sized, addr, left, beats, last);
+        dff_setup!(self, clk_i, busy, sized, block, low, more, tail, beats, last);
         self.low_unused.next = self.run_addr_i.val();
-        self.room.next = self.burst.val() - ((self.run_addr_i.val() >> self.shift.val()) & 15);
+        self.run_low.next = (self.run_addr_i.val() >> self.shift.val()) & 15;
+        self.run_end.next = self.run_beats_i.val() + self.run_low.val() - 1;
+        comment!("Whether the run is one burst, by its low bits and the others beside them.");
+        self.is_one.next = ((self.run_beats_i.val() >> 5) == 0)
+            && ((self.run_low.val() + (self.run_beats_i.val() & 31)) <= self.burst.val());
         if !self.busy.q.val() {
             self.busy.d.next = self.run_valid_i.val();
             self.sized.d.next = self.run_valid_i.val();
-            self.addr.d.next = self.run_addr_i.val() >> self.shift.val();
-            self.left.d.next = self.run_beats_i.val();
-            self.beats.d.next = self.room.val();
-            self.last.d.next = self.run_beats_i.val() <= self.room.val();
-            if self.run_beats_i.val() <= self.room.val() {
+            self.block.d.next = self.run_addr_i.val() >> self.block_shift.val();
+            self.low.d.next = self.run_low.val();
+            self.more.d.next = self.run_end.val() >> 4;
+            self.tail.d.next = self.run_end.val();
+            self.last.d.next = self.is_one.val();
+            self.beats.d.next = self.burst.val() - self.run_low.val();
+            if self.is_one.val() {
                 self.beats.d.next = self.run_beats_i.val();
             }
         } else if !self.sized.q.val() {
             comment!("Later bursts start at a multiple of the longest.");
             self.sized.d.next = true;
+            self.last.d.next = self.more.q.val() == 0;
             self.beats.d.next = self.burst.val();
-            self.last.d.next = self.left.q.val() <= self.burst.val();
-            if self.left.q.val() <= self.burst.val() {
-                self.beats.d.next = self.left.q.val();
+            if self.more.q.val() == 0 {
+                self.beats.d.next = self.tail.q.val() + 1;
             }
         } else if self.burst_take_i.val() {
             self.busy.d.next = !self.last.q.val();
             self.sized.d.next = false;
-            self.addr.d.next = self.addr.q.val() + self.beats.q.val();
-            self.left.d.next = self.left.q.val() - self.beats.q.val();
+            self.block.d.next = self.block.q.val() + 1;
+            self.low.d.next = 0;
+            self.more.d.next = self.more.q.val() - 1;
         }
         if !self.rst_ni.val() {
             self.busy.d.next = false;
@@ -110,7 +128,8 @@ impl Logic for Splitter {
         }
         self.run_ready_o.next = !self.busy.q.val();
         self.burst_valid_o.next = self.sized.q.val();
-        self.burst_addr_o.next = self.addr.q.val() << self.shift.val();
+        self.burst_addr_o.next =
+            (self.block.q.val() << self.block_shift.val()) | (self.low.q.val() << self.shift.val());
         self.burst_beats_o.next = self.beats.q.val();
     }
 }
@@ -136,9 +155,9 @@ mod tests {
 
     #[test]
     fn bursts_cover_their_runs_and_end_at_multiples_of_the_longest() {
-        for (bus, beats_bits) in [(64, 16), (128, 24), (512, 16)] {
+        for (bus, beats_bits) in [(64, 16), (128, 24), (512, 16), (256, 3)] {
             let bytes = bus as i64 / 8;
-            let mut bench = Bench::new(Splitter::new(bus, beats_bits), |b| &mut b.clk_i);
+            let mut bench = Bench::new(Splitter::new(bus, 32, beats_bits), |b| &mut b.clk_i);
             let mut rng = random(bus as u64);
             let (mut want, mut taken) = (VecDeque::new(), 0);
             for t in 0..1500 {
@@ -146,8 +165,9 @@ mod tests {
                 let x = &mut bench.block;
                 x.rst_ni.next = t > 0;
                 x.run_valid_i.next = t > 0 && !rng.random_bool(stalls);
+                let most = 70i64.min(1 << beats_bits);
                 x.run_beats_i.next =
-                    if rng.random() { rng.random_range(1..4) } else { rng.random_range(1..70) };
+                    if rng.random() { rng.random_range(1..4) } else { rng.random_range(1..most) };
                 let top = (1 << 32) / bytes - x.run_beats_i.next;
                 x.run_addr_i.next = rng.random_range(0..top) * bytes;
                 if x.run_valid_i.next && x.run_ready_o.val() {

@@ -9,9 +9,10 @@ use rust_hdl::prelude::*;
 /// Cuts a stream of beats into items of any width, densely packed, the first one in the lowest bits. One item a cycle,
 /// or one beat a cycle if an item is wider.
 ///
-/// Beats and items are multiples of a unit, their greatest common divisor. A beat comes in when less than an item is
-/// left over; how much that is depends on the beats since the last flush only, so that the beat is turned into its place
-/// by a count known before, and the items that a beat completes are known as well. Where an item divides the beat, or the
+/// A beat is taken word by word, in the least power of two that holds an item, so that narrow items cost no more than wide
+/// ones. Words and items are multiples of a unit, their greatest common divisor. A word comes in when less than an item is
+/// left over; how much that is depends on the words since the last flush only, so that the word is turned into its place
+/// by a count known before, and the items that a word completes are known as well. Where an item divides the word, or the
 /// reverse, nothing is turned.
 #[derive(LogicBlock)]
 pub struct Unpacker {
@@ -42,15 +43,22 @@ pub struct Unpacker {
 struct Shape {
     /// Bits of a unit.
     unit: usize,
-    /// Units of a beat.
-    beat: usize,
+    /// Units of a word.
+    word: usize,
     /// Units of an item.
     item: usize,
+    /// Words of a beat.
+    words: usize,
 }
 
 impl Shape {
+    fn new(bus_bits: usize, item_bits: usize) -> Self {
+        let word = item_bits.next_power_of_two().min(bus_bits);
+        let unit = gcd(word, item_bits);
+        Self { unit, word: word / unit, item: item_bits / unit, words: bus_bits / word }
+    }
     fn units(self) -> usize {
-        self.item - 1 + self.beat
+        self.item - 1 + self.word
     }
     fn most_items(self) -> usize {
         self.units() / self.item
@@ -61,8 +69,10 @@ struct State {
     hold: Vec<bool>,
     /// Whole items held.
     items: usize,
-    /// Units held when the next beat comes in.
+    /// Units held when the next word comes in.
     at: usize,
+    /// Words of the beat that have come in.
+    part: usize,
 }
 
 impl Unpacker {
@@ -72,8 +82,7 @@ impl Unpacker {
     /// For beats of `bus_bits` and items of `item_lanes` lanes of type `item_ty`.
     pub fn new(bus_bits: usize, item_lanes: usize, item_ty: Ty) -> Self {
         let item_o = Lanes::new(item_lanes, item_ty);
-        let unit = gcd(bus_bits, item_o.bits());
-        let shape = Shape { unit, beat: bus_bits / unit, item: item_o.bits() / unit };
+        let shape = Shape::new(bus_bits, item_o.bits());
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
@@ -85,42 +94,55 @@ impl Unpacker {
             take_i: Default::default(),
             flush_i: Default::default(),
             _shape: shape,
-            _state: State { hold: vec![false; shape.units() * unit], items: 0, at: 0 },
+            _state: State { hold: vec![false; shape.units() * shape.unit], items: 0, at: 0, part: 0 },
         }
     }
 
-    /// Whether a beat comes in.
+    /// Whether the rest of the beat is dropped.
+    fn drops(&self) -> bool {
+        self.take_i.val() && self.flush_i.val() && self._state.part != 0
+    }
+
+    /// Whether a word comes in.
     fn fills(&self) -> bool {
         let state = &self._state;
         let drained = if self.flush_i.val() { state.at == 0 } else { state.items == 1 };
-        self.beat_valid_i.val() && (state.items == 0 || (self.take_i.val() && drained))
+        self.beat_valid_i.val() && !self.drops() && (state.items == 0 || (self.take_i.val() && drained))
+    }
+
+    /// Whether the beat is done with.
+    fn takes(&self) -> bool {
+        self.drops() || (self.fills() && self._state.part == self._shape.words - 1)
     }
 
     /// One clock edge.
-    fn step(&mut self, fills: bool) {
-        let Shape { unit, beat, item } = self._shape;
+    fn step(&mut self) {
+        let (fills, beat_taken) = (self.fills(), self.takes());
+        let Shape { unit, word, item, .. } = self._shape;
         let (takes, flushes) = (self.take_i.val(), self.flush_i.val());
-        let input = bits(self.beat_i.lanes(), self.beat_i.ty());
+        let beat = bits(self.beat_i.lanes(), self.beat_i.ty());
         let state = &mut self._state;
+        let input = &beat[state.part * word * unit..][..word * unit];
         let fresh = state.items <= 1 || flushes;
         for k in 0..state.hold.len() {
             let is_free = k >= state.at * unit;
-            let turned = input[(k + (beat - state.at % beat) * unit) % input.len()];
+            let turned = input[(k + (word - state.at % word) * unit) % input.len()];
             if takes || (state.items == 0 && is_free) {
                 let shifted = state.hold.get(k + item * unit).copied().unwrap_or(turned);
                 state.hold[k] = if fresh && is_free { turned } else { shifted };
             }
         }
         if fills {
-            state.items = (state.at + beat) / item;
-            state.at = (state.at + beat) % item;
+            state.items = (state.at + word) / item;
+            state.at = (state.at + word) % item;
         } else if takes && flushes {
             (state.items, state.at) = (0, 0);
         } else {
             state.items -= takes as usize;
         }
+        state.part = if beat_taken { 0 } else { state.part + fills as usize };
         if !self.rst_ni.val() {
-            (state.items, state.at) = (0, 0);
+            (state.items, state.at, state.part) = (0, 0, 0);
         }
     }
 }
@@ -128,12 +150,12 @@ impl Unpacker {
 impl Logic for Unpacker {
     fn update(&mut self) {
         if self.clk_i.pos_edge() {
-            self.step(self.fills());
+            self.step();
             let (state, ty) = (&self._state, self.item_o.ty());
             self.item_o.drive(|i| lane(&state.hold, i, ty));
         }
         self.valid_o.next = self._state.items != 0;
-        self.beat_take_o.next = self.fills();
+        self.beat_take_o.next = self.takes();
     }
     fn connect(&mut self) {
         self.beat_take_o.connect();
@@ -141,22 +163,23 @@ impl Logic for Unpacker {
         self.item_o.connect();
     }
     fn hdl(&self) -> Verilog {
-        let Shape { unit, beat, item } = self._shape;
         let shape = self._shape;
-        let (bus, width) = (beat * unit, item * unit);
+        let Shape { unit, word, item, words } = shape;
+        let (bus, word_bits, width) = (words * word * unit, word * unit, item * unit);
         let count = counter_bits(shape.most_items());
         let (place, drained, free) = if item == 1 {
-            (format!("wire [{}:0] turned = beat_i;\n", bus - 1), "1'b1", "1'b1")
+            (format!("wire [{}:0] turned = word;\n", word_bits - 1), "1'b1", "1'b1")
         } else {
             (self.place(), "at == 0", "!kept[u]")
         };
-        let whole = |wraps: bool| format!("{count}'d{}", beat / item + wraps as usize);
+        let part = shape.part();
+        let whole = |wraps: bool| format!("{count}'d{}", word / item + wraps as usize);
         let gained =
             if item == 1 { whole(false) } else { format!("wraps ? {} : {}", whole(true), whole(false)) };
         let fresh = if shape.most_items() == 1 {
             String::new()
         } else {
-            let gained = match beat / item {
+            let gained = match word / item {
                 0 => "1'b1",
                 1 => "!wraps",
                 _ => "1'b0",
@@ -175,15 +198,17 @@ wire fresh = few || flush_i;
             )
         };
         text(format!(
-            "// module unpacker: items of {width} bits from words of {bus} bits
+            "// module unpacker: items of {width} bits from beats of {bus} bits
 localparam UNIT = {unit}; // divides both
-localparam BUS = {beat}; // units of a word
+localparam WORD = {word}; // units of a word
 localparam ITEM = {item}; // units of an item
 localparam UNITS = {units}; // held at most
 
+{part}
 // A word comes in when less than an item stays; then fewer than ITEM units are left over.
 reg [{high}:0] items; // whole ones that are held
-wire fill = beat_valid_i && (items == 0 || (take_i && (flush_i ? {drained} : items == 1)));
+wire fill = {valid} && (items == 0 || (take_i && (flush_i ? {drained} : items == 1)));
+{next}
 
 always @(posedge clk_i) begin
     if (!rst_ni) items <= 0;
@@ -196,7 +221,7 @@ end
 {fresh}wire empty = items == 0;
 wire [UNITS*UNIT-1:0] hold;
 
-assign beat_take_o = fill;
+assign beat_take_o = {taken};
 assign valid_o = !empty;
 assign item_o = hold[ITEM*UNIT-1:0];
 
@@ -214,10 +239,10 @@ generate
         if (u + ITEM < UNITS) begin : g_shifted
             always @(posedge clk_i) begin
                 if (take_i || (empty && free))
-                    unit <= {select} ? turned[u%BUS*UNIT +: UNIT] : hold[(u+ITEM)*UNIT +: UNIT];
+                    unit <= {select} ? turned[u%WORD*UNIT +: UNIT] : hold[(u+ITEM)*UNIT +: UNIT];
             end
         end else begin : g_last
-            always @(posedge clk_i) if (take_i || (empty && free)) unit <= turned[u%BUS*UNIT +: UNIT];
+            always @(posedge clk_i) if (take_i || (empty && free)) unit <= turned[u%WORD*UNIT +: UNIT];
         end
     end
 endgenerate
@@ -225,15 +250,69 @@ endgenerate
             select = if fresh.is_empty() { "free" } else { "fresh && free" },
             units = shape.units(),
             high = count - 1,
+            part = part.select,
+            valid = part.valid,
+            next = part.next,
+            taken = part.taken,
         ))
     }
 }
 
+/// How a beat becomes words, in Verilog.
+struct Part {
+    /// The word.
+    select: String,
+    /// Whether there is one.
+    valid: &'static str,
+    /// Which one is next.
+    next: String,
+    /// Whether the beat is done with.
+    taken: String,
+}
+
+impl Shape {
+    fn part(self) -> Part {
+        let Shape { unit, word, words, .. } = self;
+        let (bits, n) = (word * unit, counter_bits(words - 1));
+        let high = bits - 1;
+        if words == 1 {
+            return Part {
+                select: format!("wire [{high}:0] word = beat_i;\n"),
+                valid: "beat_valid_i",
+                next: String::new(),
+                taken: "fill".into(),
+            };
+        }
+        let first = match bits.ilog2() {
+            0 => "part".into(),
+            zeros => format!("{{part, {zeros}'d0}}"),
+        };
+        Part {
+            select: format!(
+                "reg [{}:0] part; // words of the beat that have come in
+wire [{high}:0] word = beat_i[{first} +: WORD*UNIT];
+wire drop = take_i && flush_i && part != 0; // the rest of the beat
+",
+                n - 1
+            ),
+            valid: "beat_valid_i && !drop",
+            next: "
+always @(posedge clk_i) begin
+    if (!rst_ni || drop) part <= 0;
+    else if (fill) part <= part + 1'b1;
+end
+"
+            .into(),
+            taken: format!("drop || (fill && part == {n}'d{})", words - 1),
+        }
+    }
+}
+
 impl Unpacker {
-    /// Where the next beat goes, if it is not always unit 0.
+    /// Where the next word goes, if it is not always unit 0.
     fn place(&self) -> String {
-        let Shape { unit, beat, item } = self._shape;
-        let step = beat % item;
+        let Shape { unit, word, item, .. } = self._shape;
+        let step = word % item;
         let n = counter_bits(item - 1);
         let mut text = format!(
             "reg [{high}:0] at; // units held when the next word comes in
@@ -252,14 +331,14 @@ end
             top = item - 2,
             units = item - 1,
         );
-        if beat == 1 {
-            return text + &format!("wire [{}:0] turned = beat_i;\n", unit - 1);
+        if word == 1 {
+            return text + &format!("wire [{}:0] turned = word;\n", unit - 1);
         }
-        let turn = counter_bits(item.min(beat) - 1);
-        text += &if item < beat {
+        let turn = counter_bits(item.min(word) - 1);
+        text += &if item < word {
             format!("wire [{}:0] turn = at;\n", turn - 1)
         } else {
-            let back = item % beat;
+            let back = item % word;
             format!(
                 "reg [{high}:0] turn; // at modulo the units of a word
 
@@ -272,10 +351,10 @@ end
 
 ",
                 high = turn - 1,
-                forth = beat - back,
+                forth = word - back,
             )
         };
-        text + &turning("beat_i", beat, unit, turn)
+        text + &turning("word", word, unit, turn)
     }
 }
 

@@ -110,6 +110,8 @@ pub struct WritePort {
     in_page: K,
     room: K,
     most: K,
+    /// Where the address stands in an entry of `runs`, above the beats.
+    run_at: K,
 }
 
 impl WritePort {
@@ -120,25 +122,26 @@ impl WritePort {
     /// Runs that wait, at most.
     pub const RUNS: usize = 8;
 
-    /// For a bus of `bus_bits` and addresses of `address_bits`.
-    pub fn new(bus_bits: usize, address_bits: u32) -> Self {
-        let (addr, len, lanes) = (u(32), u(BURST.ilog2()), beat_lanes(bus_bits));
+    /// For a bus of `bus_bits`, addresses of `address_bits` of which `offset_bits` are relative to the base, and runs of
+    /// less than 2^`beats_bits` beats.
+    pub fn new(bus_bits: usize, address_bits: u32, offset_bits: u32, beats_bits: u32) -> Self {
+        let (addr, limit, len, lanes) = (u(offset_bits), u(32), u(BURST.ilog2()), beat_lanes(bus_bits));
         let shift = beat_shift(bus_bits);
         let block_shift = shift + BURST.ilog2();
         let fifo = Fifo::new(Self::DEPTH, lanes, u(32));
         let held = fifo.count_o.ty();
-        let splitter = Splitter::new(bus_bits, 16);
+        let splitter = Splitter::new(bus_bits, offset_bits, beats_bits);
         let beats = splitter.burst_beats_o.ty();
         Self {
             clk_i: Default::default(),
             rst_ni: Default::default(),
             data_base_i: Sig::new(u(address_bits - PAGE_BITS)),
-            base_i: Sig::new(addr),
-            limit_i: Sig::new(addr),
+            base_i: Sig::new(limit),
+            limit_i: Sig::new(limit),
             stop_i: Default::default(),
             run_valid_i: Default::default(),
             run_addr_i: Sig::new(addr),
-            run_beats_i: Sig::new(u(16)),
+            run_beats_i: Sig::new(u(beats_bits)),
             run_ready_o: Default::default(),
             beat_valid_i: Default::default(),
             beat_i: Lanes::new(lanes, u(32)),
@@ -159,7 +162,7 @@ impl WritePort {
             m_axi_bvalid_i: Default::default(),
             m_axi_bresp_i: Sig::new(u(2)),
             m_axi_bready_o: Default::default(),
-            runs: Queue::new(Self::RUNS, u(48)),
+            runs: Queue::new(Self::RUNS, u(offset_bits + beats_bits)),
             splitter,
             fifo,
             spare: Reg::new(held),
@@ -185,7 +188,7 @@ impl WritePort {
             start: Default::default(),
             transfer: Default::default(),
             next: Default::default(),
-            block: Sig::new(u(32 - block_shift)),
+            block: Sig::new(u(offset_bits - block_shift)),
             limit: Sig::new(u(32 - shift)),
             low_unused: Sig::new(u(shift)),
             shift: K::new(u(4), shift.into()),
@@ -194,6 +197,7 @@ impl WritePort {
             in_page: K::new(u(PAGE_BITS), (1 << PAGE_BITS) - 1),
             room: K::new(held, (Self::DEPTH - Self::ROOM) as i64),
             most: K::new(u(6), 63),
+            run_at: K::new(u(6), beats_bits.into()),
         }
     }
 }
@@ -235,11 +239,11 @@ impl Logic for WritePort {
         comment!("From runs to a burst that is checked.");
         self.run_ready_o.next = self.runs.room_o.val();
         self.runs.push_i.next = self.run_valid_i.val() && self.runs.room_o.val();
-        self.runs.data_i.next = (self.run_addr_i.val() << 16) | self.run_beats_i.val();
+        self.runs.data_i.next = (self.run_addr_i.val() << self.run_at.val()) | self.run_beats_i.val();
         self.runs.take_i.next = self.runs.valid_o.val() && self.splitter.run_ready_o.val();
         self.splitter.run_valid_i.next = self.runs.valid_o.val();
-        self.splitter.run_addr_i.next = self.runs.data_o.val() >> 16;
-        self.splitter.run_beats_i.next = self.runs.data_o.val() & 0xffff;
+        self.splitter.run_addr_i.next = self.runs.data_o.val() >> self.run_at.val();
+        self.splitter.run_beats_i.next = self.runs.data_o.val();
         self.load.next = self.splitter.burst_valid_o.val() && !self.held.q.val();
         self.splitter.burst_take_i.next = self.load.val();
         if !self.held.q.val() {
@@ -393,7 +397,7 @@ mod tests {
             let base = (u64::MAX >> (64 - address_bits)) - bytes as u64 + 1;
             let mut rig = Self {
                 base,
-                port: Bench::new(WritePort::new(bus, address_bits), |b| &mut b.clk_i),
+                port: Bench::new(WritePort::new(bus, address_bits, 32, 16), |b| &mut b.clk_i),
                 memory: AxiModel::new(vec![0; bytes], bus, answers, 1),
                 want: vec![0; bytes],
                 runs: VecDeque::new(),

@@ -2,6 +2,7 @@
 
 use super::ty::u;
 use super::{Sig, Ty};
+use crate::config::Bounds;
 use crate::isa::{FIELDS, Field, Layer};
 use rust_hdl::prelude::*;
 use std::ops::{Deref, DerefMut};
@@ -62,17 +63,22 @@ impl<D: Direction> LayerPort<D> {
         Self::with(|field| u(field.bits))
     }
 
-    /// The fields of a layer that has been checked.
+    /// The fields of a layer that has been checked, for a block that hands them on.
     pub fn new() -> Self {
-        Self::narrow(&[])
+        Self::of(&Bounds::WIDEST)
+    }
+
+    /// The fields of a layer that has been checked, on a build of these bounds.
+    pub fn of(bounds: &Bounds) -> Self {
+        Self::narrow(bounds, &[])
     }
 
     /// The same, with other types for some fields, by name: the low bits are all that is wanted.
-    pub fn narrow(types: &[(&str, Ty)]) -> Self {
+    pub fn narrow(bounds: &Bounds, types: &[(&str, Ty)]) -> Self {
         Self::with(|field| match types.iter().find(|(name, _)| *name == field.name) {
             Some((_, ty)) => *ty,
             None if field.name == "kernel" => u(KERNEL_BITS),
-            None => u(field.bits),
+            None => u(bounds.bits(field.name).unwrap_or(field.bits)),
         })
     }
 }
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn fields_follow_the_port_and_wrap() {
-        let mut port: LayerPort<In> = LayerPort::narrow(&[("patch", u(4))]);
+        let mut port: LayerPort<In> = LayerPort::narrow(&Bounds::WIDEST, &[("patch", u(4))]);
         (port.next.patch, port.next.units) = (0x12, 7);
         port.update_all();
         assert_eq!(

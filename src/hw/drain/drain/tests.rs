@@ -106,7 +106,10 @@ impl Layer {
             for (b, row) in (0..tile.blocks).flat_map(|b| (0..tile.units / self.scale()).map(move |r| (b, r)))
             {
                 let plane = (t * blocks + b) as i64 * plane_pitch;
-                rows.push((u(32).wrap(at + plane + row as i64 * row_pitch), self.row(config, tile, b, row)));
+                rows.push((
+                    u(config.offset_bits).wrap(at + plane + row as i64 * row_pitch),
+                    self.row(config, tile, b, row),
+                ));
             }
         }
         rows

@@ -3,7 +3,7 @@
 use super::super::master::{Master, Op};
 use super::*;
 use crate::hw::check::{Bench, random};
-use crate::isa::ErrorCode;
+use crate::isa::{ErrorCode, FIELDS};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
@@ -24,10 +24,14 @@ const CYCLES: i64 = 0x20;
 
 type Words = [i64; 32];
 
-/// A layer that can be executed: every field random.
-fn layer(rng: &mut ChaCha8Rng, fold_width: i64) -> Words {
-    let mut half = || rng.random_range(1..1i64 << 16);
-    let mut words: Words = std::array::from_fn(|_| half() << 16 | half());
+/// A layer that can be executed: every field random, within the bounds of the build.
+fn layer(rng: &mut ChaCha8Rng, config: &ArrayConfig) -> Words {
+    let (bounds, fold_width) = (config.bounds(), config.fold_width as i64);
+    let mut words: Words = [0; 32];
+    for field in &FIELDS {
+        let bits = bounds.bits(field.name).unwrap_or(field.bits);
+        words[field.word] |= rng.random_range(1..1i64 << bits) << field.low;
+    }
     let kernel = rng.random_range(0..3);
     if kernel == 1 {
         words[5] = words[5] & 0xffff | fold_width << 16;
@@ -46,7 +50,7 @@ fn layer(rng: &mut ChaCha8Rng, fold_width: i64) -> Words {
 
 /// A program of three layers and the end mark.
 fn program(rng: &mut ChaCha8Rng, config: &ArrayConfig) -> Vec<Words> {
-    let mut words: Vec<Words> = (0..3).map(|_| layer(rng, config.fold_width as i64)).collect();
+    let mut words: Vec<Words> = (0..3).map(|_| layer(rng, config)).collect();
     words.push(std::array::from_fn(|i| if i == 0 { 0xff } else { 0 }));
     words
 }
