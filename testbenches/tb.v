@@ -14,6 +14,7 @@ module tb;
     parameter BUS_BITS = 128;
     parameter ADDRESS_BITS = 32;
     parameter ID_BITS = 1;
+    parameter OFFSET_BITS = 32;  // of an address relative to one of the bases, in a command
     parameter [63:0] MODEL_BASE = 0;
     parameter [63:0] DATA_BASE = 64'h4000_0000;
     parameter MODEL_BYTES = 4096;  // of the model: program, from here weights and parameters
@@ -34,6 +35,7 @@ module tb;
     localparam BUS = BUS_BITS / 8;
     localparam WORDS = BUS_BITS / 64;  // of 64 bits, in a word of the bus
     localparam QUEUE = 64;
+    localparam [31:0] LAST_PAGE = 32'hffff_f000 >> (32 - OFFSET_BITS) & 32'hffff_f000;  // that a command reaches
     localparam LONGEST = 16;  // words of a burst
     localparam OKAY = 2'b00, SLVERR = 2'b10;
     localparam SLOW_READS = 85;  // stalls in percent, with which the control waits for words
@@ -430,8 +432,14 @@ module tb;
             refused(ERROR_READ_ADDRESS);
             tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = WRITE_LIMIT;
             refused(ERROR_READ_ADDRESS);
-            tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = 32'hffff_f000;
+            tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = LAST_PAGE;
             refused(ERROR_READ_ADDRESS);
+            tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = LAST_PAGE;
+            refused(ERROR_WRITE_ADDRESS);
+            if (OFFSET_BITS < 32) begin
+                tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = 32'hffff_f000;
+                refused(ERROR_BAD_FIELD);
+            end
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_BASE - BUS;
             refused(ERROR_WRITE_ADDRESS);
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_LIMIT;

@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vgg2rtl::config::ArrayConfig;
+use vgg2rtl::config::{ArrayConfig, PAGE};
 use vgg2rtl::cosim::{Bases, Device, MemoryOptions, Statistics, Traffic, compare};
 use vgg2rtl::int::{Golden, Trace, random};
 use vgg2rtl::isa::address;
@@ -129,9 +129,12 @@ fn addresses_outside_the_regions_are_not_touched() {
     setup.command("weights beyond the model", 5, 0, |c| c.weights = model);
     setup.command("parameters beyond the model", 5, 0, |c| c.params = model);
     setup.command("input beyond the data", 5, 0, |c| c.x_base = end);
-    setup.command("input before the data", 5, 0, |c| c.x_base = 0xffff_f000);
+    let last_page = (setup.schedule.config.reach() - PAGE) as u32;
+    setup.command("input at the end of what a command reaches", 5, 0, |c| c.x_base = last_page);
+    setup.command("input before the data", 2, 0, |c| c.x_base = 0xffff_f000);
     setup.command("output below the window", 6, 0, |c| c.y_base = first - 4096);
-    setup.command("output before the data", 6, 0, |c| c.y_base = 0xffff_f000);
+    setup.command("output at the end of what a command reaches", 6, 0, |c| c.y_base = last_page);
+    setup.command("output before the data", 2, 0, |c| c.y_base = 0xffff_f000);
     setup.command("output beyond the data", 6, 1, |c| c.y_base = end);
 }
 

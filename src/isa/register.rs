@@ -211,8 +211,8 @@ macro_rules! errors {
 errors! {
     /// The opcode is neither a layer nor the end mark; also what follows a program without an end mark.
     UnknownOpcode = 1, "unknown opcode";
-    /// A field that cannot work: a zero count, an unknown kernel, a row too long to fold, `pool` with `raw` or with an odd
-    /// number of units (of the layer or of a stripe).
+    /// A field that cannot work: a zero count, an unknown kernel, a number beyond the build's bounds, a row too long to fold,
+    /// `pool` with `raw` or with an odd number of units (of the layer or of a stripe).
     BadField = 2, "a field of the command cannot work";
     /// RRESP was not OKAY.
     ReadResponse = 3, "memory answered a read with an error";

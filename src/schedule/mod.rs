@@ -101,12 +101,13 @@ impl Schedule {
     }
 
     /// What a bench around the accelerator must know, by the names that the benches use.
-    pub fn bench_numbers(&self) -> [(&'static str, u64); 7] {
+    pub fn bench_numbers(&self) -> [(&'static str, u64); 8] {
         let Regions { weights_at, model_bytes, window } = self.regions();
         [
             ("BUS_BITS", self.config.bus_bits as u64),
             ("ADDRESS_BITS", self.config.address_bits.into()),
             ("ID_BITS", self.config.id_bits.into()),
+            ("OFFSET_BITS", self.config.offset_bits.into()),
             ("WEIGHTS_AT", weights_at),
             ("MODEL_BYTES", model_bytes as u64),
             ("WRITE_BASE", window.start as u64),
