@@ -20,7 +20,7 @@
 // mutant: requantizer_pow2: acc_i + bias_i -> acc_i - bias_i
 // mutant: requantizer_pow2: positive_shift <= sum_shift -> positive_shift <= shift_i
 // mutant: round_shift: (fine_lost || fine[0]) -> fine[0]
-// mutant: round_shift: rounded <= fine; -> rounded <= fine + 1'd1;
+// mutant: round_shift: rounded <= {1'd0, fine}; -> rounded <= {1'd0, fine} + 9'd1;
 `include "rne.svh"
 module proof (
     input wire clk,

@@ -13,7 +13,7 @@
 // method: bounded 8 10
 // data: beat_i 2
 // refute: 9
-// mutant: DUT: addr >= base_i -> addr != base_i
+// mutant: DUT: >= base_i -> != base_i
 // mutant: DUT: < limit) -> <= limit)
 // mutant: DUT: spare <= spare - {2'd0, beats} -> spare <= spare
 // mutant: DUT: (!awvalid || m_axi_awready_i)) && bursts_room_o -> 1'd1) && bursts_room_o
