@@ -54,12 +54,12 @@ pub fn estimate(config: &ArrayConfig, family: Family) -> Resources {
     Model::of(family).total(&parts(config))
 }
 
-/// Whether the model of `family` is fitted to the modules of `config`: not so for layers by digits, for bounds other than the
+/// Whether the model of `family` is fitted to the modules of `config`: not so for bounds other than the
 /// default ones, and where the hardware has changed since the fit.
 pub fn is_modelled(config: &ArrayConfig, family: Family) -> bool {
     let base = ArrayConfig::default();
     let bounds = |c: &ArrayConfig| (c.max_map, c.max_channels, c.max_images, c.offset_bits);
-    !config.has_digits() && bounds(config) == bounds(&base) && Model::of(family).fits(&parts(config))
+    bounds(config) == bounds(&base) && Model::of(family).fits(&parts(config))
 }
 
 /// The stated error of [`estimate`], computed from the held-out points.

@@ -36,9 +36,13 @@ pub fn features(family: Family, kind: &str, args: &[u32]) -> Vec<f64> {
         }
         "requantizer_pow2" => vec![1.0, a[0], a[1]],
         "round_shift" => round_shift(n[0], n[1]),
-        "row_read" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3].log2()],
+        "row_read" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3].log2(), a[4], a[4] * a[0]],
         "weight_shifter" => vec![1.0, a[0]],
-        "sequencer" => vec![1.0, a[0], a[1]],
+        "sequencer" => vec![1.0, a[0], a[1], a[3], a[4], a[4] * a[0]],
+        "walk" => vec![1.0, a[0], a[1], a[2], a[3], a[4], a[4] * a[0]],
+        "digit_shift" => digit_shift(&n),
+        "plane_select" => vec![1.0, a[0] * a[3], a[0] * a[1], a[0] * a[1] * a[2].log2().ceil()],
+        "plane_extend" => vec![1.0, a[0], a[0] * a[1]],
         "drain_walk" => vec![1.0, a[0], a[1].log2(), a[2].log2(), a[3], a[4]],
         "act_walk" => vec![1.0, a[0].log2(), a[1], a[2], a[3], a[4]],
         "field_check" => vec![1.0, a[1]],
@@ -90,6 +94,18 @@ fn pieces(family: Family) -> Option<(u32, u32)> {
 /// Bits of a counter up to `most`.
 fn counter_bits(most: usize) -> usize {
     (usize::BITS - most.leading_zeros()) as usize
+}
+
+/// The shift that walks from group to group, and a stage of multiplexers of the operand for each of its bits; what is shifted
+/// in is 0, and what is above the partial sum its sign.
+fn digit_shift(args: &[usize]) -> Vec<f64> {
+    let &[cols, groups, operand, shift, unit, psum] = args else { return vec![] };
+    let low: usize = (0..shift).map(|bit| operand.min(unit << bit)).sum();
+    let above = operand - operand.min(psum);
+    let one_column = [operand * shift, low, above, operand, 1];
+    let mut terms = vec![1.0, ((groups - 1) * shift) as f64];
+    terms.extend(one_column.map(|x| (cols * x) as f64));
+    terms
 }
 
 /// Bits that the three steps of a shift keep, and those above and below, of which only whether one is set.

@@ -2,9 +2,10 @@
 //!
 //! This mirrors the constructors of `hw`; a test compares the places with those of the emitted Verilog.
 
-use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS};
+use crate::arith::{MULTIPLIER_BITS, SHIFT_BITS, WIDTHS};
 use crate::config::{ArrayConfig, Bounds, Multipliers, Requantize};
 use crate::hw::ComputeCore;
+use crate::hw::control::{Shifts, Turn};
 use crate::hw::datapath::{Accumulators, Array, LaneBuffer, Packing, address_bits};
 use crate::hw::drain::{GroupSelect, RawBeat, Requantizers};
 use crate::hw::host::Fetch;
@@ -92,6 +93,8 @@ fn beyond(bounds: &Bounds) -> usize {
 fn act_loader(list: &mut List, config: &ArrayConfig) {
     let ArrayConfig { rows, act_bits, bus_bits: bus, fold_channels: channels, fold_width, .. } = *config;
     let (a, block, folds) = (act_bits as usize, config.block(), (channels > 0) as usize);
+    let (whole, planes) = (config.code_bits() as usize, config.act_digits);
+    let cut = folds * (planes > 1) as usize;
     let groups = rows / block;
     let blocks = (9 * channels).div_ceil(rows).max(1) * groups;
     let (group, lane_block) = (bits_of(groups), bits_of(blocks));
@@ -106,11 +109,18 @@ fn act_loader(list: &mut List, config: &ArrayConfig) {
     list.stream(paths, bus, bounds.offset, bounds.x_row_beats);
     list.add("top.acts.pixels", "unpacker", 1, &[bus, block * a]);
     if folds > 0 {
-        list.add("top.acts.fold_pixels_0", "unpacker", 1, &[bus, channels * a]);
-        list.add("top.acts.fold_0", "fold", 1, &[channels, a, bits_of(fold_width), block, bits_of(held)]);
+        list.add("top.acts.fold_pixels_0", "unpacker", 1, &[bus, channels * whole]);
+        let fold = [channels, whole, bits_of(fold_width), block, bits_of(held)];
+        list.add("top.acts.fold_0", "fold", 1, &fold);
     }
-    let unpack = [group, lane_block, bits_of(config.act_depth), bits_of(fold_width), slots];
+    let unpack = [group, lane_block, bits_of(config.act_depth), bits_of(fold_width), slots, cut];
     list.add("top.acts.unpack", "act_unpack", 1, &unpack);
+    if cut > 0 {
+        list.add("top.acts.unpack.gap_0", "step_gap", 1, &[]);
+        list.add("top.acts.fold_planes_0", "fold_planes", 1, &[]);
+        list.add("top.acts.fold_planes_0.plane", "turn", 1, &[bits_of(planes)]);
+        list.add("top.acts.fold_planes_0.select", "plane_select", 1, &[block, whole, planes, a]);
+    }
     list.add("top.acts.group", "one_hot", 1, &[groups]);
 }
 
@@ -143,8 +153,10 @@ fn core(list: &mut List, config: &ArrayConfig) {
     list.add("top.core", "compute_core", 1, &[]);
     let bounds = config.bounds();
     let [ci, co, slots] = [bounds.ci_tiles, bounds.co_tiles, bounds.slots].map(|bits| bits as usize);
-    list.add("top.core.sequencer", "sequencer", 1, &[act, position, rows]);
-    list.add("top.core.sequencer.walk", "walk", 1, &[act, ci, co, slots]);
+    let (shifts, planes) = (Shifts::of(config), (config.act_digits > 1) as usize);
+    let shift = shifts.map_or(0, |shifts| shifts.bits as usize);
+    list.add("top.core.sequencer", "sequencer", 1, &[act, position, rows, shift, (shift > 0) as usize]);
+    list.add("top.core.sequencer.walk", "walk", 1, &[act, ci, co, slots, planes]);
     list.add("top.core.sequencer.sweep", "sweep", 1, &[act, position]);
     list.add("top.core.shifter", "weight_shifter", 1, &[weight, rows, config.groups(), weight_depth]);
     list.add("top.core.acts", "lane_buffer", 1, &[rows]);
@@ -157,7 +169,13 @@ fn core(list: &mut List, config: &ArrayConfig) {
         list.add("top.core.weights.rest", "lane", 1, &[weight, cols % pack * w]);
         list.ram("top.core.weights.rest.ram", 1, weight_depth, cols % pack * w);
     }
-    list.add("top.core.extend_0", "extend", 1, &[rows, a]);
+    match planes {
+        0 => list.add("top.core.extend_0", "extend", 1, &[rows, a]),
+        _ => {
+            list.add("top.core.plane_extend_0", "plane_extend", 1, &[rows, a]);
+            list.add("top.core.act_signed_0", "delay", 1, &[1, LaneBuffer::LATENCY]);
+        }
+    }
     list.add("top.core.array", "array", 1, &[]);
     match config.multipliers {
         _ if pack > 1 => packed_array(list, config),
@@ -168,7 +186,8 @@ fn core(list: &mut List, config: &ArrayConfig) {
         }
     }
     list.add("top.core.accumulators", "accumulators", 1, &[]);
-    list.add("top.core.accumulators.accumulator", "accumulator", cols, &[position, acc, psum]);
+    let operand = acc.min(psum + config.most_shift() as usize);
+    list.add("top.core.accumulators.accumulator", "accumulator", cols, &[position, acc, operand]);
     list.ram("top.core.accumulators.accumulator.bank0", cols, acc_depth, acc);
     list.ram("top.core.accumulators.accumulator.bank1", cols, acc_depth, acc);
     let late = LaneBuffer::LATENCY + Array::latency(rows);
@@ -178,6 +197,23 @@ fn core(list: &mut List, config: &ArrayConfig) {
     list.add("top.core.addr", "delay", 1, &[position, late]);
     list.add("top.core.tile_end", "delay", 1, &[1, ComputeCore::latency(rows, config.groups())]);
     list.add("top.core.patch_end", "delay", 1, &[1, rows]);
+    if let Some(shifts) = shifts {
+        digits(list, config, shifts, (operand, late));
+    }
+}
+
+/// What runs layers digit by digit: the walk over the digits, and the shift of their sums of `operand` bits, `late` cycles
+/// behind.
+fn digits(list: &mut List, config: &ArrayConfig, shifts: Shifts, (operand, late): (usize, usize)) {
+    let shift = shifts.bits as usize;
+    let unit = config.shift_unit() as usize;
+    let pixel = bits_of(config.act_depth).min(Turn::BITS as usize);
+    list.add("top.core.sequencer.digits_0", "digit_walk", 1, &[pixel, shift]);
+    list.add("top.core.sequencer.digits_0.plane", "turn", 1, &[Turn::BITS as usize]);
+    list.add("top.core.sequencer.digits_0.digit", "turn", 1, &[Turn::BITS as usize]);
+    list.add("top.core.shift_0", "delay", 1, &[shift, late]);
+    let shape = [config.cols, config.groups(), operand, shift, unit, config.psum_bits() as usize];
+    list.add("top.core.digit_shift_0", "digit_shift", 1, &shape);
 }
 
 /// Elements of groups of columns, and what is above and below them.
@@ -204,12 +240,14 @@ fn packed_array(list: &mut List, config: &ArrayConfig) {
 fn drain(list: &mut List, config: &ArrayConfig) {
     let ArrayConfig { cols, requantizers: lanes, bus_bits: bus, requantize: mode, .. } = *config;
     let (a, acc, block) = (config.act_bits as usize, config.acc_bits as usize, config.block());
+    let (planes, code) = (config.act_digits, config.code_bits().min(*WIDTHS.end()) as usize);
+    let cut = (planes > 1) as usize;
     let (groups, block_groups, position) = (cols / lanes, block / lanes, bits_of(config.acc_depth));
     let pow2 = (mode == Requantize::Pow2) as usize;
-    list.add("top.drain", "drain", 1, &[bus, pow2]);
-    let [co, planes] = [config.bounds().co_tiles, config.bounds().co_blocks].map(|bits| bits as usize);
-    list.add("top.drain.walk", "drain_walk", 1, &[position, cols / block, block_groups, co, planes]);
-    list.add("top.drain.read", "row_read", 1, &[position, lanes, block_groups, groups]);
+    list.add("top.drain", "drain", 1, &[bus, pow2, cut]);
+    let [co, blocks] = [config.bounds().co_tiles, config.bounds().co_blocks].map(|bits| bits as usize);
+    list.add("top.drain.walk", "drain_walk", 1, &[position, cols / block, block_groups, co, blocks]);
+    list.add("top.drain.read", "row_read", 1, &[position, lanes, block_groups, groups, cut]);
     list.add("top.drain.store", "param_store", 1, &[lanes, groups]);
     list.add("top.drain.store.ram", "record_ram", 1, &[lanes]);
     let (depth, scale) = (2 << bits_of(groups), SHIFT_BITS + MULTIPLIER_BITS * (1 - pow2 as u32));
@@ -219,9 +257,9 @@ fn drain(list: &mut List, config: &ArrayConfig) {
     list.add("top.drain.requantizers", "requantizers", 1, &[]);
     let product = acc - 1 + (1 - pow2) * MULTIPLIER_BITS as usize;
     let requantizer = ["requantizer", "requantizer_pow2"][pow2];
-    list.add("top.drain.requantizers.requantizer", requantizer, lanes, &[a, acc]);
-    list.add("top.drain.requantizers.requantizer.round_shift", "round_shift", lanes, &[a, product]);
-    list.add("top.drain.requantizers.max_pool", "max_pool", lanes, &[a]);
+    list.add("top.drain.requantizers.requantizer", requantizer, lanes, &[code, acc]);
+    list.add("top.drain.requantizers.requantizer.round_shift", "round_shift", lanes, &[code, product]);
+    list.add("top.drain.requantizers.max_pool", "max_pool", lanes, &[code]);
     list.add("top.drain.raw_beat", "raw_beat", 1, &[bus, lanes, acc]);
     list.add("top.drain.packer", "packer", 1, &[bus, lanes * a]);
     let to_requantizers = Accumulators::DRAIN_LATENCY + GroupSelect::LATENCY;
@@ -236,6 +274,12 @@ fn drain(list: &mut List, config: &ArrayConfig) {
     }
     for path in ["top.drain.item_valid", "top.drain.item_last"] {
         list.add(path, "delay", 1, &[1, to_requantizers + Requantizers::latency(mode)]);
+    }
+    if cut > 0 {
+        let late = to_requantizers + Requantizers::latency(mode);
+        list.add("top.drain.read.plane_0", "turn", 1, &[bits_of(planes)]);
+        list.add("top.drain.plane_0", "delay", 1, &[bits_of(planes), late]);
+        list.add("top.drain.plane_select_0", "plane_select", 1, &[lanes, code, planes, a]);
     }
 }
 
@@ -284,11 +328,19 @@ mod tests {
             let (rows, cols) = (4, cols + [0, 1, 2][pack - 2]);
             ArrayConfig { rows, cols, pack, ..narrow }
         });
+        let digits = [(4, 2, 2), (4, 2, 1), (3, 1, 3)].map(|(bits, weight_digits, act_digits)| ArrayConfig {
+            weight_bits: bits,
+            act_bits: bits,
+            weight_digits,
+            act_digits,
+            ..ArrayConfig::default()
+        });
         for config in presets()
             .into_iter()
             .map(|p| p.2)
             .chain([pow2, flat, luts])
             .chain(packed)
+            .chain(digits)
             .filter(|c| c.rows <= 16)
         {
             let sources = sources(&config).unwrap();

@@ -22,7 +22,51 @@ const OF_SUMS: [&str; 6] =
 /// Kinds of an array whose columns share multipliers.
 const OF_PACKS: [&str; 3] = ["packed_pe", "weight_digits", "split_sums"];
 
-/// Points of the fit, then those that are held out: random valid ones, the same on every machine.
+/// Kinds of a build that runs layers digit by digit.
+const OF_DIGITS: [&str; 14] = [
+    "digit_walk",
+    "turn",
+    "digit_shift",
+    "plane_select",
+    "plane_extend",
+    "fold_planes",
+    "step_gap",
+    "walk",
+    "sequencer",
+    "row_read",
+    "act_unpack",
+    "drain",
+    "accumulator",
+    "fold",
+];
+
+/// W, A, digits of weights, planes of activations.
+type Digits = (u32, u32, usize, usize);
+const DIGITS: [Digits; 10] = [
+    (4, 4, 2, 2),
+    (4, 4, 2, 1),
+    (4, 8, 2, 1),
+    (8, 4, 1, 2),
+    (2, 2, 4, 4),
+    (2, 4, 4, 2),
+    (2, 8, 4, 1),
+    (3, 3, 3, 3),
+    (3, 4, 3, 2),
+    (6, 6, 2, 2),
+];
+/// Digits of points that the fit does not see, on arrays of these sides, with as many columns a multiplier.
+const DIGITS_HELD_OUT: [(Digits, (usize, usize), usize); 4] = [
+    ((4, 4, 2, 2), (8, 12), 2),
+    ((2, 2, 4, 4), (12, 8), 1),
+    ((3, 3, 3, 3), (16, 4), 1),
+    ((4, 8, 2, 1), (6, 6), 1),
+];
+
+fn with_digits((weight_bits, act_bits, weight_digits, act_digits): Digits, base: ArrayConfig) -> ArrayConfig {
+    ArrayConfig { weight_bits, act_bits, weight_digits, act_digits, ..base }
+}
+
+/// Points of the fit, then those that are held out: random valid ones, the same on every machine, and some with digits.
 pub fn points() -> (Vec<ArrayConfig>, Vec<ArrayConfig>) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut points: Vec<ArrayConfig> = vec![];
@@ -32,7 +76,11 @@ pub fn points() -> (Vec<ArrayConfig>, Vec<ArrayConfig>) {
             points.push(point);
         }
     }
-    let held_out = points.split_off(FITTED);
+    let mut held_out = points.split_off(FITTED);
+    held_out.extend(DIGITS_HELD_OUT.map(|(digits, (rows, cols), pack)| {
+        let base = ArrayConfig { acc_bits: 36, requantizers: 2, ..ArrayConfig::default() };
+        with_digits(digits, ArrayConfig { rows, cols, pack, ..base })
+    }));
     (points, held_out)
 }
 
@@ -106,5 +154,13 @@ pub fn grid(family: Family) -> Vec<(ArrayConfig, &'static [&'static str])> {
         })
     });
     let sums = sums.filter(|(config, _)| config.validate().is_ok());
-    dsps.chain(luts).chain(packed).chain(streams).chain(sums).collect()
+    let digits = DIGITS.into_iter().flat_map(|d| [(4, 4), (8, 8), (16, 16), (8, 16)].map(|sides| (d, sides)));
+    let digits = digits.map(|(digits, (rows, cols))| {
+        let depths = [(512, 128), (1024, 256), (2048, 512)][(rows + digits.0 as usize) / 4 % 3];
+        let (acc_bits, requantizers) = ([32, 40, 48][(cols / 4 + digits.1 as usize) % 3], cols.min(4));
+        let base = ArrayConfig { rows, cols, acc_bits, requantizers, act_depth: depths.0, ..base() };
+        (with_digits(digits, ArrayConfig { acc_depth: depths.1, ..base }), &OF_DIGITS[..])
+    });
+    let digits = digits.filter(|(config, _)| config.validate().is_ok());
+    dsps.chain(luts).chain(packed).chain(streams).chain(sums).chain(digits).collect()
 }
