@@ -146,10 +146,9 @@ module accelerator (
     wire [31:0] host_read_limit_o;
     wire [31:0] host_write_base_o;
     wire [31:0] host_write_limit_o;
-    wire host_run_valid_o;
-    wire [18:0] host_run_addr_o;
-    wire [4:0] host_run_beats_o;
-    wire host_beat_take_o;
+    wire host_ar_valid_o;
+    wire [18:0] host_ar_addr_o;
+    wire [7:0] host_ar_len_o;
     wire [1:0] host_layer_kernel_o;
     wire host_layer_pool_o;
     wire host_layer_x_signed_o;
@@ -192,12 +191,6 @@ module accelerator (
     wire [7:0] host_layer_digits_o;
     wire [7:0] host_layer_planes_o;
     wire [7:0] host_layer_y_planes_o;
-    wire commands_run_ready_o;
-    wire commands_ar_valid_o;
-    wire [18:0] commands_ar_addr_o;
-    wire [7:0] commands_ar_len_o;
-    wire commands_valid_o;
-    wire [63:0] commands_beat_o;
     wire [8:0] acts_layer_patch_i;
     wire acts_ar_valid_o;
     wire [29:0] acts_ar_addr_o;
@@ -298,13 +291,11 @@ module accelerator (
         .command_beat_i(read_command_push_o),
         .write_beat_i(write_write_beat_o),
         .array_active_i(core_active_o),
-        .run_valid_o(host_run_valid_o),
-        .run_addr_o(host_run_addr_o),
-        .run_beats_o(host_run_beats_o),
-        .run_ready_i(commands_run_ready_o),
-        .beat_valid_i(commands_valid_o),
-        .beat_i(commands_beat_o),
-        .beat_take_o(host_beat_take_o),
+        .ar_valid_o(host_ar_valid_o),
+        .ar_addr_o(host_ar_addr_o),
+        .ar_len_o(host_ar_len_o),
+        .ar_ready_i(read_command_ar_ready_o),
+        .beat_i(read_beat_o),
         .layer_opcode_o(host_layer_opcode_o_unused),
         .layer_kernel_o(host_layer_kernel_o),
         .layer_pool_o(host_layer_pool_o),
@@ -348,23 +339,6 @@ module accelerator (
         .layer_digits_o(host_layer_digits_o),
         .layer_planes_o(host_layer_planes_o),
         .layer_y_planes_o(host_layer_y_planes_o)
-    );
-    read_stream u_commands (
-        .clk_i(clk),
-        .rst_ni(host_flush_no),
-        .run_valid_i(host_run_valid_o),
-        .run_addr_i(host_run_addr_o),
-        .run_beats_i(host_run_beats_o),
-        .run_ready_o(commands_run_ready_o),
-        .ar_valid_o(commands_ar_valid_o),
-        .ar_addr_o(commands_ar_addr_o),
-        .ar_len_o(commands_ar_len_o),
-        .ar_ready_i(read_command_ar_ready_o),
-        .push_i(read_command_push_o),
-        .beat_i(read_beat_o),
-        .valid_o(commands_valid_o),
-        .beat_o(commands_beat_o),
-        .take_i(host_beat_take_o)
     );
     act_loader u_acts (
         .clk_i(clk),
@@ -523,9 +497,9 @@ module accelerator (
         .acts_ar_len_i(acts_ar_len_o),
         .acts_ar_ready_o(read_acts_ar_ready_o),
         .acts_push_o(read_acts_push_o),
-        .command_ar_valid_i(commands_ar_valid_o),
+        .command_ar_valid_i(host_ar_valid_o),
         .command_ar_addr_i(read_command_ar_addr_i),
-        .command_ar_len_i(commands_ar_len_o),
+        .command_ar_len_i(host_ar_len_o),
         .command_ar_ready_o(read_command_ar_ready_o),
         .command_push_o(read_command_push_o),
         .beat_o(read_beat_o),
@@ -585,7 +559,7 @@ module accelerator (
     assign drain_layer_clip_i = host_layer_clip_o[7:0];
     assign drain_layer_unit_positions_i = host_layer_unit_positions_o[6:0];
     // Reading.
-    assign read_command_ar_addr_i = {11'd0, commands_ar_addr_o};
+    assign read_command_ar_addr_i = {11'd0, host_ar_addr_o};
     assign m_axi_arsize = SIZE;
     assign m_axi_arburst = INCREMENTING;
     assign m_axi_arcache = CACHE;

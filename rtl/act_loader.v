@@ -148,7 +148,7 @@ module act_loader (
         .data_o(rows_data_o),
         .take_i(unpack_row_take_o)
     );
-    read_stream_2 u_stream (
+    read_stream u_stream (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .run_valid_i(walk_run_valid_o),

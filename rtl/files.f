@@ -7,14 +7,12 @@ fetch.v
 command.v
 field_check.v
 host.v
+act_walk.v
+queue.v
 splitter.v
 lanes_ram.v
 fifo.v
 read_stream.v
-act_walk.v
-queue.v
-splitter_2.v
-read_stream_2.v
 unpacker.v
 unpacker_2.v
 fold.v
@@ -22,8 +20,8 @@ act_unpack.v
 one_hot.v
 act_loader.v
 weight_walk.v
-splitter_3.v
-read_stream_3.v
+splitter_2.v
+read_stream_2.v
 unpacker_3.v
 record.v
 weight_loader.v

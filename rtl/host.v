@@ -89,20 +89,16 @@ module host (
     input  wire write_beat_i,
     // A position enters the array.
     input  wire array_active_i,
-    // Command stream: a run of words is asked for.
-    output wire run_valid_o,
-    // Its address.
-    output wire [18:0] run_addr_o,
-    // Its words.
-    output wire [4:0] run_beats_o,
-    // It is taken.
-    input  wire run_ready_i,
-    // Command stream: a word is there.
-    input  wire beat_valid_i,
-    // The word.
+    // The burst of a command is requested; stays until ar_ready_i.
+    output wire ar_valid_o,
+    // Its first byte.
+    output wire [18:0] ar_addr_o,
+    // Its beats minus one.
+    output wire [7:0] ar_len_o,
+    // The request is taken.
+    input  wire ar_ready_i,
+    // A beat of a command, with command_beat_i.
     input  wire [63:0] beat_i,
-    // It is taken.
-    output wire beat_take_o,
     // 0x01: a layer; 0xff: the end mark.
     output wire [7:0] layer_opcode_o,
     // How the kernel reaches the array; 0: convolution, 1: convolution with its nine kernel positions folded into the array's rows, 2: dense.
@@ -219,7 +215,7 @@ module host (
     wire controller_fetch_o;
     wire controller_active_i;
     wire controller_flush_no;
-    wire fetch_beat_take_o;
+    wire fetch_take_o;
     wire [3:0] fetch_number_o;
     wire fetch_done_o;
     wire [7:0] fields_layer_opcode_o;
@@ -378,18 +374,18 @@ module host (
         .rst_ni(controller_flush_no),
         .fetch_i(controller_fetch_o),
         .index_i(controller_index_o),
-        .run_valid_o(run_valid_o),
-        .run_addr_o(run_addr_o),
-        .run_beats_o(run_beats_o),
-        .run_ready_i(run_ready_i),
-        .beat_valid_i(beat_valid_i),
-        .beat_take_o(fetch_beat_take_o),
+        .ar_valid_o(ar_valid_o),
+        .ar_addr_o(ar_addr_o),
+        .ar_len_o(ar_len_o),
+        .ar_ready_i(ar_ready_i),
+        .push_i(command_beat_i),
+        .take_o(fetch_take_o),
         .number_o(fetch_number_o),
         .done_o(fetch_done_o)
     );
     command u_fields (
         .clk_i(clk_i),
-        .write_i(fetch_beat_take_o),
+        .write_i(fetch_take_o),
         .number_i(fetch_number_o),
         .beat_i(beat_i),
         .layer_opcode_o(fields_layer_opcode_o),
@@ -480,7 +476,6 @@ module host (
 
     assign controller_active_i = (((weight_beat || act_beat) || command_beat) || write_beat) || array_active;
     assign flush_no = controller_flush_no;
-    assign beat_take_o = fetch_beat_take_o;
     assign layer_opcode_o = fields_layer_opcode_o;
     assign layer_kernel_o = fields_layer_kernel_o[1:0];
     assign layer_pool_o = fields_layer_pool_o;

@@ -9,7 +9,7 @@ module read_stream_2 (
     input  wire rst_ni,
     input  wire run_valid_i,
     input  wire [29:0] run_addr_i,
-    input  wire [7:0] run_beats_i,
+    input  wire [20:0] run_beats_i,
     output wire run_ready_o,
     output wire ar_valid_o,
     output wire [29:0] ar_addr_o,

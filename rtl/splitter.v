@@ -15,15 +15,15 @@ module splitter (
     // A run is there.
     input  wire run_valid_i,
     // Its first byte, the first one of a beat.
-    input  wire [18:0] run_addr_i,
+    input  wire [29:0] run_addr_i,
     // Its beats, at least one.
-    input  wire [4:0] run_beats_i,
+    input  wire [7:0] run_beats_i,
     // It is taken.
     output wire run_ready_o,
     // A burst is there.
     output wire burst_valid_o,
     // Its first byte.
-    output wire [18:0] burst_addr_o,
+    output wire [29:0] burst_addr_o,
     // Its beats.
     output wire [4:0] burst_beats_o,
     // It is taken; only with burst_valid_o.
@@ -32,26 +32,26 @@ module splitter (
     localparam [4:0] BURST = 5'd16;
 
     wire [3:0] run_low;
-    wire [5:0] run_end;
+    wire [8:0] run_end;
     wire is_one;
     wire [2:0] low_unused;
     reg busy;
     reg sized;
-    reg [11:0] block;
+    reg [22:0] block;
     reg [3:0] low;
-    reg [1:0] more;
+    reg [4:0] more;
     reg [3:0] tail;
     reg [4:0] beats;
     reg last;
 
     assign low_unused = run_addr_i[2:0];
     assign run_low = run_addr_i[6:3];
-    assign run_end = ({1'd0, run_beats_i} + {2'd0, run_low}) - 6'd1;
+    assign run_end = ({1'd0, run_beats_i} + {5'd0, run_low}) - 9'd1;
     // Whether the run is one burst, by its low bits and the others beside them.
-    assign is_one = (~1'd0) && (({2'd0, run_low} + {1'd0, run_beats_i}) <= 6'd16);
+    assign is_one = (run_beats_i[7:5] == 3'd0) && (({2'd0, run_low} + {1'd0, run_beats_i[4:0]}) <= 6'd16);
     assign run_ready_o = !busy;
     assign burst_valid_o = sized;
-    assign burst_addr_o = ({7'd0, block} << 7) | ({15'd0, low} << 3);
+    assign burst_addr_o = ({7'd0, block} << 7) | ({26'd0, low} << 3);
     assign burst_beats_o = beats;
 
     always @(posedge clk_i) begin
@@ -59,29 +59,29 @@ module splitter (
         if (!busy) begin
             busy <= run_valid_i;
             sized <= run_valid_i;
-            block <= run_addr_i[18:7];
+            block <= run_addr_i[29:7];
             low <= run_low;
-            more <= run_end[5:4];
+            more <= run_end[8:4];
             tail <= run_end[3:0];
             last <= is_one;
             beats <= BURST - {1'd0, run_low};
             if (is_one) begin
-                beats <= run_beats_i;
+                beats <= run_beats_i[4:0];
             end
         end else if (!sized) begin
             // Later bursts start at a multiple of the longest.
             sized <= 1'd1;
-            last <= more == 2'd0;
+            last <= more == 5'd0;
             beats <= BURST;
-            if (more == 2'd0) begin
+            if (more == 5'd0) begin
                 beats <= {1'd0, tail} + 5'd1;
             end
         end else if (burst_take_i) begin
             busy <= !last;
             sized <= 1'd0;
-            block <= block + 12'd1;
+            block <= block + 23'd1;
             low <= 4'd0;
-            more <= more - 2'd1;
+            more <= more - 5'd1;
         end
         if (!rst_ni) begin
             busy <= 1'd0;

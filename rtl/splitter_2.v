@@ -17,7 +17,7 @@ module splitter_2 (
     // Its first byte, the first one of a beat.
     input  wire [29:0] run_addr_i,
     // Its beats, at least one.
-    input  wire [7:0] run_beats_i,
+    input  wire [20:0] run_beats_i,
     // It is taken.
     output wire run_ready_o,
     // A burst is there.
@@ -32,23 +32,23 @@ module splitter_2 (
     localparam [4:0] BURST = 5'd16;
 
     wire [3:0] run_low;
-    wire [8:0] run_end;
+    wire [21:0] run_end;
     wire is_one;
     wire [2:0] low_unused;
     reg busy;
     reg sized;
     reg [22:0] block;
     reg [3:0] low;
-    reg [4:0] more;
+    reg [17:0] more;
     reg [3:0] tail;
     reg [4:0] beats;
     reg last;
 
     assign low_unused = run_addr_i[2:0];
     assign run_low = run_addr_i[6:3];
-    assign run_end = ({1'd0, run_beats_i} + {5'd0, run_low}) - 9'd1;
+    assign run_end = ({1'd0, run_beats_i} + {18'd0, run_low}) - 22'd1;
     // Whether the run is one burst, by its low bits and the others beside them.
-    assign is_one = (run_beats_i[7:5] == 3'd0) && (({2'd0, run_low} + {1'd0, run_beats_i[4:0]}) <= 6'd16);
+    assign is_one = (run_beats_i[20:5] == 16'd0) && (({2'd0, run_low} + {1'd0, run_beats_i[4:0]}) <= 6'd16);
     assign run_ready_o = !busy;
     assign burst_valid_o = sized;
     assign burst_addr_o = ({7'd0, block} << 7) | ({26'd0, low} << 3);
@@ -61,7 +61,7 @@ module splitter_2 (
             sized <= run_valid_i;
             block <= run_addr_i[29:7];
             low <= run_low;
-            more <= run_end[8:4];
+            more <= run_end[21:4];
             tail <= run_end[3:0];
             last <= is_one;
             beats <= BURST - {1'd0, run_low};
@@ -71,9 +71,9 @@ module splitter_2 (
         end else if (!sized) begin
             // Later bursts start at a multiple of the longest.
             sized <= 1'd1;
-            last <= more == 5'd0;
+            last <= more == 18'd0;
             beats <= BURST;
-            if (more == 5'd0) begin
+            if (more == 18'd0) begin
                 beats <= {1'd0, tail} + 5'd1;
             end
         end else if (burst_take_i) begin
@@ -81,7 +81,7 @@ module splitter_2 (
             sized <= 1'd0;
             block <= block + 23'd1;
             low <= 4'd0;
-            more <= more - 5'd1;
+            more <= more - 18'd1;
         end
         if (!rst_ni) begin
             busy <= 1'd0;

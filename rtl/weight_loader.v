@@ -110,7 +110,7 @@ module weight_loader (
         .run_beats_o(walk_run_beats_o),
         .run_ready_i(stream_run_ready_o)
     );
-    read_stream_3 u_stream (
+    read_stream_2 u_stream (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .run_valid_i(walk_run_valid_o),

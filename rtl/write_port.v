@@ -126,7 +126,7 @@ module write_port (
         .data_o(runs_data_o),
         .take_i(runs_take_i)
     );
-    splitter_2 u_splitter (
+    splitter u_splitter (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .run_valid_i(runs_valid_o),

@@ -83,8 +83,12 @@ pub struct Args {
     /// Neighbouring columns that share a multiplier of the family: 1, 2, 3, 4, or auto, as many as it holds.
     #[arg(long, value_name = "COLUMNS,…", default_value = "1", value_delimiter = ',', value_parser = design::pack)]
     pack: Vec<Pack>,
-    /// Builds of the widths swept, on which wider layers run by digits, as `generate` makes them; areas need --synth.
-    #[arg(long, conflicts_with = "place")]
+    /// Builds as wide as the widest layer [default: of the widths swept, on which wider layers run by digits, as `generate`
+    /// makes them].
+    #[arg(long)]
+    wide_builds: bool,
+    /// The default.
+    #[arg(long, hide = true, conflicts_with = "wide_builds")]
     digits: bool,
     /// FPGA families [default: that of --fit, or ecp5].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -362,7 +366,7 @@ impl Args {
                 rounding: self.rounding,
                 multipliers: distinct(&self.multipliers),
                 packs: distinct(&self.pack),
-                digits: self.digits,
+                digits: !self.wide_builds,
                 arrays: distinct(&self.array),
                 buses: match &self.bus {
                     Some(list) => list.0.iter().map(|&b| Some(b)).collect(),

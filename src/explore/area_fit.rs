@@ -7,7 +7,7 @@ use super::area_parts::{Part, parts};
 use super::area_points::{grid, points};
 use super::synth::{cells, own, synthesize};
 use super::synth_cells::resources;
-use super::synth_source::{Source, sources};
+use super::synth_source::{Source, hashes, renamed, sources};
 use super::{Family, Resources};
 use crate::config::ArrayConfig;
 use crate::cosim::Cache;
@@ -53,10 +53,49 @@ fn places(sources: &[Source], at: usize, path: &str, found: &mut BTreeMap<String
     }
 }
 
+/// Modules that are synthesised one after the other, those of a process of yosys together.
+const TOGETHER: usize = 48;
+
+/// Synthesises what `cache` lacks of the modules `wanted` of these design points, each once, on all cores: many small processes
+/// of yosys would read its libraries of cells again and again.
+fn warm(family: Family, cache: &Cache, wanted: &[(&ArrayConfig, Option<&[Part]>)]) -> Result<()> {
+    let (mut seen, mut pool): (BTreeSet<String>, Vec<Vec<Source>>) = Default::default();
+    for (config, parts) in wanted {
+        let sources = sources(config)?;
+        let mut at = BTreeMap::new();
+        places(&sources, sources.len() - 1, "top", &mut at);
+        let all = || (0..sources.len()).collect();
+        let modules: BTreeSet<usize> =
+            parts.map_or_else(all, |parts| parts.iter().map(|p| at[p.path]).collect());
+        for (module, hash) in hashes(&sources).into_iter().enumerate() {
+            if modules.contains(&module) && seen.insert(hash) {
+                pool.push(renamed(&sources, module, &format!("m{}", pool.len())));
+            }
+        }
+    }
+    println!("{}: {} modules", family.name(), pool.len());
+    let batch = |modules: &[Vec<Source>]| {
+        let (mut all, mut wanted): (Vec<Source>, BTreeSet<usize>) = Default::default();
+        for sources in modules {
+            let first = all.len();
+            let moved = |s: &Source| {
+                let children = s.children.iter().map(|(name, child)| (name.clone(), first + child)).collect();
+                Source { children, ..s.clone() }
+            };
+            all.extend(sources.iter().map(moved));
+            wanted.insert(all.len() - 1);
+        }
+        cells(&all, family, cache, &NEVER, |module, _| wanted.contains(&module)).map(drop)
+    };
+    pool.par_chunks(TOGETHER).with_max_len(1).map(batch).collect()
+}
+
 /// Modules of each kind, of the points of the fit and of the grid, synthesised on all cores.
 fn samples(family: Family, cache: &Cache) -> Result<BTreeMap<&'static str, Vec<Sample>>> {
     let started = Instant::now();
     let chosen = chosen(family);
+    let wanted: Vec<_> = chosen.iter().map(|(config, parts)| (config, Some(&parts[..]))).collect();
+    warm(family, cache, &wanted)?;
     let measured = |(config, parts): &(ArrayConfig, Vec<Part>)| {
         let found = measured(config, parts, family, cache);
         println!("{}: {:.0} s", family.name(), started.elapsed().as_secs_f64());
@@ -146,8 +185,9 @@ fn held_out_path() -> PathBuf {
 /// Refits one family, measures it, and writes both data files.
 fn fit_area(family: Family) {
     let cache = Cache::open(None).unwrap();
-    let held_out: Vec<(ArrayConfig, Resources)> = points()
-        .1
+    let of_held_out = points().1;
+    warm(family, &cache, &of_held_out.iter().map(|config| (config, None)).collect::<Vec<_>>()).unwrap();
+    let held_out: Vec<(ArrayConfig, Resources)> = of_held_out
         .into_par_iter()
         .enumerate()
         .with_max_len(1)

@@ -8,7 +8,6 @@ use crate::hw::ComputeCore;
 use crate::hw::control::{Shifts, Turn};
 use crate::hw::datapath::{Accumulators, Array, LaneBuffer, Packing, address_bits};
 use crate::hw::drain::{GroupSelect, RawBeat, Requantizers};
-use crate::hw::host::Fetch;
 use crate::isa::FIELDS;
 
 /// All instances of a module at one place of the design.
@@ -81,8 +80,6 @@ fn host(list: &mut List, config: &ArrayConfig) {
     list.add("top.host.fetch", "fetch", 1, &[bus]);
     list.add("top.host.fields", "command", 1, &[bus]);
     list.add("top.host.check", "field_check", 1, &[config.fold_width, beyond(&config.bounds())]);
-    let paths = ["top.commands", "top.commands.splitter", "top.commands.fifo", "top.commands.fifo.ram"];
-    list.stream(paths, bus, Fetch::ADDRESS_BITS, Fetch::beats_bits(bus));
 }
 
 /// Bits of the fields of a command that a build's bounds leave out, and that must be 0.

@@ -129,9 +129,8 @@ pub(super) fn of_the_model(family: Family) -> String {
 pub(super) fn without_model(rows: &[Row]) -> Option<String> {
     let lacks = |r: &&Row| r.config.as_ref().is_some_and(|c| !is_modelled(c, r.family));
     let count = rows.iter().filter(lacks).count();
-    let what = "lut, ff, carry, dsp, bram of columns that share multipliers (--pack) and of layers by digits (--digits)";
-    (count > 0)
-        .then(|| format!("{what}, {count} points: the analytical model has neither; --synth runs yosys"))
+    let what = "lut, ff, carry, dsp, bram of builds whose bounds are not the default ones";
+    (count > 0).then(|| format!("{what}, {count} points: the analytical model has none; --synth runs yosys"))
 }
 
 /// Every design of `rows` once.

@@ -258,8 +258,8 @@ impl Task {
         let Some((&weights, &acts)) = weights.zip(acts) else { return Ok(vec![]) };
         let widths = Widths { ends: self.axes.ends, ..Widths::bits(weights, acts) };
         let builds = match self.axes.digits {
-            true => "they run by digits (--digits)",
-            false => "the builds explored are that wide",
+            true => "they run by digits",
+            false => "the builds explored are that wide (--wide-builds)",
         };
         let reason = widths.wider_parts(&network.model)?;
         Ok(reason.into_iter().map(|why| format!("{why} (--ends); {builds}")).collect())

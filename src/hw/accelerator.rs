@@ -2,9 +2,9 @@
 
 use super::ComputeCore;
 use super::drain::Drain;
-use super::host::{Fetch, Host};
+use super::host::Host;
 use super::load::{ActLoader, WeightLoader};
-use super::memory::{ReadPort, ReadStream, Strobe, WritePort};
+use super::memory::{ReadPort, Strobe, WritePort};
 use super::rt::{K, Lanes, Sig, u};
 use crate::config::ArrayConfig;
 use rust_hdl::prelude::*;
@@ -132,7 +132,6 @@ pub struct Accelerator {
     /// A run has ended: level, until the host clears it or starts the next run.
     pub irq: Signal<Out, Bit>,
     host: Host,
-    commands: ReadStream,
     acts: ActLoader,
     weights: WeightLoader,
     core: ComputeCore,
@@ -218,11 +217,6 @@ impl Accelerator {
             m_axi_rready: Default::default(),
             irq: Default::default(),
             host: Host::new(config),
-            commands: ReadStream::new(
-                config.bus_bits,
-                Fetch::ADDRESS_BITS,
-                Fetch::beats_bits(config.bus_bits),
-            ),
             acts: ActLoader::new(config),
             weights: WeightLoader::new(config),
             core: ComputeCore::new(config),
@@ -249,7 +243,6 @@ impl Logic for Accelerator {
     fn update(&mut self) {
         comment!("module accelerator: runs a quantized VGG from external memory");
         self.host.clk_i.next = self.clk.val();
-        self.commands.clk_i.next = self.clk.val();
         self.acts.clk_i.next = self.clk.val();
         self.weights.clk_i.next = self.clk.val();
         self.core.clk_i.next = self.clk.val();
@@ -257,7 +250,6 @@ impl Logic for Accelerator {
         self.read.clk_i.next = self.clk.val();
         self.write.clk_i.next = self.clk.val();
         self.host.rst_ni.next = self.rst_n.val();
-        self.commands.rst_ni.next = self.host.flush_no.val();
         self.acts.rst_ni.next = self.host.flush_no.val();
         self.weights.rst_ni.next = self.host.flush_no.val();
         self.core.rst_ni.next = self.host.flush_no.val();
@@ -323,13 +315,6 @@ impl Logic for Accelerator {
         self.weights.params_room_i.next = self.drain.params_room_o.val();
 
         comment!("Reading.");
-        self.commands.run_valid_i.next = self.host.run_valid_o.val();
-        self.commands.run_addr_i.next = self.host.run_addr_o.val();
-        self.commands.run_beats_i.next = self.host.run_beats_o.val();
-        self.host.run_ready_i.next = self.commands.run_ready_o.val();
-        self.host.beat_valid_i.next = self.commands.valid_o.val();
-        self.host.beat_i.next = self.commands.beat_o.val();
-        self.commands.take_i.next = self.host.beat_take_o.val();
         self.read.weights_ar_valid_i.next = self.weights.ar_valid_o.val();
         self.read.weights_ar_addr_i.next = self.weights.ar_addr_o.val();
         self.read.weights_ar_len_i.next = self.weights.ar_len_o.val();
@@ -342,12 +327,12 @@ impl Logic for Accelerator {
         self.acts.ar_ready_i.next = self.read.acts_ar_ready_o.val();
         self.acts.push_i.next = self.read.acts_push_o.val();
         self.acts.beat_i.next = self.read.beat_o.val();
-        self.read.command_ar_valid_i.next = self.commands.ar_valid_o.val();
-        self.read.command_ar_addr_i.next = self.commands.ar_addr_o.val();
-        self.read.command_ar_len_i.next = self.commands.ar_len_o.val();
-        self.commands.ar_ready_i.next = self.read.command_ar_ready_o.val();
-        self.commands.push_i.next = self.read.command_push_o.val();
-        self.commands.beat_i.next = self.read.beat_o.val();
+        self.read.command_ar_valid_i.next = self.host.ar_valid_o.val();
+        self.read.command_ar_addr_i.next = self.host.ar_addr_o.val();
+        self.read.command_ar_len_i.next = self.host.ar_len_o.val();
+        self.host.ar_ready_i.next = self.read.command_ar_ready_o.val();
+        self.host.command_beat_i.next = self.read.command_push_o.val();
+        self.host.beat_i.next = self.read.beat_o.val();
         self.read.model_base_i.next = self.host.model_base_o.val();
         self.read.model_limit_i.next = self.host.read_limit_o.val();
         self.read.data_base_i.next = self.host.data_base_o.val();
@@ -415,7 +400,6 @@ impl Logic for Accelerator {
         self.host.write_address_i.next = self.write.bad_address_o.val();
         self.host.weight_beat_i.next = self.read.weights_push_o.val();
         self.host.act_beat_i.next = self.read.acts_push_o.val();
-        self.host.command_beat_i.next = self.read.command_push_o.val();
         self.host.write_beat_i.next = self.write.write_beat_o.val();
         self.host.array_active_i.next = self.core.active_o.val();
     }

@@ -60,9 +60,9 @@ const BURST: u64 = FIFO / 4;
 // Cycles from one event to another: latencies of blocks, and the handshakes between them; where memory is read or written,
 // its latency comes on top.
 
-/// From the fetch of a command to the start of its layer, beside its words: request and answer through the read port (5),
-/// FIFO, fields checked, command begun (2).
-const COMMAND: u64 = 5 + timing::FIFO as u64 + timing::FIELD_CHECK as u64 + 2;
+/// From the fetch of a command to the start of its layer, beside its words: request and answer through the read port (4),
+/// fields checked, command begun (2).
+const COMMAND: u64 = 4 + timing::FIELD_CHECK as u64 + 2;
 /// From the start of a layer to its first sweep, beside the unpacking of the patch: walk to the first row (4), request
 /// and answer (5), beat to pixel, patch done to first position (2).
 const FIRST_PATCH: u64 = 4 + 5 + timing::UNPACKER as u64 + 2;

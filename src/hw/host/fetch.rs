@@ -6,7 +6,8 @@ use crate::hw::rt::{Flop, K, Reg, Sig, u};
 use crate::isa::COMMAND_BYTES;
 use rust_hdl::prelude::*;
 
-/// Asks a stream of words of the bus for command `index_i`, and numbers the words that come.
+/// Asks the read port for command `index_i`, and numbers the beats that come. A command is one burst, as it is no longer than
+/// one and aligned to its size; a beat is taken at once.
 #[derive(LogicBlock)]
 pub struct Fetch {
     /// Clock.
@@ -17,28 +18,28 @@ pub struct Fetch {
     pub fetch_i: Signal<In, Bit>,
     /// Which command; stable until `done_o`.
     pub index_i: Sig<In>,
-    /// The run of words is asked for.
-    pub run_valid_o: Signal<Out, Bit>,
-    /// Its address.
-    pub run_addr_o: Sig<Out>,
-    /// Its words.
-    pub run_beats_o: Sig<Out>,
-    /// It is taken.
-    pub run_ready_i: Signal<In, Bit>,
-    /// A word is there.
-    pub beat_valid_i: Signal<In, Bit>,
-    /// It is taken.
-    pub beat_take_o: Signal<Out, Bit>,
+    /// The burst is requested; stays until `ar_ready_i`.
+    pub ar_valid_o: Signal<Out, Bit>,
+    /// Its first byte.
+    pub ar_addr_o: Sig<Out>,
+    /// Its beats minus one.
+    pub ar_len_o: Sig<Out>,
+    /// The request is taken.
+    pub ar_ready_i: Signal<In, Bit>,
+    /// A beat of the command has come.
+    pub push_i: Signal<In, Bit>,
+    /// It is one of the fetch under way.
+    pub take_o: Signal<Out, Bit>,
     /// Its number within the command.
     pub number_o: Sig<Out>,
-    /// One cycle: the last word was taken in the cycle before.
+    /// One cycle: the last beat came in the cycle before.
     pub done_o: Signal<Out, Bit>,
     asking: Flop<Bit>,
     receiving: Flop<Bit>,
     number: Reg,
     done: Flop<Bit>,
     take: Signal<Local, Bit>,
-    beats: K,
+    len: K,
     last: K,
     command_shift: K,
 }
@@ -47,12 +48,7 @@ impl Fetch {
     /// Bits of the number of a command in a program.
     const INDEX_BITS: u32 = 12;
     /// Bits of a command's address.
-    pub const ADDRESS_BITS: u32 = Self::INDEX_BITS + COMMAND_BYTES.ilog2();
-
-    /// Bits of a command's words of the bus.
-    pub fn beats_bits(bus_bits: usize) -> u32 {
-        beats(bus_bits).ilog2() + 1
-    }
+    const ADDRESS_BITS: u32 = Self::INDEX_BITS + COMMAND_BYTES.ilog2();
 
     /// A fetch over a bus of `bus_bits`.
     pub fn new(bus_bits: usize) -> Self {
@@ -63,12 +59,12 @@ impl Fetch {
             rst_ni: Default::default(),
             fetch_i: Default::default(),
             index_i: Sig::new(u(Self::INDEX_BITS)),
-            run_valid_o: Default::default(),
-            run_addr_o: Sig::new(u(Self::ADDRESS_BITS)),
-            run_beats_o: Sig::new(u(Self::beats_bits(bus_bits))),
-            run_ready_i: Default::default(),
-            beat_valid_i: Default::default(),
-            beat_take_o: Default::default(),
+            ar_valid_o: Default::default(),
+            ar_addr_o: Sig::new(u(Self::ADDRESS_BITS)),
+            ar_len_o: Sig::new(u(8)),
+            ar_ready_i: Default::default(),
+            push_i: Default::default(),
+            take_o: Default::default(),
             number_o: Sig::new(number),
             done_o: Default::default(),
             asking: Default::default(),
@@ -76,7 +72,7 @@ impl Fetch {
             number: Reg::new(number),
             done: Default::default(),
             take: Default::default(),
-            beats: K::new(u(Self::beats_bits(bus_bits)), beats as i64),
+            len: K::new(u(8), beats as i64 - 1),
             last: K::new(number, beats as i64 - 1),
             command_shift: K::new(u(5), COMMAND_BYTES.ilog2().into()),
         }
@@ -86,18 +82,18 @@ impl Fetch {
 impl Logic for Fetch {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module fetch: the words of a command");
+        comment!("module fetch: the beats of a command");
         dff_setup!(self, clk_i, asking, receiving, number, done);
-        self.run_valid_o.next = self.asking.q.val();
-        self.run_addr_o.next = self.index_i.val() << self.command_shift.val();
-        self.run_beats_o.next = self.beats.val();
+        self.ar_valid_o.next = self.asking.q.val();
+        self.ar_addr_o.next = self.index_i.val() << self.command_shift.val();
+        self.ar_len_o.next = self.len.val();
         self.number_o.next = self.number.q.val();
         self.done_o.next = self.done.q.val();
-        self.take.next = self.beat_valid_i.val() && self.receiving.q.val();
-        self.beat_take_o.next = self.take.val();
+        self.take.next = self.push_i.val() && self.receiving.q.val();
+        self.take_o.next = self.take.val();
 
         self.done.d.next = false;
-        if self.run_ready_i.val() {
+        if self.ar_ready_i.val() {
             self.asking.d.next = false;
         }
         if self.take.val() {
@@ -143,17 +139,17 @@ mod tests {
                 let aborted = round % 4 == 1;
                 for _ in 0..if aborted { 3 } else { 500 } {
                     let f = &mut bench.block;
-                    f.beat_valid_i.next = asked && rng.random_bool(0.6);
-                    f.run_ready_i.next = rng.random_bool(0.5);
-                    if f.run_valid_o.val() {
+                    f.push_i.next = asked && rng.random_bool(0.6);
+                    f.ar_ready_i.next = rng.random_bool(0.5);
+                    if f.ar_valid_o.val() {
                         assert!(!asked, "asks again");
-                        let run = (f.run_addr_o.val(), f.run_beats_o.val() * bus_bits as i64);
-                        assert_eq!(run, (index * 128, 1024));
+                        let burst = (f.ar_addr_o.val(), (f.ar_len_o.val() + 1) * bus_bits as i64);
+                        assert_eq!(burst, (index * 128, 1024));
                     }
-                    let (taken, number) = (f.run_valid_o.val() && f.run_ready_i.next, f.number_o.val());
+                    let (taken, number) = (f.ar_valid_o.val() && f.ar_ready_i.next, f.number_o.val());
                     bench.cycle();
                     asked |= taken;
-                    if bench.block.beat_valid_i.val() {
+                    if bench.block.push_i.val() {
                         numbers.push(number);
                     }
                     if bench.block.done_o.val() {
@@ -162,18 +158,18 @@ mod tests {
                 }
                 if aborted {
                     bench.block.rst_ni.next = false;
-                    bench.block.beat_valid_i.next = false;
+                    bench.block.push_i.next = false;
                     bench.cycle();
                     bench.block.rst_ni.next = true;
-                    assert!(!bench.block.run_valid_o.val() && !bench.block.done_o.val());
+                    assert!(!bench.block.ar_valid_o.val() && !bench.block.done_o.val());
                     continue;
                 }
                 assert!(bench.block.done_o.val(), "no end");
                 assert_eq!(numbers, (0..1024 / bus_bits as i64).collect::<Vec<_>>());
-                bench.block.beat_valid_i.next = true; // a word too many is not taken
+                bench.block.push_i.next = true; // a beat too many is not taken
                 bench.cycle();
-                assert!(!bench.block.beat_take_o.val() && !bench.block.done_o.val());
-                bench.block.beat_valid_i.next = false;
+                assert!(!bench.block.take_o.val() && !bench.block.done_o.val());
+                bench.block.push_i.next = false;
             }
             bench.verilog("fetch", 2);
         }

@@ -92,20 +92,16 @@ pub struct Host {
     pub write_beat_i: Signal<In, Bit>,
     /// A position enters the array.
     pub array_active_i: Signal<In, Bit>,
-    /// Command stream: a run of words is asked for.
-    pub run_valid_o: Signal<Out, Bit>,
-    /// Its address.
-    pub run_addr_o: Sig<Out>,
-    /// Its words.
-    pub run_beats_o: Sig<Out>,
-    /// It is taken.
-    pub run_ready_i: Signal<In, Bit>,
-    /// Command stream: a word is there.
-    pub beat_valid_i: Signal<In, Bit>,
-    /// The word.
+    /// The burst of a command is requested; stays until `ar_ready_i`.
+    pub ar_valid_o: Signal<Out, Bit>,
+    /// Its first byte.
+    pub ar_addr_o: Sig<Out>,
+    /// Its beats minus one.
+    pub ar_len_o: Sig<Out>,
+    /// The request is taken.
+    pub ar_ready_i: Signal<In, Bit>,
+    /// A beat of a command, with `command_beat_i`.
     pub beat_i: Lanes<In>,
-    /// It is taken.
-    pub beat_take_o: Signal<Out, Bit>,
     /// The layer, stable from `start_o` to the next one.
     pub layer_o: LayerPort<Out>,
     registers: Registers,
@@ -179,13 +175,11 @@ impl Host {
             command_beat_i: Default::default(),
             write_beat_i: Default::default(),
             array_active_i: Default::default(),
-            run_valid_o: Default::default(),
-            run_addr_o: Sig::new(fetch.run_addr_o.ty()),
-            run_beats_o: Sig::new(fetch.run_beats_o.ty()),
-            run_ready_i: Default::default(),
-            beat_valid_i: Default::default(),
+            ar_valid_o: Default::default(),
+            ar_addr_o: Sig::new(fetch.ar_addr_o.ty()),
+            ar_len_o: Sig::new(fetch.ar_len_o.ty()),
+            ar_ready_i: Default::default(),
             beat_i: Lanes::new(config.bus_bits / 32, u(32)),
-            beat_take_o: Default::default(),
             layer_o: LayerPort::of(&bounds),
             registers: Registers::new(config),
             bases: Bases::new(config.address_bits),
@@ -307,13 +301,12 @@ impl Logic for Host {
 
         self.fetch.fetch_i.next = self.controller.fetch_o.val();
         self.fetch.index_i.next = self.controller.index_o.val();
-        self.run_valid_o.next = self.fetch.run_valid_o.val();
-        self.run_addr_o.next = self.fetch.run_addr_o.val();
-        self.run_beats_o.next = self.fetch.run_beats_o.val();
-        self.fetch.run_ready_i.next = self.run_ready_i.val();
-        self.fetch.beat_valid_i.next = self.beat_valid_i.val();
-        self.beat_take_o.next = self.fetch.beat_take_o.val();
-        self.fields.write_i.next = self.fetch.beat_take_o.val();
+        self.ar_valid_o.next = self.fetch.ar_valid_o.val();
+        self.ar_addr_o.next = self.fetch.ar_addr_o.val();
+        self.ar_len_o.next = self.fetch.ar_len_o.val();
+        self.fetch.ar_ready_i.next = self.ar_ready_i.val();
+        self.fetch.push_i.next = self.command_beat_i.val();
+        self.fields.write_i.next = self.fetch.take_o.val();
         self.fields.number_i.next = self.fetch.number_o.val();
         self.fields.beat_i.next = self.beat_i.val();
 

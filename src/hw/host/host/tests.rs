@@ -93,12 +93,12 @@ impl World {
     fn cycle(&mut self, bench: &mut Bench<Host>, rng: &mut ChaCha8Rng) {
         let h = &mut bench.block;
         let stuck = self.unanswered || self.trouble == Trouble::Hang && self.layers > 1;
-        let asked = h.run_valid_o.val() && rng.random_bool(0.5);
-        let index = h.run_addr_o.val() as usize / 128;
-        h.run_ready_i.next = asked;
+        let asked = h.ar_valid_o.val() && rng.random_bool(0.5);
+        let index = h.ar_addr_o.val() as usize / 128;
+        h.ar_ready_i.next = asked;
         // The host takes every word of a run that it has asked for.
         let beat = if rng.random_bool(0.7) { self.beats.pop_front() } else { None };
-        (h.beat_valid_i.next, h.command_beat_i.next) = (beat.is_some(), beat.is_some());
+        h.command_beat_i.next = beat.is_some();
         h.beat_i.drive(|lane| beat.as_ref().map_or(0xdead_beef, |b| b[lane]));
         self.ports(h, rng);
         let events: [bool; 4] = std::array::from_fn(|_| !stuck && self.left > 0 && rng.random());
@@ -141,7 +141,7 @@ impl World {
         if !h.flush_no.val() {
             self.beats.clear();
             self.left = 0;
-            assert!(!h.run_valid_o.val() && !h.start_o.val());
+            assert!(!h.ar_valid_o.val() && !h.start_o.val());
         }
         if h.start_o.val() {
             check_fields(h, &self.program[self.layers]);
