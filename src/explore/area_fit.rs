@@ -59,20 +59,24 @@ const TOGETHER: usize = 48;
 /// Synthesises what `cache` lacks of the modules `wanted` of these design points, each once, on all cores: many small processes
 /// of yosys would read its libraries of cells again and again.
 fn warm(family: Family, cache: &Cache, wanted: &[(&ArrayConfig, Option<&[Part]>)]) -> Result<()> {
-    let (mut seen, mut pool): (BTreeSet<String>, Vec<Vec<Source>>) = Default::default();
-    for (config, parts) in wanted {
+    let modules = |(config, parts): &(&ArrayConfig, Option<&[Part]>)| {
         let sources = sources(config)?;
         let mut at = BTreeMap::new();
         places(&sources, sources.len() - 1, "top", &mut at);
         let all = || (0..sources.len()).collect();
         let modules: BTreeSet<usize> =
             parts.map_or_else(all, |parts| parts.iter().map(|p| at[p.path]).collect());
-        for (module, hash) in hashes(&sources).into_iter().enumerate() {
-            if modules.contains(&module) && seen.insert(hash) {
-                pool.push(renamed(&sources, module, &format!("m{}", pool.len())));
-            }
-        }
-    }
+        let hashes = hashes(&sources);
+        let module = |module: usize| {
+            let hash = hashes[module].clone();
+            let prefix = format!("m{}", &hash[..16]);
+            (hash, renamed(&sources, module, &prefix))
+        };
+        Ok(modules.into_iter().map(module).collect::<Vec<_>>())
+    };
+    let all: Vec<_> = wanted.par_iter().with_max_len(1).map(modules).collect::<Result<_>>()?;
+    let pool: BTreeMap<String, Vec<Source>> = all.into_iter().flatten().collect();
+    let pool: Vec<Vec<Source>> = pool.into_values().collect();
     println!("{}: {} modules", family.name(), pool.len());
     let batch = |modules: &[Vec<Source>]| {
         let (mut all, mut wanted): (Vec<Source>, BTreeSet<usize>) = Default::default();

@@ -96,7 +96,7 @@ impl Model {
         };
         let blocks = |address, bits| memory(self.family, address, bits as usize).blocks as f64;
         found[4] = match *args {
-            [address, bits] if matches!(kind, "ram" | "lanes_ram") => blocks(address, bits),
+            [address, bits] if matches!(kind, "ram" | "lanes_ram" | "queue") => blocks(address, bits),
             [channels, code, x, ..] if kind == "fold" => 2.0 * blocks(x, channels * code),
             _ => nearest_count(found[4]) as f64,
         };
