@@ -3,7 +3,6 @@
 use super::design::Design;
 use super::given::Given;
 use super::images::{self, Reading};
-use super::inspect::is_int;
 use super::predictions::Predictions;
 use super::print::{note, out};
 use super::simulation::Simulation;
@@ -82,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
     let engine = match args.engine {
         Some(engine) => engine,
         None if args.acts.is_some() => Engine::Fake,
-        None if is_int(&args.model)? => Engine::Golden,
+        None if IntModel::is_in(&args.model)? => Engine::Golden,
         None => Engine::Float,
     };
     args.check_acts(engine)?;

@@ -51,8 +51,8 @@ pub struct Args {
     /// widths that are swept, it is what the hardware must have.
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
-    /// Weight bits of single layers, beside the uniform widths; may be repeated.
-    #[arg(long, value_name = "NAME=W,…")]
+    /// Levels of single layers, beside the uniform widths, or a file of them, one a line; may be repeated.
+    #[arg(long, value_name = "NAME=W[:A],…|FILE")]
     assign: Vec<String>,
     /// Search for weight bits of single layers: at the size of each of --weights, the assignment that is nearest to the
     /// float network on the calibration images.
@@ -247,13 +247,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let mut task = args.task()?;
     args.check_report(&task)?;
-    task.search(&hear, interrupt::flag())?;
+    let beaten = task.search(&hear, interrupt::flag())?;
     let mut outcome = match args.engine {
         Engine::Local => task.run((0, 1), &hear, interrupt::flag())?,
         Engine::Slurm => args.distributed(explore::Engine::Slurm, &args.sbatch)?.run(&task)?,
         Engine::Snakemake => args.distributed(explore::Engine::Snakemake, &args.snakemake)?.run(&task)?,
     };
     drop(deferred);
+    outcome.notes.extend(beaten);
     task.finish(&mut outcome);
     screen.end();
     let report = Report::new(&task, &Network::open(&task.model)?, &outcome);

@@ -1,6 +1,5 @@
 //! `vgg2rtl export`: a model in another format.
 
-use super::inspect::is_int;
 use super::outputs;
 use std::path::PathBuf;
 use vgg2rtl::float::FloatModel;
@@ -32,7 +31,7 @@ pub fn run(args: &Args) -> Result<()> {
     outputs::check(&written.collect::<Vec<_>>(), [&*args.model])?;
     let only_torch = args.onnx.is_none() && args.qonnx.is_none();
     if let Some(path) = args.torch.as_ref().filter(|_| only_torch)
-        && !is_int(&args.model)?
+        && !IntModel::is_in(&args.model)?
     {
         return export::torch::float(&FloatModel::load(&args.model)?, path);
     }

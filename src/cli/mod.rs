@@ -28,6 +28,7 @@ mod quantize;
 mod simulation;
 mod table;
 mod train;
+mod train_screen;
 
 /// From a trained float VGG16 to fixed point and verified Verilog.
 #[derive(Parser)]

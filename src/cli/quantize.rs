@@ -1,6 +1,6 @@
 //! `vgg2rtl quantize`: post-training quantization of a float model.
 
-use super::levels::{ends, exception, levels};
+use super::levels::{self, Exceptions};
 use super::print::out;
 use super::{images, number, outputs, table};
 use clap::ValueEnum;
@@ -46,9 +46,8 @@ pub struct Args {
     /// Codes of the weights as a range, instead of --weights.
     #[arg(long, value_name = "A..B", conflicts_with = "weights", allow_hyphen_values = true)]
     levels: Option<String>,
-    /// Exception for one layer: levels of its weights and of its output; may be repeated.
-    #[arg(long = "layer", value_name = "NAME=W[:A]")]
-    layers: Vec<String>,
+    #[command(flatten)]
+    exceptions: Exceptions,
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads.
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
@@ -109,6 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
     let recipe = recipe(args)?;
     outputs::check(&[Output::file("-o", &args.output)], [&*args.model, &args.calib])?;
     let model = FloatModel::load(&args.model)?;
+    args.exceptions.check(&model)?;
     images::say_input(&model.header);
     if !args.is_weights_only() {
         images::say_wider(&recipe.widths, &model)?;
@@ -144,11 +144,12 @@ impl Args {
     /// Levels of the activations. Those that stay float are, while weights are rounded, the finest that there are.
     fn act_levels(&self) -> Result<Levels> {
         if !self.is_weights_only() {
-            return levels("--acts", &self.acts, Levels::unsigned);
+            return levels::acts("--acts", &self.acts);
         }
-        match self.layers.iter().find(|layer| layer.contains(':')) {
+        match self.exceptions.all()?.iter().find(|exception| exception.output.is_some()) {
             None => Ok(Levels::unsigned(*WIDTHS.end())),
             Some(layer) => {
+                let layer = layer.to_string();
                 let reason =
                     format!("{layer:?} gives levels to activations, which --acts float leaves as they are");
                 Err(Error::usage("--layer", reason))
@@ -189,14 +190,14 @@ fn recipe(args: &Args) -> Result<Recipe> {
 
 fn widths(args: &Args) -> Result<Widths> {
     let weights = match &args.levels {
-        None => levels("--weights", &args.weights, Levels::signed)?,
-        Some(range) => levels("--levels", range, Levels::signed)?,
+        None => levels::weights("--weights", &args.weights)?,
+        Some(range) => levels::weights("--levels", range)?,
     };
     Ok(Widths {
         weights,
         acts: args.act_levels()?,
-        ends: ends(args.ends)?,
-        layers: args.layers.iter().map(|text| exception(text)).collect::<Result<_>>()?,
+        ends: levels::ends(args.ends)?,
+        layers: args.exceptions.all()?,
     })
 }
 
