@@ -173,5 +173,5 @@ fn rows(rows: &[&Row]) -> Result<()> {
             if r.pareto { "yes".into() } else { String::new() },
         ]
     });
-    table::print(&head, &cells.collect::<Vec<_>>())
+    table::print_varying(&head, &cells.collect::<Vec<_>>())
 }

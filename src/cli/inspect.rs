@@ -139,7 +139,7 @@ fn print(table: &Table) -> Result<()> {
     if table.kind == "int" {
         head.extend(["W", "weight step", "A", "output step", "acc", "acc by type"]);
     }
-    table::print(&head, &table.layers.iter().map(cells).collect::<Vec<_>>())
+    table::print_varying(&head, &table.layers.iter().map(cells).collect::<Vec<_>>())
 }
 
 fn cells(row: &Row) -> Vec<String> {

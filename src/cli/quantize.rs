@@ -231,7 +231,7 @@ fn print(report: &[TensorReport]) -> Result<()> {
         ]
     };
     let head = ["layer", "tensor", "bits", "levels", "step", "range", "clipped", "SQNR"];
-    table::print(&head, &report.iter().map(row).collect::<Vec<_>>())
+    table::print_varying(&head, &report.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One step, or the least and the greatest.
