@@ -124,9 +124,9 @@ pub struct Args {
     /// Labelled pictures to fine-tune with: the training part of a data set.
     #[arg(long, value_name = "DATA")]
     train: Option<PathBuf>,
-    /// Pictures to fine-tune with, a sample of them in which each class has its share.
-    #[arg(long, value_name = "N", visible_alias = "train-images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
-    train_limit: usize,
+    /// Pictures to fine-tune with, a sample of them in which each class has its share; all by default.
+    #[arg(long = "train-images", alias = "train-limit", value_name = "N", value_parser = number::count(1..=usize::MAX))]
+    train_limit: Option<usize>,
     /// Axes of the Pareto front: names of columns.
     #[arg(long, value_name = "AXES", default_value = "lut,accuracy,images_per_s", value_delimiter = ',')]
     pareto: Vec<String>,
@@ -352,7 +352,7 @@ impl Args {
             qat: self.qat.zip(self.train.clone()).map(|(epochs, train)| Tuning {
                 train,
                 epochs: epochs.into(),
-                limit: self.train_limit,
+                limit: self.train_limit.unwrap_or(usize::MAX),
             }),
             axes: Axes {
                 weights: bits("--weights", &self.weights)?,

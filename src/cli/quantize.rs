@@ -43,17 +43,23 @@ pub struct Args {
     /// Levels of the activations; `float` quantizes weights only: the output is a float model, for `eval`.
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     acts: String,
-    /// Codes of the weights as a range, instead of --weights.
-    #[arg(long, value_name = "A..B", conflicts_with = "weights", allow_hyphen_values = true)]
-    levels: Option<String>,
+    /// Levels of the weights in place of --weights, as in -7..7.
+    #[arg(
+        long,
+        alias = "levels",
+        value_name = "A..B",
+        conflicts_with = "weights",
+        allow_hyphen_values = true
+    )]
+    weight_levels: Option<String>,
     #[command(flatten)]
     exceptions: Exceptions,
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads.
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
-    /// Any steps, or powers of two only (no multiplier in hardware).
-    #[arg(long, value_enum, default_value_t = Scale::Free)]
-    scale: Scale,
+    /// Requantization: any steps, or powers of two only (no multiplier in hardware).
+    #[arg(long, alias = "scale", value_enum, default_value_t = Steps::Scale, value_name = "MODE")]
+    requantize: Steps,
     /// One weight step an output channel (default); the last layer always has one step.
     #[arg(long, conflicts_with = "per_tensor")]
     per_channel: bool,
@@ -81,9 +87,9 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Scale {
-    #[value(alias = "scale")]
-    Free,
+enum Steps {
+    #[value(alias = "free")]
+    Scale,
     Pow2,
 }
 
@@ -171,9 +177,9 @@ fn recipe(args: &Args) -> Result<Recipe> {
         return Err(Error::usage("--percentile", "has a meaning only with --method percentile"));
     }
     Ok(Recipe {
-        mode: match args.scale {
-            Scale::Free => Mode::Free,
-            Scale::Pow2 => Mode::Pow2,
+        mode: match args.requantize {
+            Steps::Scale => Mode::Free,
+            Steps::Pow2 => Mode::Pow2,
         },
         per_channel: !args.per_tensor,
         method: match args.method {
@@ -189,9 +195,9 @@ fn recipe(args: &Args) -> Result<Recipe> {
 }
 
 fn widths(args: &Args) -> Result<Widths> {
-    let weights = match &args.levels {
+    let weights = match &args.weight_levels {
         None => levels::weights("--weights", &args.weights)?,
-        Some(range) => levels::weights("--levels", range)?,
+        Some(range) => levels::weights("--weight-levels", range)?,
     };
     Ok(Widths {
         weights,

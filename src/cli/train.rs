@@ -45,9 +45,9 @@ pub struct Args {
     data: PathBuf,
     #[command(flatten)]
     reading: Reading,
-    /// Training pictures to use, a sample of them in which each class has its share.
-    #[arg(long, value_name = "N", visible_alias = "images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
-    limit: usize,
+    /// Training pictures to use, a sample of them in which each class has its share; all by default.
+    #[arg(long = "images", alias = "limit", value_name = "N", value_parser = number::count(1..=usize::MAX))]
+    limit: Option<usize>,
     /// Share of the training pictures that do not train but measure every epoch; the test part then measures once, at the
     /// end [default: 0; 0.1 where there is no test part].
     #[arg(long, value_name = "SHARE")]
@@ -386,7 +386,7 @@ impl Parts {
     fn aligned(mut self, model: &FloatModel, args: &Args) -> Result<Self> {
         let outputs = model.outputs();
         let apply = |set: DataSet| args.reading.apply(set, &model.header, outputs);
-        self.train = images::sample(&apply(self.train)?, Some(args.limit), args.seed, outputs);
+        self.train = images::sample(&apply(self.train)?, args.limit, args.seed, outputs);
         self.validation = self.validation.map(apply).transpose()?;
         let all = |set: DataSet| Ok(images::sample(&apply(set)?, None, args.seed, outputs));
         self.test = self.test.map(all).transpose()?;
