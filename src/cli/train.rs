@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, default_value = "vgg16", conflicts_with = "float")]
     model: String,
     /// Factor on the convolutions' channels, for example 1/8.
-    #[arg(long, default_value = "1", value_parser = fraction, conflicts_with = "float")]
+    #[arg(long, default_value = "1", value_parser = number::fraction, conflicts_with = "float")]
     width: f64,
     /// Keep the float model's convolutions only, and train new dense layers on them for the classes of --data.
     #[arg(long, requires = "float", conflicts_with = "qat")]
@@ -156,18 +156,6 @@ enum Optimizer {
     Adam,
 }
 
-fn fraction(text: &str) -> std::result::Result<f64, String> {
-    let number = |t: &str| t.trim().parse::<f64>().map_err(|e| format!("{t:?}: {e}"));
-    match text.split_once('/') {
-        Some((over, under)) => Ok(number(over)? / number(under)?),
-        None => number(text),
-    }
-    .and_then(|width| match width > 0.0 && width <= 4.0 {
-        true => Ok(width),
-        false => Err(format!("{width} is not above 0 and up to 4")),
-    })
-}
-
 /// Name of the stage of a float network.
 const FLOAT: &str = "float";
 /// Extensions of what is written beside the output.
@@ -184,7 +172,9 @@ pub fn run(args: &Args) -> Result<()> {
     args.validate()?;
     let outputs = args.outputs()?;
     let outputs: Vec<_> = outputs.iter().map(|path| Output::file("-o", path)).collect();
-    let inputs = [Some(&*args.data), args.float.as_deref(), args.reading.labels.as_deref()];
+    let weights = args.float.as_deref().map(tuned::beside).filter(|path| path.exists());
+    let inputs =
+        [Some(&*args.data), args.float.as_deref(), weights.as_deref(), args.reading.labels.as_deref()];
     outputs::check(&outputs, inputs.into_iter().flatten())?;
     let parts = Parts::open(args)?;
     let mut float = match &args.float {

@@ -355,7 +355,8 @@ fn files_hold_every_point() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (csv, plots) = (at("points.csv"), at("plots"));
-    let arguments = ["vgg16", "--weights", "2..8", "--acts", "4,8", "--array", "8x8,16x16"];
+    let arguments =
+        ["vgg16", "--weights", "2..8", "--acts", "4,8", "--array", "16x16", "--family", "ecp5,xc7"];
     text(&folder, &[&arguments[..], &["--csv", &csv, "--plots", &plots]].concat());
     let csv = std::fs::read_to_string(csv).unwrap();
     assert_eq!(csv.lines().count(), 1 + 28);
@@ -366,6 +367,12 @@ fn files_hold_every_point() {
         let svg = std::fs::read_to_string(path.with_extension("svg")).unwrap();
         let shapes = svg.matches("<circle").count() + svg.matches("<rect").count();
         assert!(svg.starts_with("<svg") && shapes >= least, "{name}: {shapes}");
+        let says = match name {
+            "front" => ["look-up tables (ecp5 LUT4, xc7 LUT6)", "images a second at 100 MHz"],
+            "layers" => ["cycles an image", "W2A4 on 16×16, ecp5"],
+            _ => ["weight bits W", "look-up tables (ecp5 LUT4, xc7 LUT6)"],
+        };
+        assert!(says.iter().all(|text| svg.contains(text)), "{name}: {svg}");
         let png = image::open(path.with_extension("png")).unwrap().into_luma8();
         let dark = png.pixels().filter(|p| p.0[0] < 100).count(); // axes and letters
         assert!(png.width() >= 1440 && png.height() == 960 && dark > 2000, "{name}: {dark} dark pixels");
