@@ -22,7 +22,7 @@ pub const SHIFT_LIMIT: u32 = 48;
 pub const WIDTHS: std::ops::RangeInclusive<u32> = 2..=16;
 
 /// Inclusive range of integer codes, `a ≤ 0 ≤ b`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Levels {
     /// Least code.
     pub a: i32,

@@ -57,7 +57,8 @@ fn float_accuracy_is_the_trained_one() {
 #[test]
 fn eight_bits_agree_with_float() {
     let folder = TempDir::new().unwrap();
-    for (options, least) in [(&["--scale", "free"][..], 0.985), (&["--scale", "pow2", "--per-tensor"], 0.97)]
+    for (options, least) in
+        [(&["--requantize", "scale"][..], 0.985), (&["--requantize", "pow2", "--per-tensor"], 0.97)]
     {
         let found = eval(&quantized(&folder, options), "golden");
         assert!(found["agreement"].as_f64().unwrap() >= least, "{options:?}: {found}");
@@ -193,7 +194,7 @@ fn weights_alone_are_measured_without_activations() {
     assert!(float > golden + 0.05, "{float} {golden}");
 }
 
-/// Training with powers of two starts where `quantize --scale pow2` ends, and the image has the same levels.
+/// Training with powers of two starts where `quantize --requantize pow2` ends, and the image has the same levels.
 #[test]
 fn quantizers_to_train_start_where_calibration_ends() {
     use vgg2rtl::float::{DataSet, FloatModel};

@@ -65,6 +65,42 @@ fn float_then_one_width_after_the_other() {
     assert!(error.contains("--epochs") && error.contains("3 numbers for 2"), "{error}");
 }
 
+/// An integer model goes on from the weights beside it; without them, or with those of another one, it says so.
+#[test]
+fn training_goes_on_from_an_integer_model() {
+    let folder = folder();
+    json(&folder, FLOAT);
+    let qat = "--qat lsq --acts 8 --epochs 1 --batch 20 --data $";
+    std::fs::write(folder.path().join("bits"), "# narrow in the middle\nconv2_1=3\nconv3_1=-7..7:6\n")
+        .unwrap();
+    let first = format!("train $/float.safetensors {qat} --weights 8 --assign $/bits -o $/int.safetensors");
+    json(&folder, &first);
+    let table = json(&folder, "inspect $/int.safetensors");
+    let of = |i: usize, key: &str| table["layers"][i][key].clone();
+    assert_eq!(
+        (of(1, "weight_bits"), of(2, "weight_bits"), of(2, "act_bits")),
+        (3.into(), 4.into(), 6.into())
+    );
+    let on = format!("train $/int.safetensors {qat} --weights 4 -o $/next.safetensors");
+    json(&folder, &on);
+    assert!(folder.path().join("next-tuned.safetensors").is_file());
+    std::fs::copy(folder.path().join("float.safetensors"), folder.path().join("int-tuned.safetensors"))
+        .unwrap();
+    let error = refusal(&folder, &on);
+    assert!(error.contains("int-tuned.safetensors") && error.contains("not those of the codes"), "{error}");
+    std::fs::remove_file(folder.path().join("int-tuned.safetensors")).unwrap();
+    let error = refusal(&folder, &on);
+    assert!(error.contains("int.safetensors") && error.contains("missing"), "{error}");
+    for (options, says) in
+        [("--layer conv9=4", "--layer: no layer"), ("--assign conv9=4", "--assign: no layer")]
+    {
+        let error = refusal(&folder, &format!("train $/float.safetensors {qat} {options} -o $/x"));
+        assert!(error.contains(says), "{error}");
+    }
+    let error = refusal(&folder, "train --data $ --assign conv1_1=4 -o $/x");
+    assert!(error.contains("--assign: has a meaning only with --qat"), "{error}");
+}
+
 #[test]
 fn a_trained_trunk_gets_a_new_head() {
     let folder = folder();

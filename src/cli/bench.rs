@@ -168,7 +168,10 @@ fn accelerator(args: &AcceleratorArgs) -> Result<()> {
     }
     rows.push(row("total", plan.layers.iter().map(|l| l.macs).sum(), &sum));
     out!("{} on {}×{}, {} images a run", model.header.name, config.rows, config.cols, args.batch)?;
-    table::print(&["layer", "MACs", "cycles", "utilization", "weight words", "act words", "written"], &rows)
+    table::print_varying(
+        &["layer", "MACs", "cycles", "utilization", "weight words", "act words", "written"],
+        &rows,
+    )
 }
 
 fn random_vgg16() -> IntModel {

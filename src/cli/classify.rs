@@ -1,7 +1,6 @@
 //! `vgg2rtl classify`: what a network says of some pictures.
 
 use super::images::{self, Reading};
-use super::inspect::is_int;
 use super::number;
 use super::print::out;
 use ndarray::{Array4, ArrayView1};
@@ -72,7 +71,7 @@ impl Classifier<'_> {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    if !is_int(&args.model)? {
+    if !IntModel::is_in(&args.model)? {
         let model = FloatModel::load(&args.model)?;
         let run = |x: &Array4<f32>| Ok(model.forward(x)?.mapv(f64::from));
         return classify(args, &Classifier { header: &model.header, outputs: model.outputs(), run: &run });

@@ -3,6 +3,8 @@
 use super::print::out;
 use super::{outputs, table};
 use ndarray::{Array4, s};
+use rayon::prelude::*;
+use std::fmt::Arguments;
 use std::path::PathBuf;
 use std::time::Instant;
 use vgg2rtl::bundle::{self, Bundle};
@@ -41,6 +43,9 @@ pub struct Args {
     /// Flip one bit of a weight in the memory image: the comparison must fail (exit code 4).
     #[arg(long)]
     inject_fault: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A quantized network, ready to run.
@@ -80,49 +85,106 @@ pub fn run(args: &Args) -> Result<()> {
     let float = score(&test_images, &labels, &|x| Ok(model.forward(x)?.mapv(f64::from)))?;
     let cases = BITS.map(|bits| args.case(bits, &model, &calibration_images, &test_images, &labels, &preset));
     let cases = cases.into_iter().collect::<Result<Vec<_>>>()?;
-    let start = Instant::now();
-    let (first, second) =
-        rayon::join(|| cases[0].simulated(Engine::InProcess, 1), || cases[1].simulated(Engine::InProcess, 1));
-    let seconds = start.elapsed().as_secs_f64();
-    let (mut words, mut wrong) = (0, 0);
-    for (case, layers) in cases.iter().zip([first?, second?]) {
-        case.report("1 image in process", &layers)?;
-        count(&layers, &mut words, &mut wrong);
+    let runs = args.runs(&cases)?;
+    args.say_accuracy(&float, &cases)?;
+    let sum = |count: fn(&Comparison) -> usize| {
+        runs.iter().flat_map(|run| &run.layers).map(|(_, compared)| count(compared)).sum::<usize>()
+    };
+    let (words, wrong) = (sum(|c| c.words), sum(|c| c.mismatches));
+    if args.json {
+        out!("{}", args.described(&float, &cases, &runs))?;
     }
-    out!("\nsimulated in process in {seconds:.1} s")?;
-    match Engine::fastest() {
-        (Engine::InProcess, missing) => {
-            out!(
-                "no more images: {} is not installed (see `vgg2rtl doctor`)",
-                missing.unwrap_or("Verilator")
-            )?;
-        }
-        (engine, _) => {
-            for case in &cases {
-                let layers = case.simulated(engine, args.images)?;
-                case.report(&format!("{} images in Verilator", args.images), &layers)?;
-                count(&layers, &mut words, &mut wrong);
-            }
-        }
-    }
-    out!("\naccuracy on {} test images", float.labelled)?;
-    out!("  float {} right", float.correct)?;
-    for case in &cases {
-        out!("  W{0}A{0} {1} right in integers", case.bits, case.score.correct)?;
-    }
-    out!("Verilog, programs, golden traces and benches: {}", args.output.display())?;
     match wrong {
-        0 => out!("PASS: {words} words equal the golden model"),
+        0 => args.say(format_args!("PASS: {words} words equal the golden model")),
         n => Err(Error::Mismatch(format!("FAIL: {n} of {words} words differ from the golden model"))),
     }
 }
 
-fn count(layers: &[Layer], words: &mut usize, wrong: &mut usize) {
-    *words += layers.iter().map(|(_, c)| c.words).sum::<usize>();
-    *wrong += layers.iter().map(|(_, c)| c.mismatches).sum::<usize>();
+/// Images of one case in one simulator.
+struct Run {
+    bits: u32,
+    simulator: &'static str,
+    images: usize,
+    layers: Vec<Layer>,
 }
 
 impl Args {
+    /// Prints a line, where it is not JSON that is wanted.
+    fn say(&self, text: Arguments) -> Result<()> {
+        if self.json { Ok(()) } else { out!("{text}") }
+    }
+
+    /// One image of each case in process, then more in Verilator, where it is installed.
+    fn runs(&self, cases: &[Case]) -> Result<Vec<Run>> {
+        let (start, inside) = (Instant::now(), Engine::InProcess);
+        let mut runs = cases.par_iter().map(|case| case.run(inside, 1)).collect::<Result<Vec<_>>>()?;
+        let seconds = start.elapsed().as_secs_f64();
+        cases.iter().zip(&runs).try_for_each(|(case, run)| self.report(case, run))?;
+        self.say(format_args!("\nsimulated in process in {seconds:.1} s"))?;
+        match Engine::fastest() {
+            (Engine::InProcess, missing) => {
+                let tool = missing.unwrap_or("Verilator");
+                self.say(format_args!("no more images: {tool} is not installed (see `vgg2rtl doctor`)"))?;
+            }
+            (engine, _) => {
+                for case in cases {
+                    runs.push(case.run(engine, self.images)?);
+                    self.report(case, &runs[runs.len() - 1])?;
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    fn say_accuracy(&self, float: &Score, cases: &[Case]) -> Result<()> {
+        self.say(format_args!("\naccuracy on {} test images", float.labelled))?;
+        self.say(format_args!("  float {} right", float.correct))?;
+        for case in cases {
+            self.say(format_args!("  W{0}A{0} {1} right in integers", case.bits, case.score.correct))?;
+        }
+        let folder = self.output.display();
+        self.say(format_args!("Verilog, programs, golden traces and benches: {folder}"))
+    }
+
+    /// The report of --json.
+    fn described(&self, float: &Score, cases: &[Case], runs: &[Run]) -> serde_json::Value {
+        let case = |case: &Case| {
+            let (bits, file, folder) = (case.bits, self.model_file(case.bits), self.bundle(case.bits));
+            serde_json::json!({ "bits": bits, "correct": case.score.correct, "output": file, "bundle": folder })
+        };
+        let layer = |(cycles, c): &Layer| {
+            serde_json::json!({
+                "layer": c.layer, "cycles": cycles, "words": c.words, "mismatches": c.mismatches,
+            })
+        };
+        let run = |run: &Run| {
+            let layers: Vec<_> = run.layers.iter().map(layer).collect();
+            let (bits, images) = (run.bits, run.images);
+            serde_json::json!({ "bits": bits, "simulator": run.simulator, "images": images, "layers": layers })
+        };
+        let pass = runs.iter().flat_map(|run| &run.layers).all(|(_, c)| c.mismatches == 0);
+        serde_json::json!({
+            "model": self.model,
+            "labelled": float.labelled,
+            "float_correct": float.correct,
+            "cases": cases.iter().map(case).collect::<Vec<_>>(),
+            "runs": runs.iter().map(run).collect::<Vec<_>>(),
+            "pass": pass,
+        })
+    }
+
+    /// Prints what a run gave, layer by layer.
+    fn report(&self, case: &Case, run: &Run) -> Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let what = match run.images {
+            1 => format!("1 image, {}", run.simulator),
+            n => format!("{n} images, {}", run.simulator),
+        };
+        case.report(&what, &run.layers)
+    }
+
     fn bundle(&self, bits: u32) -> PathBuf {
         self.output.join(format!("w{bits}a{bits}"))
     }
@@ -184,12 +246,13 @@ impl Case {
         (self.codes.slice(s![..count, .., .., ..]).to_owned(), Trace { activations: maps.collect(), logits })
     }
 
-    fn simulated(&self, engine: Engine, images: usize) -> Result<Vec<Layer>> {
+    fn run(&self, engine: Engine, images: usize) -> Result<Run> {
         let bench = Testbench::new(self.schedule.clone(), engine, Cache::open(None)?)?;
         let network = Network { resume: false, ..bench.network(MemoryOptions::default()) };
         let (codes, trace) = self.images(images);
         let reports = network.chain(codes.view(), &trace, &|_| ())?;
-        Ok(reports.into_iter().map(|r| (r.cycles / images as u64, r.comparison)).collect())
+        let layers = reports.into_iter().map(|r| (r.cycles / images as u64, r.comparison));
+        Ok(Run { bits: self.bits, simulator: bench.engine().name(), images, layers: layers.collect() })
     }
 
     fn report(&self, what: &str, layers: &[Layer]) -> Result<()> {

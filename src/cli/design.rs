@@ -137,6 +137,15 @@ impl Design {
             Some(path) => read(path)?,
             None => fit(model, &self.base()?),
         };
+        if self.config.is_none() && self.requantize.is_none() {
+            note!(
+                "--requantize {}",
+                match config.requantize {
+                    Requantize::Pow2 => "pow2: all steps of the model are powers of two apart",
+                    Requantize::Scale => "scale: steps of the model are no powers of two apart",
+                }
+            );
+        }
         self.replace(&mut config);
         if self.config.is_none() {
             config = with_digits(model, &config);

@@ -3,7 +3,6 @@
 use super::design::Design;
 use super::given::Given;
 use super::images::{self, Reading};
-use super::inspect::is_int;
 use super::predictions::Predictions;
 use super::print::{note, out};
 use super::simulation::Simulation;
@@ -81,9 +80,7 @@ enum Acts {
 pub fn run(args: &Args) -> Result<()> {
     let engine = match args.engine {
         Some(engine) => engine,
-        None if args.acts.is_some() => Engine::Fake,
-        None if is_int(&args.model)? => Engine::Golden,
-        None => Engine::Float,
+        None => args.engine_of_model()?,
     };
     args.check_acts(engine)?;
     if args.trace.is_some() && !matches!(engine, Engine::Golden | Engine::Fake) {
@@ -140,6 +137,17 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Args {
+    /// The engine that follows from the model, which is told.
+    fn engine_of_model(&self) -> Result<Engine> {
+        let (engine, name, why) = match (self.acts, IntModel::is_in(&self.model)?) {
+            (Some(_), _) => (Engine::Fake, "fake", "activations stay float"),
+            (None, true) => (Engine::Golden, "golden", "this is an integer model"),
+            (None, false) => (Engine::Float, "float", "this is a float model"),
+        };
+        note!("--engine {name}: {why}");
+        Ok(engine)
+    }
+
     /// Refuses float activations where integers are computed.
     fn check_acts(&self, engine: Engine) -> Result<()> {
         let reason = match engine {

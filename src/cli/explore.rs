@@ -51,8 +51,8 @@ pub struct Args {
     /// widths that are swept, it is what the hardware must have.
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
-    /// Weight bits of single layers, beside the uniform widths; may be repeated.
-    #[arg(long, value_name = "NAME=W,…")]
+    /// Levels of single layers, beside the uniform widths, or a file of them, one a line; may be repeated.
+    #[arg(long, value_name = "NAME=W[:A],…|FILE")]
     assign: Vec<String>,
     /// Search for weight bits of single layers: at the size of each of --weights, the assignment that is nearest to the
     /// float network on the calibration images.
@@ -128,9 +128,9 @@ pub struct Args {
     /// Labelled pictures to fine-tune with: the training part of a data set.
     #[arg(long, value_name = "DATA")]
     train: Option<PathBuf>,
-    /// Pictures to fine-tune with, a sample of them in which each class has its share.
-    #[arg(long, value_name = "N", visible_alias = "train-images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
-    train_limit: usize,
+    /// Pictures to fine-tune with, a sample of them in which each class has its share; all by default.
+    #[arg(long = "train-images", alias = "train-limit", value_name = "N", value_parser = number::count(1..=usize::MAX))]
+    train_limit: Option<usize>,
     /// Axes of the Pareto front: names of columns.
     #[arg(long, value_name = "AXES", default_value = "lut,accuracy,images_per_s", value_delimiter = ',')]
     pareto: Vec<String>,
@@ -251,13 +251,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let mut task = args.task()?;
     args.check_report(&task)?;
-    task.search(&hear, interrupt::flag())?;
+    let beaten = task.search(&hear, interrupt::flag())?;
     let mut outcome = match args.engine {
         Engine::Local => task.run((0, 1), &hear, interrupt::flag())?,
         Engine::Slurm => args.distributed(explore::Engine::Slurm, &args.sbatch)?.run(&task)?,
         Engine::Snakemake => args.distributed(explore::Engine::Snakemake, &args.snakemake)?.run(&task)?,
     };
     drop(deferred);
+    outcome.notes.extend(beaten);
     task.finish(&mut outcome);
     screen.end();
     let report = Report::new(&task, &Network::open(&task.model)?, &outcome);
@@ -355,7 +356,7 @@ impl Args {
             qat: self.qat.zip(self.train.clone()).map(|(epochs, train)| Tuning {
                 train,
                 epochs: epochs.into(),
-                limit: self.train_limit,
+                limit: self.train_limit.unwrap_or(usize::MAX),
             }),
             axes: Axes {
                 weights: bits("--weights", &self.weights)?,

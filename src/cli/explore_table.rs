@@ -40,6 +40,7 @@ pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) -> R
             }
         }
     }
+    assignments(task, shown)?;
     for (reason, count) in reasons(&refused) {
         out!("refused, {count} points: {reason}")?;
     }
@@ -89,6 +90,20 @@ fn smallest(rows: &[&Row], floor: f64) -> Result<()> {
                 100.0 * r.accuracy.unwrap_or_default()
             )?,
             None => out!("least weights at {floor} %, {what}: no point reaches it")?,
+        }
+    }
+    Ok(())
+}
+
+/// Prints the assignments that a search found for `rows`, as the option of `quantize`, `train` and `explore` takes them.
+fn assignments(task: &Task, rows: &[&Row]) -> Result<()> {
+    for assignment in &task.axes.assignments {
+        let of = |r: &&&Row| {
+            r.assignment.as_ref() == Some(&assignment.name)
+                && assignment.found_for == Some((r.acts, r.requantize))
+        };
+        if let Some(row) = rows.iter().find(of) {
+            out!("{}: --assign {}", row.coding(), assignment.option())?;
         }
     }
     Ok(())
@@ -158,5 +173,5 @@ fn rows(rows: &[&Row]) -> Result<()> {
             if r.pareto { "yes".into() } else { String::new() },
         ]
     });
-    table::print(&head, &cells.collect::<Vec<_>>())
+    table::print_varying(&head, &cells.collect::<Vec<_>>())
 }

@@ -1,7 +1,7 @@
 //! `vgg2rtl export`: a model in another format.
 
-use super::inspect::is_int;
 use super::outputs;
+use super::print::out;
 use std::path::PathBuf;
 use vgg2rtl::float::FloatModel;
 use vgg2rtl::int::IntModel;
@@ -23,6 +23,9 @@ pub struct Args {
     /// PyTorch file to write: a state dict of torchvision's names; docs/vgg2rtl_torch.py computes it.
     #[arg(long, value_name = "FILE", group = "format")]
     torch: Option<PathBuf>,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the verb.
@@ -30,18 +33,30 @@ pub fn run(args: &Args) -> Result<()> {
     let named = [("--onnx", &args.onnx), ("--qonnx", &args.qonnx), ("--torch", &args.torch)];
     let written = named.iter().filter_map(|(option, path)| Some(Output::file(option, path.as_deref()?)));
     outputs::check(&written.collect::<Vec<_>>(), [&*args.model])?;
-    let only_torch = args.onnx.is_none() && args.qonnx.is_none();
-    if let Some(path) = args.torch.as_ref().filter(|_| only_torch)
-        && !is_int(&args.model)?
-    {
-        return export::torch::float(&FloatModel::load(&args.model)?, path);
+    args.write()?;
+    if args.json {
+        let files = named.iter().filter_map(|(option, path)| Some((&option[2..], path.as_ref()?)));
+        let files = files.map(|(format, path)| serde_json::json!({ "format": format, "path": path }));
+        out!("{}", serde_json::json!({ "model": args.model, "files": files.collect::<Vec<_>>() }))?;
     }
-    let model = IntModel::load(&args.model)?;
-    if let Some(path) = &args.onnx {
-        export::onnx(&model, path)?;
+    Ok(())
+}
+
+impl Args {
+    fn write(&self) -> Result<()> {
+        let only_torch = self.onnx.is_none() && self.qonnx.is_none();
+        if let Some(path) = self.torch.as_ref().filter(|_| only_torch)
+            && !IntModel::is_in(&self.model)?
+        {
+            return export::torch::float(&FloatModel::load(&self.model)?, path);
+        }
+        let model = IntModel::load(&self.model)?;
+        if let Some(path) = &self.onnx {
+            export::onnx(&model, path)?;
+        }
+        if let Some(path) = &self.qonnx {
+            export::qonnx(&model, path)?;
+        }
+        self.torch.as_ref().map_or(Ok(()), |path| export::torch::int(&model, path))
     }
-    if let Some(path) = &args.qonnx {
-        export::qonnx(&model, path)?;
-    }
-    args.torch.as_ref().map_or(Ok(()), |path| export::torch::int(&model, path))
 }

@@ -28,6 +28,9 @@ pub struct Args {
     /// Chooses random codes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     design: Design,
 }
@@ -58,5 +61,15 @@ pub fn run(args: &Args) -> Result<()> {
         max_cycles: cycles::limit(&schedule, MEMORY),
     };
     bundle::write(&bundle, &args.output)?;
-    out!("{}: {} modules, {} layers", args.output.display(), modules.len(), schedule.layers.len())
+    let (modules, layers) = (modules.len(), schedule.layers.len());
+    match args.json {
+        true => {
+            let report = serde_json::json!({
+                "output": args.output, "modules": modules, "layers": layers, "images": args.images,
+                "config": schedule.config,
+            });
+            out!("{report}")
+        }
+        false => out!("{}: {modules} modules, {layers} layers", args.output.display()),
+    }
 }

@@ -1,6 +1,6 @@
 //! `vgg2rtl import`: a trained VGG from PyTorch, ONNX, Keras, numpy or Caffe as a model file.
 
-use super::levels::levels;
+use super::levels;
 use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
@@ -175,7 +175,7 @@ impl Args {
 
 impl Network {
     fn weight_levels(&self) -> Result<Option<Levels>> {
-        self.weight_levels.as_deref().map(|text| levels("--weight-levels", text, Levels::signed)).transpose()
+        self.weight_levels.as_deref().map(|text| levels::weights("--weight-levels", text)).transpose()
     }
 
     fn pools(&self) -> Result<Option<Pools>> {

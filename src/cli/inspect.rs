@@ -3,12 +3,12 @@
 use super::print::out;
 use super::{quantize::steps, table};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use vgg2rtl::Result;
 use vgg2rtl::arith::{Levels, Step, accumulator_bits};
 use vgg2rtl::float::FloatModel;
 use vgg2rtl::int::{IntLayer, IntModel, Output, Quantizer};
 use vgg2rtl::net::{Op, Shape};
-use vgg2rtl::{Result, store};
 
 /// Print a float or integer model as a table.
 #[derive(clap::Args)]
@@ -22,7 +22,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
-    let table = if is_int(&args.model)? {
+    let table = if IntModel::is_in(&args.model)? {
         int_table(&IntModel::load(&args.model)?)
     } else {
         float_table(&FloatModel::load(&args.model)?)
@@ -31,12 +31,6 @@ pub fn run(args: &Args) -> Result<()> {
         true => out!("{}", serde_json::json!(table)),
         false => print(&table),
     }
-}
-
-/// Whether a model file says that it holds an integer model.
-pub fn is_int(path: &Path) -> Result<bool> {
-    let description = store::File::open(path)?.description()?;
-    Ok(description.as_ref().and_then(|d| d["format"].as_str()) == Some("vgg2rtl-int"))
 }
 
 /// A model, row by row.
@@ -145,7 +139,7 @@ fn print(table: &Table) -> Result<()> {
     if table.kind == "int" {
         head.extend(["W", "weight step", "A", "output step", "acc", "acc by type"]);
     }
-    table::print(&head, &table.layers.iter().map(cells).collect::<Vec<_>>())
+    table::print_varying(&head, &table.layers.iter().map(cells).collect::<Vec<_>>())
 }
 
 fn cells(row: &Row) -> Vec<String> {

@@ -1,37 +1,50 @@
-//! How levels of codes are written on the command line.
+//! Levels of codes on the command line.
 
 use vgg2rtl::arith::{Levels, WIDTHS};
-use vgg2rtl::quantize::{Exception, check_levels};
+use vgg2rtl::float::FloatModel;
+use vgg2rtl::quantize::{Exception, check_exceptions, parse_levels};
 use vgg2rtl::{Error, Result};
 
-/// `NAME=W` or `NAME=W:A`.
-pub fn exception(text: &str) -> Result<Exception> {
-    let form = || Error::usage("--layer", format!("{text:?} is not of the form NAME=W or NAME=W:A"));
-    let (layer, widths) = text.split_once('=').ok_or_else(form)?;
-    let (weights, output) = match widths.split_once(':') {
-        None => (widths, None),
-        Some((weights, output)) => (weights, Some(output)),
-    };
-    Ok(Exception {
-        layer: layer.into(),
-        weights: levels("--layer", weights, Levels::signed)?,
-        output: output.map(|text| levels("--layer", text, Levels::unsigned)).transpose()?,
-    })
+/// Layers with levels of their own.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Exceptions {
+    /// Exception for one layer: levels of its weights and of its output; may be repeated.
+    #[arg(long = "layer", value_name = "NAME=W[:A]")]
+    layers: Vec<String>,
+    /// Exceptions for many layers: as of --layer with commas between, or a file of them, one a line.
+    #[arg(long, value_name = "NAME=W[:A],…|FILE")]
+    assign: Option<String>,
 }
 
-/// Levels from bits (`8`, as `of_bits` makes them) or a range of codes (`-7..7`, or `-7,7`).
-pub fn levels(option: &str, text: &str, of_bits: fn(u32) -> Levels) -> Result<Levels> {
-    if let Some((a, b)) = text.split_once("..").or(text.split_once(',')) {
-        let number = |s: &str| s.parse::<i32>().ok();
-        if let (Some(a), Some(b)) = (number(a), number(b)) {
-            let levels = Levels { a, b };
-            return check_levels(option, levels, option == "--acts").map(|()| levels);
-        }
-    } else if let Some(bits) = text.parse().ok().filter(|bits| WIDTHS.contains(bits)) {
-        return Ok(of_bits(bits));
+impl Exceptions {
+    /// All of them.
+    pub fn all(&self) -> Result<Vec<Exception>> {
+        Ok([self.of_layers()?, self.assigned()?].concat())
     }
-    let (least, most) = (WIDTHS.start(), WIDTHS.end());
-    Err(Error::usage(option, format!("{text:?} is neither {least} to {most} bits nor codes A..B")))
+
+    /// Refuses layers that `model` does not have, by the option that names them.
+    pub fn check(&self, model: &FloatModel) -> Result<()> {
+        check_exceptions("--layer", &self.of_layers()?, model)?;
+        check_exceptions("--assign", &self.assigned()?, model)
+    }
+
+    fn of_layers(&self) -> Result<Vec<Exception>> {
+        self.layers.iter().map(|text| Exception::parse("--layer", text)).collect()
+    }
+
+    fn assigned(&self) -> Result<Vec<Exception>> {
+        self.assign.as_deref().map_or(Ok(vec![]), Exception::parse_all)
+    }
+}
+
+/// Levels of weights.
+pub fn weights(option: &str, text: &str) -> Result<Levels> {
+    parse_levels(option, text, Levels::signed, false)
+}
+
+/// Levels of activations.
+pub fn acts(option: &str, text: &str) -> Result<Levels> {
+    parse_levels(option, text, Levels::unsigned, true)
 }
 
 /// Bits of --ends.

@@ -45,3 +45,16 @@ pub fn real<T: FromStr + Copy + Into<f64>>(
         _ => Err(format!("needs {what}")),
     }
 }
+
+/// A factor above 0 and up to 4, as in 1/8.
+pub fn fraction(text: &str) -> Result<f64, String> {
+    let number = |t: &str| t.trim().parse::<f64>().map_err(|e| format!("{t:?}: {e}"));
+    match text.split_once('/') {
+        Some((over, under)) => Ok(number(over)? / number(under)?),
+        None => number(text),
+    }
+    .and_then(|width| match width > 0.0 && width <= 4.0 {
+        true => Ok(width),
+        false => Err(format!("{width} is not above 0 and up to 4")),
+    })
+}

@@ -13,6 +13,13 @@ pub fn line(text: Arguments) -> Result<()> {
     writeln!(io::stdout(), "{text}").map_err(Error::Print)
 }
 
+/// Characters of a line on standard output: those of COLUMNS, or of the terminal. `None`: it goes to no terminal.
+pub fn width() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let of_terminal = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col.into());
+    said.or_else(of_terminal).filter(|&columns| columns > 0)
+}
+
 /// Prints a part of a note. The work goes on where that fails; [`check`] tells in the end.
 pub fn text(text: Arguments) {
     if io::stderr().write_fmt(text).is_err() {

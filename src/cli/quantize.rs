@@ -1,6 +1,6 @@
 //! `vgg2rtl quantize`: post-training quantization of a float model.
 
-use super::levels::{ends, exception, levels};
+use super::levels::{self, Exceptions};
 use super::print::out;
 use super::{images, number, outputs, table};
 use clap::ValueEnum;
@@ -43,18 +43,23 @@ pub struct Args {
     /// Levels of the activations; `float` quantizes weights only: the output is a float model, for `eval`.
     #[arg(long, value_name = "LEVELS", default_value = "8", allow_hyphen_values = true)]
     acts: String,
-    /// Codes of the weights as a range, instead of --weights.
-    #[arg(long, value_name = "A..B", conflicts_with = "weights", allow_hyphen_values = true)]
-    levels: Option<String>,
-    /// Exception for one layer: levels of its weights and of its output; may be repeated.
-    #[arg(long = "layer", value_name = "NAME=W[:A]")]
-    layers: Vec<String>,
+    /// Levels of the weights in place of --weights, as in -7..7.
+    #[arg(
+        long,
+        alias = "levels",
+        value_name = "A..B",
+        conflicts_with = "weights",
+        allow_hyphen_values = true
+    )]
+    weight_levels: Option<String>,
+    #[command(flatten)]
+    exceptions: Exceptions,
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads.
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS)]
     ends: u32,
-    /// Any steps, or powers of two only (no multiplier in hardware).
-    #[arg(long, value_enum, default_value_t = Scale::Free)]
-    scale: Scale,
+    /// Requantization: any steps, or powers of two only (no multiplier in hardware).
+    #[arg(long, alias = "scale", value_enum, default_value_t = Steps::Scale, value_name = "MODE")]
+    requantize: Steps,
     /// One weight step an output channel (default); the last layer always has one step.
     #[arg(long, conflicts_with = "per_tensor")]
     per_channel: bool,
@@ -82,9 +87,9 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Scale {
-    #[value(alias = "scale")]
-    Free,
+enum Steps {
+    #[value(alias = "free")]
+    Scale,
     Pow2,
 }
 
@@ -109,6 +114,7 @@ pub fn run(args: &Args) -> Result<()> {
     let recipe = recipe(args)?;
     outputs::check(&[Output::file("-o", &args.output)], [&*args.model, &args.calib])?;
     let model = FloatModel::load(&args.model)?;
+    args.exceptions.check(&model)?;
     images::say_input(&model.header);
     if !args.is_weights_only() {
         images::say_wider(&recipe.widths, &model)?;
@@ -144,11 +150,12 @@ impl Args {
     /// Levels of the activations. Those that stay float are, while weights are rounded, the finest that there are.
     fn act_levels(&self) -> Result<Levels> {
         if !self.is_weights_only() {
-            return levels("--acts", &self.acts, Levels::unsigned);
+            return levels::acts("--acts", &self.acts);
         }
-        match self.layers.iter().find(|layer| layer.contains(':')) {
+        match self.exceptions.all()?.iter().find(|exception| exception.output.is_some()) {
             None => Ok(Levels::unsigned(*WIDTHS.end())),
             Some(layer) => {
+                let layer = layer.to_string();
                 let reason =
                     format!("{layer:?} gives levels to activations, which --acts float leaves as they are");
                 Err(Error::usage("--layer", reason))
@@ -170,9 +177,9 @@ fn recipe(args: &Args) -> Result<Recipe> {
         return Err(Error::usage("--percentile", "has a meaning only with --method percentile"));
     }
     Ok(Recipe {
-        mode: match args.scale {
-            Scale::Free => Mode::Free,
-            Scale::Pow2 => Mode::Pow2,
+        mode: match args.requantize {
+            Steps::Scale => Mode::Free,
+            Steps::Pow2 => Mode::Pow2,
         },
         per_channel: !args.per_tensor,
         method: match args.method {
@@ -188,15 +195,15 @@ fn recipe(args: &Args) -> Result<Recipe> {
 }
 
 fn widths(args: &Args) -> Result<Widths> {
-    let weights = match &args.levels {
-        None => levels("--weights", &args.weights, Levels::signed)?,
-        Some(range) => levels("--levels", range, Levels::signed)?,
+    let weights = match &args.weight_levels {
+        None => levels::weights("--weights", &args.weights)?,
+        Some(range) => levels::weights("--weight-levels", range)?,
     };
     Ok(Widths {
         weights,
         acts: args.act_levels()?,
-        ends: ends(args.ends)?,
-        layers: args.layers.iter().map(|text| exception(text)).collect::<Result<_>>()?,
+        ends: levels::ends(args.ends)?,
+        layers: args.exceptions.all()?,
     })
 }
 
@@ -230,7 +237,7 @@ fn print(report: &[TensorReport]) -> Result<()> {
         ]
     };
     let head = ["layer", "tensor", "bits", "levels", "step", "range", "clipped", "SQNR"];
-    table::print(&head, &report.iter().map(row).collect::<Vec<_>>())
+    table::print_varying(&head, &report.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One step, or the least and the greatest.

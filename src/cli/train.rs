@@ -1,22 +1,20 @@
 //! `vgg2rtl train`: a float network from scratch, or a float network into integers with training.
 
+use super::given::Given;
 use super::images::{self, Reading};
-use super::levels::{ends, exception, levels};
+use super::levels::{self, Exceptions};
 use super::number::{self, MOST_BATCH};
 use super::outputs;
-use super::print::{self, note, out};
+use super::print::{note, out};
+use super::train_screen::Screen;
 use clap::ValueEnum;
-use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
-use vgg2rtl::arith::Levels;
 use vgg2rtl::float::{DataSet, FloatModel, Split};
 use vgg2rtl::net::{Header, LONGEST, Preprocessing, Shape};
 use vgg2rtl::output::Output;
 use vgg2rtl::quantize::qat::{Learn, Net, Spec};
 use vgg2rtl::quantize::train::{
-    self, Augment, Curve, Data, Distill, Options, Point, Progress, Rule, Trainer, agreement,
+    self, Augment, Curve, Data, Distill, Options, Rule, Trainer, agreement, tuned,
 };
 use vgg2rtl::quantize::{DEFAULT_ENDS, Rounding, Widths};
 use vgg2rtl::{Error, Result, interrupt};
@@ -26,13 +24,15 @@ use vgg2rtl::{Error, Result, interrupt};
 /// With --qat the output is an integer model, and its every activation is checked against the training graph.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Float model to start from; without it, --model is trained from scratch.
+    #[command(flatten)]
+    given: Given,
+    /// Float model to start from, or an integer model that was trained: its fine-tuned weights; without it, --model is trained from scratch.
     float: Option<PathBuf>,
     /// Network to train from scratch: vgg11, vgg13, vgg16 or vgg19, with batch norm.
     #[arg(long, default_value = "vgg16", conflicts_with = "float")]
     model: String,
     /// Factor on the convolutions' channels, for example 1/8.
-    #[arg(long, default_value = "1", value_parser = fraction, conflicts_with = "float")]
+    #[arg(long, default_value = "1", value_parser = number::fraction, conflicts_with = "float")]
     width: f64,
     /// Keep the float model's convolutions only, and train new dense layers on them for the classes of --data.
     #[arg(long, requires = "float", conflicts_with = "qat")]
@@ -45,9 +45,9 @@ pub struct Args {
     data: PathBuf,
     #[command(flatten)]
     reading: Reading,
-    /// Training pictures to use, a sample of them in which each class has its share.
-    #[arg(long, value_name = "N", visible_alias = "images", default_value_t = usize::MAX, hide_default_value = true, value_parser = number::count(1..=usize::MAX))]
-    limit: usize,
+    /// Training pictures to use, a sample of them in which each class has its share; all by default.
+    #[arg(long = "images", alias = "limit", value_name = "N", value_parser = number::count(1..=usize::MAX))]
+    limit: Option<usize>,
     /// Share of the training pictures that do not train but measure every epoch; the test part then measures once, at the
     /// end [default: 0; 0.1 where there is no test part].
     #[arg(long, value_name = "SHARE")]
@@ -74,9 +74,8 @@ pub struct Args {
     /// Least bits of the image, of the first and last layer's weights, and of what the last layer reads.
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_ENDS, requires = "qat")]
     ends: u32,
-    /// Exception for one layer: levels of its weights and of its output; may be repeated.
-    #[arg(long = "layer", value_name = "NAME=W[:A]", requires = "qat")]
-    layers: Vec<String>,
+    #[command(flatten)]
+    exceptions: Exceptions,
     /// Levels of the weights in place of those that --weights means, as in -7..7.
     #[arg(long, value_name = "A..B", requires = "qat", allow_hyphen_values = true)]
     weight_levels: Option<String>,
@@ -157,18 +156,6 @@ enum Optimizer {
     Adam,
 }
 
-fn fraction(text: &str) -> std::result::Result<f64, String> {
-    let number = |t: &str| t.trim().parse::<f64>().map_err(|e| format!("{t:?}: {e}"));
-    match text.split_once('/') {
-        Some((over, under)) => Ok(number(over)? / number(under)?),
-        None => number(text),
-    }
-    .and_then(|width| match width > 0.0 && width <= 4.0 {
-        true => Ok(width),
-        false => Err(format!("{width} is not above 0 and up to 4")),
-    })
-}
-
 /// Name of the stage of a float network.
 const FLOAT: &str = "float";
 /// Extensions of what is written beside the output.
@@ -185,14 +172,17 @@ pub fn run(args: &Args) -> Result<()> {
     args.validate()?;
     let outputs = args.outputs()?;
     let outputs: Vec<_> = outputs.iter().map(|path| Output::file("-o", path)).collect();
-    let inputs = [Some(&*args.data), args.float.as_deref(), args.reading.labels.as_deref()];
+    let weights = args.float.as_deref().map(tuned::beside).filter(|path| path.exists());
+    let inputs =
+        [Some(&*args.data), args.float.as_deref(), weights.as_deref(), args.reading.labels.as_deref()];
     outputs::check(&outputs, inputs.into_iter().flatten())?;
     let parts = Parts::open(args)?;
     let mut float = match &args.float {
         Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &parts.train)?,
-        Some(path) => FloatModel::load(path)?,
+        Some(path) => tuned::load(path)?,
         None => args.fresh(&parts.train)?,
     };
+    args.exceptions.check(&float)?;
     let parts = parts.aligned(&float, args)?;
     images::say_input(&float.header);
     if float.header.classes.is_empty() && parts.train.classes().len() == float.outputs() {
@@ -231,6 +221,9 @@ impl Args {
 
     /// Refuses options that cannot train.
     fn validate(&self) -> Result<()> {
+        if self.qat.is_none() {
+            self.given.refuse::<Exceptions>("--qat")?;
+        }
         let share = self.validation.unwrap_or(VALIDATION);
         if !(0.0..1.0).contains(&share) {
             return Err(Error::usage("--validation", format!("{share} is no share from 0 to below 1")));
@@ -275,6 +268,8 @@ impl Args {
             outputs.extend(earlier.iter().map(|stage| self.beside(stage, MODEL)));
         }
         if self.has_files_beside() {
+            let weights = outputs.iter().filter(|_| self.qat.is_some()).map(|int| tuned::beside(int));
+            outputs.extend(weights.collect::<Vec<_>>());
             outputs.extend(stages.iter().map(|stage| self.beside(stage, CHECKPOINT)));
             outputs.extend(Curve::files(&self.output));
         }
@@ -304,15 +299,15 @@ impl Args {
     /// The widths of each stage.
     fn widths(&self) -> Result<Vec<Widths>> {
         let acts = self.each("--acts", &self.acts)?;
-        let layers = self.layers.iter().map(|text| exception(text)).collect::<Result<Vec<_>>>()?;
+        let layers = self.exceptions.all()?;
         let stage = |(weights, acts): (&String, &String)| {
             Ok(Widths {
                 weights: match &self.weight_levels {
-                    Some(range) => levels("--weight-levels", range, Levels::signed)?,
-                    None => levels("--weights", weights, Levels::signed)?,
+                    Some(range) => levels::weights("--weight-levels", range)?,
+                    None => levels::weights("--weights", weights)?,
                 },
-                acts: levels("--acts", acts, Levels::unsigned)?,
-                ends: ends(self.ends)?,
+                acts: levels::acts("--acts", acts)?,
+                ends: levels::ends(self.ends)?,
                 layers: layers.clone(),
             })
         };
@@ -381,7 +376,7 @@ impl Parts {
     fn aligned(mut self, model: &FloatModel, args: &Args) -> Result<Self> {
         let outputs = model.outputs();
         let apply = |set: DataSet| args.reading.apply(set, &model.header, outputs);
-        self.train = images::sample(&apply(self.train)?, Some(args.limit), args.seed, outputs);
+        self.train = images::sample(&apply(self.train)?, args.limit, args.seed, outputs);
         self.validation = self.validation.map(apply).transpose()?;
         let all = |set: DataSet| Ok(images::sample(&apply(set)?, None, args.seed, outputs));
         self.test = self.test.map(all).transpose()?;
@@ -448,8 +443,11 @@ impl Session<'_> {
             agreement(&net, &compared)?;
             let last = i + 1 == self.args.weights.len();
             let path = if last { self.args.output.clone() } else { self.args.beside(&stage, MODEL) };
-            net.lower()?.save(&path)?;
             float = net.float();
+            if self.args.has_files_beside() {
+                float.save(&tuned::beside(&path))?;
+            }
+            net.lower()?.save(&path)?;
         }
         Ok(())
     }
@@ -494,64 +492,5 @@ impl Session<'_> {
             "stage": stage, "epochs": epochs, "validation_accuracy": validation, "test_accuracy": test,
         }));
         Ok(trainer.net)
-    }
-}
-
-/// Progress on stderr: a line an epoch, and on a terminal one that is overwritten every step.
-struct Screen {
-    stage: String,
-    start: Instant,
-    /// First step of this session, and when the line was written last.
-    first: Option<usize>,
-    written: Instant,
-    warnings: usize,
-}
-
-/// Warnings that are shown; a step held at its floor would otherwise report every step.
-const WARNINGS: usize = 10;
-
-impl Screen {
-    fn new(stage: &str) -> Self {
-        let now = Instant::now();
-        Self { stage: stage.into(), start: now, first: None, written: now, warnings: 0 }
-    }
-}
-
-impl Progress for Screen {
-    fn step(&mut self, step: usize, total: usize, loss: f64, accuracy: f64) {
-        let first = *self.first.get_or_insert(step - 1);
-        if !std::io::stderr().is_terminal() || self.written.elapsed().as_millis() < 200 {
-            return;
-        }
-        self.written = Instant::now();
-        let left = self.start.elapsed().as_secs_f64() / (step - first) as f64 * (total - step) as f64;
-        let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
-        let stage = &self.stage;
-        print::text(format_args!(
-            "\r{stage}: step {step}/{total}, loss {loss:.4}, accuracy {:.2} %, {minutes}:{seconds:02} left \x1b[K",
-            100.0 * accuracy
-        ));
-    }
-
-    fn epoch(&mut self, p: &Point) {
-        let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
-        let (train, elapsed) = (100.0 * p.train, self.start.elapsed().as_secs());
-        let share = |what: &str, share: Option<f64>| {
-            share.map_or(String::new(), |share| format!(", {what} {:.2} %", 100.0 * share))
-        };
-        let measured = share("validation", p.validation) + &share("test", p.test);
-        let (stage, epoch, loss) = (&p.stage, p.epoch, p.loss);
-        note!("{clear}{stage}: epoch {epoch}, loss {loss:.4}, training {train:.2} %{measured}, {elapsed} s");
-    }
-
-    fn warn(&mut self, text: &str) {
-        self.warnings += 1;
-        if self.warnings <= WARNINGS {
-            note!("warning: {text}");
-        }
-    }
-
-    fn wants_to_stop(&self) -> bool {
-        interrupt::flag().load(Ordering::Relaxed)
     }
 }

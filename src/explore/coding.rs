@@ -1,40 +1,34 @@
 //! How a network's numbers are coded: what of a design point decides its accuracy.
 
+use crate::Result;
 use crate::arith::Levels;
 use crate::config::{ArrayConfig, Requantize};
 use crate::float::FloatModel;
 use crate::quantize::{Exception, Method, Mode, Recipe, Rounding, Widths};
 use crate::schedule::Digits;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Weight bits of single layers; the others have the point's W.
+/// Levels of single layers; the others have the point's W and A.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Assignment {
     /// What it is called in tables.
     pub name: String,
-    /// Layer and its weight bits.
-    pub layers: Vec<(String, u32)>,
+    /// Layers with levels of their own.
+    pub layers: Vec<Exception>,
     /// The only activation bits and requantization that it was found for; `None`: any.
     #[serde(default)]
     pub found_for: Option<(u32, Requantize)>,
 }
 
 impl Assignment {
-    /// `NAME=W,NAME=W,…`.
+    /// `NAME=W[:A],…`, or a file of it.
     pub fn parse(text: &str) -> Result<Self> {
-        let layer = |part: &str| {
-            let (name, bits) = part.split_once('=')?;
-            Some((name.trim().to_string(), bits.trim().parse().ok()?))
-        };
-        let layers: Option<Vec<_>> = text.split(',').map(layer).collect();
-        let bad = || Error::usage("--assign", format!("{text:?} is not of the form NAME=W,NAME=W"));
-        let layers = layers.ok_or_else(bad)?;
-        let mut seen = std::collections::BTreeSet::new();
-        match layers.iter().find(|(name, _)| !seen.insert(name)) {
-            Some((name, _)) => Err(Error::usage("--assign", format!("{text:?} names {name:?} twice"))),
-            None => Ok(Self { name: text.into(), layers, found_for: None }),
-        }
+        Ok(Self { name: text.into(), layers: Exception::parse_all(text)?, found_for: None })
+    }
+
+    /// As the option --assign takes it.
+    pub fn option(&self) -> String {
+        self.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -78,13 +72,7 @@ impl Bits {
 impl Coding {
     /// Levels as `vgg2rtl quantize` is told them.
     pub fn widths(&self) -> Widths {
-        let exceptions = self.assignment.iter().flat_map(|a| &a.layers);
-        let exception = |(layer, bits): &(String, u32)| Exception {
-            layer: layer.clone(),
-            weights: Levels::signed((*bits).clamp(1, 31)),
-            output: None,
-        };
-        let layers = exceptions.map(exception).collect();
+        let layers = self.assignment.iter().flat_map(|a| a.layers.clone()).collect();
         Widths { ends: self.ends, layers, ..Widths::bits(self.weights.clamp(1, 31), self.acts.clamp(1, 31)) }
     }
 
@@ -119,19 +107,5 @@ impl Coding {
             acts: levels.iter().map(|(_, read)| read.bits()).collect(),
             levels,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn assignments_are_read() {
-        let a = Assignment::parse("conv1_1=8, fc8=6").unwrap();
-        assert_eq!(a.layers, [("conv1_1".to_string(), 8), ("fc8".to_string(), 6)]);
-        for bad in ["", "conv1_1", "conv1_1=x", "a=8;b=4"] {
-            assert!(Assignment::parse(bad).unwrap_err().to_string().contains("--assign"), "{bad}");
-        }
     }
 }

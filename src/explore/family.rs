@@ -44,6 +44,14 @@ impl Family {
         }
     }
 
+    /// Inputs of its look-up tables, as yosys is told to count them: without the multiplexers that join them to wider ones.
+    pub fn lut_inputs(self) -> u32 {
+        match self {
+            Self::Ecp5 | Self::Ice40 | Self::Gowin => 4,
+            Self::Xc7 | Self::Xcup => 6,
+        }
+    }
+
     /// The family called `name`.
     pub fn named(name: &str) -> Result<Self> {
         let known = || Self::ALL.map(Self::name).join(", ");

@@ -13,7 +13,7 @@ use super::coding::{Assignment, Coding};
 use super::task::{Event, Listener};
 use crate::config::Requantize;
 use crate::cosim::Cache;
-use crate::quantize::{Plan, Rounding};
+use crate::quantize::{Exception, Plan, Rounding};
 use crate::{Error, Result, store};
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Changes when the same inputs would give another assignment.
-const METHOD: &str = "mixed 3";
+const METHOD: &str = "mixed 4";
 /// Measurements of whole networks that the search may take after the greedy one.
 const MOVES: usize = 400;
 
@@ -80,8 +80,7 @@ impl Search {
     /// image and for what the last layer reads.
     fn coding(&self, network: &Network, bits: &[u32]) -> Coding {
         let Self { acts, requantize, ends, most, rounding, .. } = *self;
-        let names = network.model.layers.iter().map(|l| l.name.clone());
-        let layers = names.zip(bits.iter().copied()).collect();
+        let layers = exceptions(network, bits);
         let assignment = Some(Assignment { name: String::new(), layers, found_for: None });
         Coding { weights: most, acts, ends, assignment, requantize, rounding }
     }
@@ -149,10 +148,9 @@ impl<'a> Searcher<'a> {
             let Some((&divergence, to)) = better else { break };
             (bits, best) = (to.clone(), divergence);
         }
-        let names = self.network.model.layers.iter().map(|l| l.name.clone());
         Ok(Assignment {
             name: format!("mixed as small as W{as_small_as}"),
-            layers: names.zip(bits).collect(),
+            layers: exceptions(self.network, &bits),
             found_for: Some((self.search.acts, self.search.requantize)),
         })
     }
@@ -215,11 +213,24 @@ impl<'a> Searcher<'a> {
     /// How far the network with these weight bits is from the float network.
     fn divergence(&self, bits: &[u32]) -> Result<f64> {
         let recipe = self.search.coding(self.network, bits).recipe();
-        let logits = self.evaluator.logits(&self.plan(bits)?, &recipe)?;
-        let images = self.float.outer_iter().zip(logits.outer_iter());
-        Ok(images.map(|(float, int)| kl_divergence(float, int)).sum::<f64>()
-            / self.float.nrows().max(1) as f64)
+        Ok(mean_divergence(&self.float, &self.evaluator.logits(&self.plan(bits)?, &recipe)?))
     }
+}
+
+/// How far the integer network of `coding` is from the float network on the calibration images.
+pub(super) fn divergence(evaluator: &Evaluator, coding: &Coding) -> Result<f64> {
+    let logits = evaluator.logits(&evaluator.plan(coding)?, &coding.recipe())?;
+    Ok(mean_divergence(&evaluator.float_logits()?, &logits))
+}
+
+fn mean_divergence(float: &Array2<f64>, int: &Array2<f64>) -> f64 {
+    let images = float.outer_iter().zip(int.outer_iter());
+    images.map(|(float, int)| kl_divergence(float, int)).sum::<f64>() / float.nrows().max(1) as f64
+}
+
+/// Every layer of `network` by name, with weights of `bits`.
+fn exceptions(network: &Network, bits: &[u32]) -> Vec<Exception> {
+    network.model.layers.iter().zip(bits).map(|(l, &bits)| Exception::of_bits(&l.name, bits)).collect()
 }
 
 fn stopped(stop: &AtomicBool) -> Result<()> {

@@ -16,6 +16,7 @@ mod cost;
 mod distributed;
 mod family;
 mod mixed;
+mod mixed_front;
 mod network;
 mod pareto;
 mod part;

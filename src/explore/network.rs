@@ -4,6 +4,7 @@ use super::sweep::geometry;
 use crate::Result;
 use crate::float::{FloatLayer, FloatModel};
 use crate::net::{Header, Op, Preprocessing, Shape, vgg_convs};
+use crate::quantize::train::tuned;
 use crate::schedule::Geometry;
 use std::path::Path;
 
@@ -18,12 +19,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads a model file, or makes the geometry that the name stands for.
+    /// Reads a model file, of an integer model the weights that it was fine-tuned with, or makes the geometry that the name stands for.
     pub fn open(path: &Path) -> Result<Self> {
         let named = path.to_str().and_then(|name| name.strip_prefix("vgg")?.parse().ok()).and_then(vgg_convs);
         let model = match named {
             Some(convs) if !path.exists() => vgg(path, convs),
-            _ => FloatModel::load(path)?,
+            _ => tuned::load(path)?,
         };
         let shapes = model.shapes();
         let size = |(l, &x): (&FloatLayer, &Shape)| l.op.weight_shape(x).iter().product::<usize>() as u64;

@@ -6,7 +6,7 @@ use super::coding::{Assignment, Bits, Coding};
 use crate::arith::WIDTHS;
 use crate::config::{ArrayConfig, COLS, Multipliers, Pack, ROWS, Requantize};
 use crate::float::FloatModel;
-use crate::quantize::Rounding;
+use crate::quantize::{Rounding, check_exceptions};
 use crate::schedule::{Digits, Geometry, LayerGeometry};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -112,14 +112,7 @@ impl Axes {
         self.acts.iter().try_for_each(|&a| width("--acts", a))?;
         width("--ends", self.ends)?;
         for assignment in &self.assignments {
-            for (layer, bits) in &assignment.layers {
-                width("--assign", *bits)?;
-                if !model.layers.iter().any(|l| l.name == *layer) {
-                    let known: Vec<_> = model.layers.iter().map(|l| l.name.as_str()).collect();
-                    let reason = format!("no layer {layer:?}; the model has {}", known.join(", "));
-                    return Err(Error::usage("--assign", reason));
-                }
-            }
+            check_exceptions("--assign", &assignment.layers, model)?;
         }
         for &(rows, cols) in &self.arrays {
             if !(ROWS.contains(&rows) && COLS.contains(&cols)) {
@@ -176,7 +169,7 @@ impl Axes {
                     let weights = match a.found_for {
                         None => self.weights.clone(),
                         Some(found) if found == (acts, requantize) => {
-                            a.layers.iter().map(|l| l.1).max().into_iter().collect()
+                            a.layers.iter().map(|l| l.weights.bits()).max().into_iter().collect()
                         }
                         Some(_) => vec![],
                     };

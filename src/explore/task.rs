@@ -5,6 +5,7 @@ use super::coding::Coding;
 use super::columns::{STOPPED, of_the_model, without_model};
 use super::cost::network_cost;
 use super::mixed::Search;
+use super::mixed_front::keep_front;
 use super::network::Network;
 use super::part::{Budget, cheapest};
 use super::row::{Row, Source};
@@ -163,9 +164,6 @@ impl Task {
             let reason = format!("{} has no weights to measure the accuracy of", self.model.display());
             return Err(Error::usage("--data", reason));
         }
-        if self.qat.is_some() && (self.mixed.is_some() || !self.axes.assignments.is_empty()) {
-            return Err(Error::usage("--qat", "fine-tunes uniform widths only, no --assign and no --mixed"));
-        }
         Ok(())
     }
 
@@ -182,12 +180,13 @@ impl Task {
         Ok(evaluator)
     }
 
-    /// Finds the assignments of [`Task::mixed`] and adds them to the axes: the first step.
+    /// Finds the assignments of [`Task::mixed`] and adds them to the axes: the first step. Where they are to be fine-tuned,
+    /// those alone that no other coding beats. Gives what is to be said of the others.
     ///
     /// # Errors
     /// Those of [`Search::run`], and options outside their limits.
-    pub fn search(&mut self, hear: Listener, stop: &AtomicBool) -> Result<()> {
-        let Some(Mixed { least, most }) = self.mixed.take() else { return Ok(()) };
+    pub fn search(&mut self, hear: Listener, stop: &AtomicBool) -> Result<Vec<String>> {
+        let Some(Mixed { least, most }) = self.mixed.take() else { return Ok(vec![]) };
         if !(WIDTHS.contains(&least) && WIDTHS.contains(&most) && least < most) {
             return Err(Error::usage("--mixed", format!("no widths from {least} to {most} bits")));
         }
@@ -208,7 +207,10 @@ impl Task {
                 }
             }
         }
-        Ok(())
+        match self.qat {
+            Some(_) => keep_front(&mut self.axes, &network, &evaluator),
+            None => Ok(vec![]),
+        }
     }
 
     /// Runs slice `slice` of the task's points, `(i, n)` being every n-th from the i-th on.

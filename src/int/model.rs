@@ -76,6 +76,15 @@ impl IntLayer {
 }
 
 impl IntModel {
+    /// Whether a model file says that it holds an integer model.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn is_in(path: &Path) -> Result<bool> {
+        let description = store::File::open(path)?.description()?;
+        Ok(description.as_ref().and_then(|d| d["format"].as_str()) == Some(FORMAT))
+    }
+
     /// Number of logits an image.
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |l| l.op.co())

@@ -7,6 +7,7 @@
 mod calibrate;
 mod correct;
 mod equalise;
+mod exceptions;
 mod given;
 mod histogram;
 mod lower;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use calibrate::{Quantized, Trained, calibrate, equalised, quantize};
 use correct::correct_biases;
+pub use exceptions::{Exception, check_exceptions, check_levels, parse_levels};
 pub use given::{Agreement, given};
 pub use histogram::{Distribution, Histogram, Point};
 pub use lower::lower;
@@ -40,4 +42,4 @@ pub use report::{TensorReport, report};
 pub use rounding::rounded;
 pub use score::{Executor, Score, byte_codes, golden_logits, input_codes, interval};
 pub use weights_only::weights_only;
-pub use widths::{DEFAULT_ENDS, Exception, LayerLevels, Widths, check_levels};
+pub use widths::{DEFAULT_ENDS, LayerLevels, Widths};

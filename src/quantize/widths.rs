@@ -1,8 +1,9 @@
 //! Which levels each layer gets: a default, wider ends, and exceptions by name.
 
-use crate::arith::{Levels, WIDTHS};
+use super::exceptions::{Exception, check_exceptions, check_levels};
+use crate::Result;
+use crate::arith::Levels;
 use crate::float::FloatModel;
-use crate::{Error, Result};
 
 /// Bits of the ends unless the user says otherwise.
 pub const DEFAULT_ENDS: u32 = 8;
@@ -18,17 +19,6 @@ pub struct Widths {
     pub ends: u32,
     /// Exceptions; they win over `ends`.
     pub layers: Vec<Exception>,
-}
-
-/// Levels of one layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Exception {
-    /// Name of the layer.
-    pub layer: String,
-    /// Its weights.
-    pub weights: Levels,
-    /// Its output; `None` leaves the default.
-    pub output: Option<Levels>,
 }
 
 /// Levels of one layer, all rules applied.
@@ -98,16 +88,11 @@ impl Widths {
             output: if i + 1 == last { at_least(self.acts, self.ends) } else { self.acts },
         };
         let mut levels: Vec<_> = (0..=last).map(default).collect();
+        check_exceptions("--layer", &self.layers, model)?;
         for exception in &self.layers {
-            check_levels("--layer", exception.weights, false)?;
-            let place = model.layers.iter().position(|l| l.name == exception.layer);
-            let place = place.ok_or_else(|| unknown(&exception.layer, model))?;
-            if self.layers.iter().filter(|other| other.layer == exception.layer).count() > 1 {
-                return Err(Error::usage("--layer", format!("{:?} is there twice", exception.layer)));
-            }
+            let place = model.layers.iter().position(|l| l.name == exception.layer).expect("checked");
             levels[place].weights = exception.weights;
             if let Some(output) = exception.output {
-                check_levels("--layer", output, true)?;
                 levels[place].output = output;
             }
         }
@@ -127,27 +112,6 @@ fn at_least(levels: Levels, bits: u32) -> Levels {
         }
         false => Levels::unsigned(bits),
     }
-}
-
-/// Refuses levels outside the contract with the option's name.
-pub fn check_levels(option: &str, levels: Levels, activations: bool) -> Result<()> {
-    let Levels { a, b } = levels;
-    if !levels.is_valid() {
-        return Err(Error::usage(option, format!("levels {a}..{b}, a ≤ 0 ≤ b and a < b are needed")));
-    }
-    if levels.bits() > *WIDTHS.end() {
-        let (bits, widest) = (levels.bits(), WIDTHS.end());
-        return Err(Error::usage(option, format!("levels {a}..{b} need {bits} bits, at most {widest}")));
-    }
-    if activations && a != 0 {
-        return Err(Error::usage(option, format!("levels {a}..{b}, activations after a ReLU start at 0")));
-    }
-    Ok(())
-}
-
-fn unknown(name: &str, model: &FloatModel) -> Error {
-    let known: Vec<&str> = model.layers.iter().map(|l| l.name.as_str()).collect();
-    Error::usage("--layer", format!("no layer {name:?}; the model has {}", known.join(", ")))
 }
 
 #[cfg(test)]

@@ -126,6 +126,50 @@ fn mixed_precision_beats_uniform_w4() {
     assert!(correct(mixed) > correct(uniform), "{} {}", correct(mixed), correct(uniform));
 }
 
+/// Images of CIFAR-10's binary format whose class is their brightness, with a grain.
+fn bright(count: usize) -> Vec<u8> {
+    let image = |i: usize| {
+        let class = (i % 10) as u8;
+        let pixels = (0..3072).map(move |k| class * 20 + ((i * 31 + k * 17) % 23) as u8);
+        std::iter::once(class).chain(pixels)
+    };
+    (0..count).flat_map(image).collect()
+}
+
+/// Assignments are fine-tuned too, those of a search where nothing is as small and nearer to the float network.
+#[test]
+fn assignments_are_fine_tuned() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    for (set, file, count) in [("train", "data_batch_1.bin", 70), ("test", "test_batch.bin", 20)] {
+        std::fs::create_dir(at(set)).unwrap();
+        std::fs::write(Path::new(&at(set)).join(file), bright(count)).unwrap();
+    }
+    let (data, train, float, bits) = (at("test"), at("train"), at("float.safetensors"), at("bits"));
+    let line = [
+        "train", "--model", "vgg11", "--width", "1/64", "--batch", "20", "--epochs", "1", "--data", &train,
+        "-o", &float,
+    ];
+    let trained = Command::new(env!("CARGO_BIN_EXE_vgg2rtl")).args(line).output().unwrap();
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    std::fs::write(&bits, "conv1_1=3\nconv5_2=6:5 # more than A\n").unwrap();
+    let widths = ["--weights", "3", "--acts", "4", "--ends", "2", "--rounding", "nearest"];
+    let tuned = ["--mixed", "--mixed-most", "4", "--assign", &bits, "--qat", "1", "--train", &train];
+    let line = [&[&float, "--data", &data, "--calib", &train][..], &widths, &tuned].concat();
+    let report = json(&folder, &line);
+    let of = |name: Option<&str>| points(&report).iter().find(|p| p["assignment"].as_str() == name).unwrap();
+    assert_eq!((&of(Some(&bits))["layer_bits"][0], of(None)["layer_bits"][0].as_u64()), (&3.into(), Some(3)));
+    assert!(points(&report).iter().all(|p| p["failed"].is_null() && p["accuracy"].is_f64()), "{report}");
+    // The search's assignment is a point, or a note says why not; where it is one, its text is an option.
+    let notes = report["notes"].to_string();
+    match points(&report).iter().any(|p| p["assignment"] == "mixed as small as W3") {
+        true => assert!(text(&folder, &line).contains("mixed as small as W3: --assign conv1_1=")),
+        false => {
+            assert!(notes.contains("mixed as small as W3 with A4: another coding is as small"), "{notes}")
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
     let folder = TempDir::new().unwrap();
@@ -313,7 +357,8 @@ fn files_hold_every_point() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (csv, plots) = (at("points.csv"), at("plots"));
-    let arguments = ["vgg16", "--weights", "2..8", "--acts", "4,8", "--array", "8x8,16x16"];
+    let arguments =
+        ["vgg16", "--weights", "2..8", "--acts", "4,8", "--array", "16x16", "--family", "ecp5,xc7"];
     text(&folder, &[&arguments[..], &["--csv", &csv, "--plots", &plots]].concat());
     let csv = std::fs::read_to_string(csv).unwrap();
     assert_eq!(csv.lines().count(), 1 + 28);
@@ -324,6 +369,12 @@ fn files_hold_every_point() {
         let svg = std::fs::read_to_string(path.with_extension("svg")).unwrap();
         let shapes = svg.matches("<circle").count() + svg.matches("<rect").count();
         assert!(svg.starts_with("<svg") && shapes >= least, "{name}: {shapes}");
+        let says = match name {
+            "front" => ["look-up tables (ecp5 LUT4, xc7 LUT6)", "images a second at 100 MHz"],
+            "layers" => ["cycles an image", "W2A4 on 16×16, ecp5"],
+            _ => ["weight bits W", "look-up tables (ecp5 LUT4, xc7 LUT6)"],
+        };
+        assert!(says.iter().all(|text| svg.contains(text)), "{name}: {svg}");
         let png = image::open(path.with_extension("png")).unwrap().into_luma8();
         let dark = png.pixels().filter(|p| p.0[0] < 100).count(); // axes and letters
         assert!(png.width() >= 1440 && png.height() == 960 && dark > 2000, "{name}: {dark} dark pixels");

@@ -90,12 +90,24 @@ fn axes(report: &Report) -> (Axis, Axis) {
     (Axis::Lut, if known(Axis::Accuracy) { Axis::Accuracy } else { Axis::ImagesPerS })
 }
 
-fn title(axis: Axis) -> &'static str {
+/// What an axis shows, with its unit: look-up tables are those of the families, images a second those at a clock.
+fn title(axis: Axis, report: &Report) -> String {
+    let same = |first: &f64| report.points.iter().all(|row| row.clock_mhz == *first);
     match axis {
-        Axis::Lut => "LUT",
-        Axis::Accuracy => "accuracy, %",
-        Axis::ImagesPerS => "images/s",
-        other => other.name(),
+        Axis::Lut => {
+            let has = |family: &Family| report.points.iter().any(|row| row.family == *family);
+            let units =
+                Family::ALL.into_iter().filter(has).map(|f| format!("{} LUT{}", f.name(), f.lut_inputs()));
+            format!("look-up tables ({})", units.collect::<Vec<_>>().join(", "))
+        }
+        Axis::Accuracy => {
+            report.images.map_or("accuracy, %".into(), |images| format!("accuracy, % of {images} images"))
+        }
+        Axis::ImagesPerS => match report.points.first().map(|row| row.clock_mhz).filter(same) {
+            Some(mhz) => format!("images a second at {mhz:.0} MHz"),
+            None => "images a second".into(),
+        },
+        other => other.name().into(),
     }
 }
 
@@ -118,8 +130,8 @@ fn front(report: &Report, svg: &mut String) -> Drawn {
         .build_cartesian_2d(range(points.iter().map(|p| p.1.0)), range(points.iter().map(|p| p.1.1)))?;
     let whole = |v: &f64| format!("{v:.0}");
     let mut mesh = chart.configure_mesh();
-    mesh.x_desc(title(across))
-        .y_desc(title(up))
+    mesh.x_desc(title(across, report))
+        .y_desc(title(up, report))
         .x_label_formatter(&whole)
         .light_line_style(TRANSPARENT)
         .draw()?;
@@ -158,7 +170,8 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
     let width = SIZE.0.max(100 + 56 * names.len() as u32); // room for every name
     let root = SVGBackend::with_string(svg, (width, SIZE.1)).into_drawing_area();
     root.fill(&WHITE)?;
-    let what = fastest.map_or("no point".into(), |r| format!("{} on {}×{}", r.coding(), r.rows, r.cols));
+    let what = |r: &Row| format!("{} on {}×{}, {}", r.coding(), r.rows, r.cols, r.family.name());
+    let what = fastest.map_or("no point".into(), what);
     let top = cycles.iter().copied().max().unwrap_or(1) as f64 * 1.05;
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
@@ -175,6 +188,7 @@ fn layers(report: &Report, svg: &mut String) -> Drawn {
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .x_desc("layer")
         .y_desc("cycles an image")
         .x_labels(names.len() + 1)
         .x_label_formatter(&name)
@@ -211,7 +225,7 @@ fn widths(report: &Report, svg: &mut String) -> Drawn {
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
-        .caption(title(axis), ("sans-serif", 16))
+        .caption(title(axis, report), ("sans-serif", 16))
         .x_label_area_size(40)
         .y_label_area_size(50)
         .build_cartesian_2d((w.0..w.1 - 1).into_segmented(), (a.0..a.1 - 1).into_segmented())?;

@@ -13,6 +13,7 @@ mod options;
 #[cfg(feature = "plots")]
 mod plot;
 mod trainer;
+pub mod tuned;
 
 pub use augment::Augment;
 pub use curve::{Curve, Point};
