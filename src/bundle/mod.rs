@@ -8,7 +8,7 @@
 //! | `accelerator.core` | FuseSoC: lint and simulation |
 //! | `data/` | memory image, program, golden trace, bytes that a run must write, pictures and their logits |
 //! | `driver/` | drivers and self-tests in C and Python, and what C must know of the network |
-//! | `litex/` | the accelerator as a core for LiteX, a simulated system on a chip and its firmware |
+//! | `litex/` | the accelerator as a core for LiteX, a simulated system on a chip, bitstreams for boards, and the firmware |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
 //! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
@@ -54,7 +54,7 @@ pub struct Bundle<'a> {
 const FOLDERS: [&str; 7] = ["", "rtl", "data", "sim", "driver", "litex", "litex/firmware"];
 
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 24] = [
+const BENCHES: [(&str, &str); 28] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
@@ -72,6 +72,10 @@ const BENCHES: [(&str, &str); 24] = [
     ("driver/vgg2rtl.py", include_str!("../../testbenches/driver/vgg2rtl.py")),
     ("litex/vgg2rtl_litex.py", include_str!("../../testbenches/litex/vgg2rtl_litex.py")),
     ("litex/soc.py", include_str!("../../testbenches/litex/soc.py")),
+    ("litex/vgg2rtl_memory.py", include_str!("../../testbenches/litex/vgg2rtl_memory.py")),
+    ("litex/board.py", include_str!("../../testbenches/litex/board.py")),
+    ("litex/requirements.txt", include_str!("../../testbenches/litex/requirements.txt")),
+    ("litex/requirements-boards.txt", include_str!("../../testbenches/litex/requirements-boards.txt")),
     ("litex/faults.py", include_str!("../../testbenches/litex/faults.py")),
     ("litex/firmware/main.c", include_str!("../../testbenches/litex/firmware/main.c")),
     ("litex/firmware/Makefile", include_str!("../../testbenches/litex/firmware/Makefile")),
