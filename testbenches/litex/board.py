@@ -123,8 +123,12 @@ def write_project(soc, board, bundle, folder, clock, seed):
     """Software, Verilog, constraints and scripts, in `folder`."""
     from litex.soc.integration.builder import Builder
 
-    # LiteX has nextpnr's report for Gowin, and the clock for ECP5.
-    soc.platform.toolchain._pnr_opts += f"--freq {clock} " if board.family is GOWIN else "--report top.report "
+    toolchain = soc.platform.toolchain
+    if board.family is GOWIN:
+        toolchain._synth_opts += "-family gw2a "  # which has multipliers
+        toolchain._pnr_opts += f"--freq {clock} "
+    else:
+        toolchain._pnr_opts += "--report top.report "
     builder = Builder(soc, output_dir=str(folder), compile_gateware=False)
     builder.build(build_name="top", nowidelut=True, seed=seed)
     firmware(bundle, folder, layout(bundle, board.memory))

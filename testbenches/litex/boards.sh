@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Bitstreams of the small VGG16, W8A8, for boards, with open tools: 8×8 on the ULX3S-85F, 4×4 on the others.
+# usage: testbenches/litex/boards.sh [BOARD…]    BOARD: ulx3s, colorlight_i5 or tang_nano_20k; all of them without
+# Needs a RISC-V compiler (`./x boards` installs it); LiteX, yosys, nextpnr and the packers go to a venv in target/boards.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+for tool in riscv64-unknown-elf-gcc python3 make; do
+    command -v "$tool" >/dev/null || {
+        echo "skipped: $tool is missing" >&2
+        [ -z "${CI:-}" ] || exit 3
+        exit 0
+    }
+done
+[ $# -gt 0 ] || set -- ulx3s colorlight_i5 tang_nano_20k
+
+boards=target/boards
+data=models/fashion-test-256-images-idx3-ubyte.gz
+mkdir -p "$boards"
+[ -e "$boards/venv/ready" ] || {
+    python3 -m venv "$boards/venv"
+    "$boards/venv/bin/pip" install --quiet -r testbenches/litex/requirements-boards.txt
+    touch "$boards/venv/ready"
+}
+export PATH="$PWD/$boards/venv/bin:$PATH"
+cargo build --quiet
+target/debug/vgg2rtl quantize models/vgg16-small-fashion.safetensors --weights 8 --acts 8 --calib "$data" --images 64 \
+    -o "$boards/w8a8.safetensors" >/dev/null
+for array in 8x8 4x4; do
+    target/debug/vgg2rtl generate "$boards/w8a8.safetensors" --array "$array" --bus 64 --data "$data" --images 4 \
+        -o "$boards/bundle-$array"
+done
+python3 testbenches/litex/test_board.py "$boards/bundle-4x4" elaborate 2>/dev/null
+for board in "$@"; do
+    array=4x4
+    [ "$board" != ulx3s ] || array=8x8
+    python3 "$boards/bundle-$array/litex/board.py" "$boards/bundle-$array" --board "$board" --build "$boards/$board"
+done
