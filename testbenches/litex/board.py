@@ -10,6 +10,7 @@ Exit code: 0 done, 2 usage, 3 a tool is missing, 4 the clock is not reached, 5 b
 import argparse
 import importlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -29,7 +30,7 @@ TOLERANCE = 0.02  # of a PLL's clock
 
 @dataclass
 class Family:
-    """Tools of an FPGA family, and its cells in nextpnr's report, by what they are."""
+    """Tools of an FPGA family, and by what they are its cells in nextpnr's report, each with what it takes of the first one."""
 
     place: str
     pack: str
@@ -45,7 +46,7 @@ class Board:
     family: Family
     memory: int  # bytes
     port: int  # bits of LiteDRAM's crossbar
-    clock: float  # MHz of the system
+    clock: float  # MHz of the system: those of litex-boards, at which its SDRAM is known to run
     options: dict = field(default_factory=dict)
 
 
@@ -53,18 +54,18 @@ ECP5 = Family(
     "nextpnr-ecp5",
     "ecppack",
     ".bit",
-    {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "block_ram": "DP16KD", "dsp": "MULT18X18D"},
+    {"lut": {"TRELLIS_COMB": 1}, "ff": {"TRELLIS_FF": 1}, "block_ram": {"DP16KD": 1}, "dsp": {"MULT18X18D": 1}},
 )
 GOWIN = Family(
     "nextpnr-himbaechel-gowin",
     "gowin_pack",
     ".fs",
-    {"lut": "LUT4", "ff": "DFF", "block_ram": "BSRAM", "dsp": "MULT18X18"},
+    {"lut": {"LUT4": 1}, "ff": {"DFF": 1}, "block_ram": {"BSRAM": 1}, "dsp": {"MULT18X18": 1, "MULT9X9": 0.5}},
 )
 BOARDS = {
     "ulx3s": Board("radiona_ulx3s", ECP5, 32 * MEBI, 16, 50, {"device": "LFE5U-85F"}),
-    "colorlight_i5": Board("colorlight_i5", ECP5, 8 * MEBI, 32, 50),
-    "tang_nano_20k": Board("sipeed_tang_nano_20k", GOWIN, 8 * MEBI, 32, 27),
+    "colorlight_i5": Board("colorlight_i5", ECP5, 8 * MEBI, 32, 60),
+    "tang_nano_20k": Board("sipeed_tang_nano_20k", GOWIN, 8 * MEBI, 32, 48),
 }
 
 
@@ -109,7 +110,10 @@ def system(board, bundle, clock):
     except ModuleNotFoundError as error:
         raise Missing(f"{error}: {INSTALL}") from error
     options = {"cpu_type": "vexriscv", "l2_size": 0, "integrated_rom_size": 0x20000, **board.options}
-    soc = target.BaseSoC(sys_clk_freq=clock * 1e6, **options)
+    try:
+        soc = target.BaseSoC(sys_clk_freq=clock * 1e6, **options)
+    except (AssertionError, ValueError) as error:  # of the PLL
+        raise ValueError(f"LiteX has no system for {clock:g} MHz on this board: try {board.clock}") from error
     if board.family is GOWIN:  # litex-boards takes the vendor's
         from litex.build.gowin.apicula import GowinApiculaToolchain
 
@@ -151,7 +155,10 @@ def run_tools(folder, paths):
 
 def summary(placed, family, clock):
     """Cells of each kind, used and there, and MHz of the system's clock, from nextpnr's report `placed`."""
-    cells = {what: placed["utilization"][cell] for what, cell in family.cells.items()}
+    found, cells = placed["utilization"], {}
+    for what, shares in family.cells.items():
+        used = sum(share * found[cell]["used"] for cell, share in shares.items())
+        cells[what] = {"used": used, "available": found[next(iter(shares))]["available"]}
     clocks = placed["fmax"].values()
     reached = [each["achieved"] for each in clocks if abs(each["constraint"] - clock) < TOLERANCE * clock]
     if not reached:
@@ -164,10 +171,12 @@ def make(board, name, bundle, folder, args):
     """Builds all of it; the report."""
     design, clock = check(board, bundle, args.convert), args.clock or board.clock
     paths = find_tools(board.family)
+    logging.disable(logging.INFO)
+    soc = system(board, bundle, clock)
+    logging.disable(logging.NOTSET)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
     with logged(folder / "build.log"):
-        soc = system(board, bundle, clock)
         write_project(soc, board, bundle, folder, clock, args.seed)
         run_tools(folder, paths)
     placed = json.loads((folder / "gateware/top.report").read_text())
@@ -204,7 +213,7 @@ def main():
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--board", required=True, choices=BOARDS)
     parser.add_argument("--build", type=Path, required=True, help="a folder for what is built")
-    parser.add_argument("--clock", type=positive, help="MHz of the system, by default what the board is known to reach")
+    parser.add_argument("--clock", type=positive, help="MHz of the system, by default those of litex-boards")
     parser.add_argument("--convert", action="store_true", help="take any bus, with a converter between it and the memory's port")
     parser.add_argument("--seed", type=int, default=1, help="of nextpnr")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")

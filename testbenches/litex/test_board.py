@@ -17,9 +17,9 @@ BUNDLE = Path(sys.argv[1]).resolve()
 sys.path.insert(0, str(BUNDLE / "litex"))
 import board  # noqa: E402
 
-# Chips on the boards, from their schematics: words, bits of a word. (MT48LC16M16, EM638325, the SDRAM in a GW2AR-18.)
+# Chips on the boards: words, bits of a word. MT48LC16M16: 256 Mbit; EM638325 and the one in a GW2AR-18: 64 Mbit.
 MEMORIES = {"ulx3s": (16 << 20, 16), "colorlight_i5": (2 << 20, 32), "tang_nano_20k": (2 << 20, 32)}
-# As nextpnr-ecp5 and nextpnr-himbaechel write it, shortened.
+# As nextpnr-ecp5 writes it, shortened, and nextpnr-himbaechel for a GW2AR-18.
 PLACED = {
     "fmax": {"$glbnet$clk25": {"achieved": 300.5, "constraint": 25.0}, "$glbnet$sys": {"achieved": 49.98, "constraint": 50.0}},
     "utilization": {
@@ -27,6 +27,16 @@ PLACED = {
         "TRELLIS_FF": {"available": 24288, "used": 2},
         "DP16KD": {"available": 56, "used": 3},
         "MULT18X18D": {"available": 28, "used": 4},
+    },
+}
+GOWIN = {
+    "fmax": {"clk27": {"achieved": 200.0, "constraint": 48.0}, "sys": {"achieved": 60.25, "constraint": 48.0}},
+    "utilization": {
+        "LUT4": {"available": 20736, "used": 1},
+        "DFF": {"available": 15552, "used": 2},
+        "BSRAM": {"available": 46, "used": 3},
+        "MULT18X18": {"available": 48, "used": 6},
+        "MULT9X9": {"available": 96, "used": 20},
     },
 }
 
@@ -77,6 +87,9 @@ def reports():
     found = board.summary(PLACED, board.ECP5, 50)
     assert found["clock_mhz"] == {"asked": 50, "reached": 49.98}, found
     assert [found[what]["used"] for what in ["lut", "ff", "block_ram", "dsp"]] == [1, 2, 3, 4], found
+    found = board.summary(GOWIN, board.GOWIN, 48)
+    assert found["clock_mhz"] == {"asked": 48, "reached": 60.25}, found
+    assert found["dsp"] == {"used": 16, "available": 48}, found
     try:
         board.summary(PLACED, board.ECP5, 60)
     except ValueError as error:
@@ -116,4 +129,5 @@ reports()
 if sys.argv[2:] == ["elaborate"]:
     for each in MEMORIES:
         elaborated(each)
+        refused(5, ["10000 MHz", f"try {board.BOARDS[each].clock}"], BUNDLE, each, "--clock", "10000")
 print("PASS: boards refuse what cannot work")
