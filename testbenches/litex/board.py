@@ -46,7 +46,7 @@ class Board:
     family: Family
     memory: int  # bytes
     port: int  # bits of LiteDRAM's crossbar
-    clock: float  # MHz of the system: those of litex-boards, at which its SDRAM is known to run
+    clock: float  # MHz of the system
     options: dict = field(default_factory=dict)
 
 
@@ -64,8 +64,8 @@ GOWIN = Family(
 )
 BOARDS = {
     "ulx3s": Board("radiona_ulx3s", ECP5, 32 * MEBI, 16, 50, {"device": "LFE5U-85F"}),
-    "colorlight_i5": Board("colorlight_i5", ECP5, 8 * MEBI, 32, 60),
-    "tang_nano_20k": Board("sipeed_tang_nano_20k", GOWIN, 8 * MEBI, 32, 48),
+    "colorlight_i5": Board("colorlight_i5", ECP5, 8 * MEBI, 32, 50),
+    "tang_nano_20k": Board("sipeed_tang_nano_20k", GOWIN, 8 * MEBI, 32, 48, {"cpu_variant": "lite"}),
 }
 
 
@@ -213,7 +213,7 @@ def main():
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--board", required=True, choices=BOARDS)
     parser.add_argument("--build", type=Path, required=True, help="a folder for what is built")
-    parser.add_argument("--clock", type=positive, help="MHz of the system, by default those of litex-boards")
+    parser.add_argument("--clock", type=positive, help="MHz of the system, by default 50, or 48 on the Tang Nano 20K")
     parser.add_argument("--convert", action="store_true", help="take any bus, with a converter between it and the memory's port")
     parser.add_argument("--seed", type=int, default=1, help="of nextpnr")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")

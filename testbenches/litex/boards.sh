@@ -26,13 +26,15 @@ export PATH="$PWD/$boards/venv/bin:$PATH"
 cargo build --quiet
 target/debug/vgg2rtl quantize models/vgg16-small-fashion.safetensors --weights 8 --acts 8 --calib "$data" --images 64 \
     -o "$boards/w8a8.safetensors" >/dev/null
-for array in 8x8 4x4; do
-    target/debug/vgg2rtl generate "$boards/w8a8.safetensors" --array "$array" --bus 64 --data "$data" --images 4 \
-        -o "$boards/bundle-$array"
-done
-python3 testbenches/litex/test_board.py "$boards/bundle-4x4" elaborate 2>/dev/null
+bundle() { # bundle NAME OPTION…
+    target/debug/vgg2rtl generate "$boards/w8a8.safetensors" --bus 64 --data "$data" --images 4 -o "$boards/$1" "${@:2}"
+}
+bundle bundle-ulx3s --array 8x8
+bundle bundle-colorlight_i5 --array 4x4
+# No more than the network needs: the placer needs room in this FPGA.
+bundle bundle-tang_nano_20k --array 4x4 --max-map 32 --max-channels 64 --max-images 4 --offset-bits 20
+python3 testbenches/litex/test_board.py "$boards/bundle-colorlight_i5" elaborate
 for board in "$@"; do
-    array=4x4
-    [ "$board" != ulx3s ] || array=8x8
-    python3 "$boards/bundle-$array/litex/board.py" "$boards/bundle-$array" --board "$board" --build "$boards/$board"
+    bundle="$boards/bundle-$board"
+    python3 "$bundle/litex/board.py" "$bundle" --board "$board" --build "$boards/$board"
 done

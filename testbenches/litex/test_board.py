@@ -5,6 +5,7 @@ LiteX.
 """
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -127,6 +128,7 @@ with tempfile.TemporaryDirectory() as temporary:
     refusals(temporary)
 reports()
 if sys.argv[2:] == ["elaborate"]:
+    logging.disable(logging.INFO)
     for each in MEMORIES:
         elaborated(each)
         refused(5, ["10000 MHz", f"try {board.BOARDS[each].clock}"], BUNDLE, each, "--clock", "10000")
