@@ -106,9 +106,12 @@ def system(board, bundle, clock):
     """The system on a chip for `board` at `clock` MHz, with the accelerator of `bundle` and the open toolchain."""
     try:
         target = importlib.import_module(f"litex_boards.targets.{board.target}")
+        from litex.soc.cores.cpu import CPU_GCC_TRIPLE_RISCV32
         from vgg2rtl_litex import add_accelerator
     except ModuleNotFoundError as error:
         raise Missing(f"{error}: {INSTALL}") from error
+    if not any(shutil.which(f"{triple}-gcc") for triple in CPU_GCC_TRIPLE_RISCV32):
+        raise Missing("a RISC-V compiler is missing: apt-get install gcc-riscv64-unknown-elf")
     options = {"cpu_type": "vexriscv", "l2_size": 0, "integrated_rom_size": 0x20000, **board.options}
     try:
         soc = target.BaseSoC(sys_clk_freq=clock * 1e6, **options)

@@ -124,6 +124,14 @@ def elaborated(name):
         assert len(signal) == width, (pin, width, len(signal))
 
 
+def without_compiler(name):
+    """All tools but a RISC-V compiler."""
+    with tempfile.TemporaryDirectory() as folder:
+        for tool, path in board.find_tools(board.BOARDS[name].family).items():
+            (Path(folder) / tool).symlink_to(path)
+        refused(3, ["RISC-V", "gcc-riscv64-unknown-elf"], BUNDLE, name, PATH=folder)
+
+
 with tempfile.TemporaryDirectory() as temporary:
     refusals(temporary)
 reports()
@@ -131,5 +139,6 @@ if sys.argv[2:] == ["elaborate"]:
     logging.disable(logging.INFO)
     for each in MEMORIES:
         elaborated(each)
+        without_compiler(each)
         refused(5, ["10000 MHz", f"try {board.BOARDS[each].clock}"], BUNDLE, each, "--clock", "10000")
 print("PASS: boards refuse what cannot work")
