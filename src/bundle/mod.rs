@@ -8,7 +8,8 @@
 //! | `accelerator.core` | FuseSoC: lint and simulation |
 //! | `data/` | memory image, program, golden trace, bytes that a run must write, pictures and their logits |
 //! | `driver/` | drivers and self-tests in C and Python, and what C must know of the network |
-//! | `litex/` | the accelerator as a core for LiteX, a simulated system on a chip and its firmware |
+//! | `litex/` | the accelerator as a core for LiteX, a simulated system on a chip, bitstreams for boards, and the firmware |
+//! | `component.xml`, `vivado/` | IP-XACT description; scripts that build a system for a board in Vivado |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
 //! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
@@ -17,6 +18,7 @@
 mod core_file;
 mod design;
 pub mod driver;
+mod ip;
 mod readme;
 pub mod selftest;
 
@@ -51,10 +53,10 @@ pub struct Bundle<'a> {
 }
 
 /// The bundle and the folders in it, each after the one that it lies in.
-const FOLDERS: [&str; 7] = ["", "rtl", "data", "sim", "driver", "litex", "litex/firmware"];
+const FOLDERS: [&str; 8] = ["", "rtl", "data", "sim", "driver", "litex", "litex/firmware", "vivado"];
 
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 24] = [
+const BENCHES: [(&str, &str); 31] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
@@ -72,9 +74,16 @@ const BENCHES: [(&str, &str); 24] = [
     ("driver/vgg2rtl.py", include_str!("../../testbenches/driver/vgg2rtl.py")),
     ("litex/vgg2rtl_litex.py", include_str!("../../testbenches/litex/vgg2rtl_litex.py")),
     ("litex/soc.py", include_str!("../../testbenches/litex/soc.py")),
+    ("litex/vgg2rtl_memory.py", include_str!("../../testbenches/litex/vgg2rtl_memory.py")),
+    ("litex/board.py", include_str!("../../testbenches/litex/board.py")),
+    ("litex/requirements.txt", include_str!("../../testbenches/litex/requirements.txt")),
+    ("litex/requirements-boards.txt", include_str!("../../testbenches/litex/requirements-boards.txt")),
     ("litex/faults.py", include_str!("../../testbenches/litex/faults.py")),
     ("litex/firmware/main.c", include_str!("../../testbenches/litex/firmware/main.c")),
     ("litex/firmware/Makefile", include_str!("../../testbenches/litex/firmware/Makefile")),
+    ("vivado/system.tcl", include_str!("../../testbenches/vivado/system.tcl")),
+    ("vivado/pynq_z2.tcl", include_str!("../../testbenches/vivado/pynq_z2.tcl")),
+    ("vivado/zcu102.tcl", include_str!("../../testbenches/vivado/zcu102.tcl")),
     ("sim/axi_memory.h", include_str!("../../sim/axi_memory.h")),
     ("sim/isa.h", include_str!("../../sim/isa.h")),
     ("sim/isa.vh", include_str!("../../testbenches/isa.vh")),
@@ -166,6 +175,7 @@ impl Bundle<'_> {
         put(design::FILE, self.design(&selftest).as_bytes())?;
         put("design.mk", self.make_variables().as_bytes())?;
         put("accelerator.core", self.core_file().as_bytes())?;
+        put(ip::FILE, self.component().as_bytes())?;
         put("README.md", self.readme().as_bytes())?;
         put(SUMS, sums(folder)?.as_bytes())
     }

@@ -66,7 +66,8 @@ know of this network. It takes pictures as bytes, of the network's input size. `
 UIO and LiteX. On a new board `selftest.h`, or `selftest.py`, comes first: it needs no network of yours, and says what is wrong.
 
 `litex/vgg2rtl_litex.py` adds the accelerator to a LiteX system on a chip; `litex/soc.py . --build FOLDER` simulates one, with a
-processor, an SDRAM and firmware that classifies `data/pictures.bin`.
+processor, an SDRAM and firmware that classifies `data/pictures.bin`; `litex/board.py . --board NAME --build FOLDER` makes a
+bitstream of the same with open tools. `component.xml` is its IP-XACT description; `vivado/` has a script each for PYNQ-Z2 and ZCU102.
 
 Another input goes to region `input` in the same layout. Several data areas can share the model: with another DATA_BASE, a
 start in a run is queued, and begins when that one ends.

@@ -8,13 +8,10 @@ Exit code: 0 all is as it should be, 4 something is not.
 """
 
 import argparse
-import json
-import os
 import re
 import struct
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,34 +21,10 @@ from litex.build.sim.config import SimConfig  # noqa: E402
 from litex.soc.integration.builder import Builder  # noqa: E402
 from litex.soc.integration.common import get_mem_data  # noqa: E402
 from litex.tools.litex_sim import SimSoC  # noqa: E402
-from vgg2rtl_litex import PAGE, add_accelerator, areas  # noqa: E402
+from vgg2rtl_litex import add_accelerator  # noqa: E402
+from vgg2rtl_memory import MEBI, ORIGIN, firmware, layout, logged  # noqa: E402
 
 CLOCK = int(1e6)  # Hz that the system believes in
-MEBI = 1 << 20
-ORIGIN = 0x40000000  # of the memory
-
-
-def layout(bundle, size):
-    """Where in a memory of `size` bytes firmware, model, data and pictures lie, by the names of firmware/main.c."""
-    design = json.loads((bundle / "design.json").read_text())
-    test = design["selftest"]
-    pictures = (bundle / "data/pictures.bin").stat().st_size
-    scratch = test["read_limit"] + test["write_limit"] + MEBI // 16
-    sizes = {
-        "MODEL": design["read_limit"],
-        "DATA_0": design["write_limit"],
-        "DATA_1": design["write_limit"],
-        "PICTURES": pictures,
-        "SCRATCH": scratch,
-    }
-    at, places = ORIGIN + MEBI // 4, {"MODEL_BYTES": design["read_limit"], "SCRATCH_BYTES": scratch}
-    for name, count in sizes.items():
-        places[name] = at
-        at += (count + PAGE - 1) // PAGE * PAGE
-    areas(design, size)
-    if at - ORIGIN > size:
-        raise ValueError(f"firmware, model, data and pictures take {at - ORIGIN} bytes, the memory has {size}")
-    return places
 
 
 class System(SimSoC):
@@ -81,25 +54,6 @@ class System(SimSoC):
         return self.faults.memory
 
 
-def firmware(bundle, build, places):
-    """Builds it; the files that memory holds at start, and where. litex_term --images takes the same on a board."""
-    folder = build / "firmware"
-    folder.mkdir(exist_ok=True)
-    defines = " ".join(f"-D{name}={value:#x}" for name, value in places.items())
-    make = ["make", "-f", HERE / "firmware/Makefile", f"BUILD_DIR={build}", f"BUNDLE={bundle}", f"DEFINES={defines}"]
-    subprocess.run(make, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    model = build / "model.bin"
-    model.write_bytes((bundle / "data/image.bin").read_bytes()[: places["MODEL_BYTES"]])
-    files = {
-        model: places["MODEL"],
-        bundle / "data/pictures.bin": places["PICTURES"],
-        folder / "firmware.bin": ORIGIN,
-    }
-    images = build / "images.json"
-    images.write_text(json.dumps({str(file): f"{at:#x}" for file, at in files.items()}, indent=4) + "\n")
-    return images
-
-
 def build(bundle, folder, with_faults, l2):
     """Builds the system in `folder`; the simulator."""
     places = layout(bundle, 64 * MEBI)
@@ -116,22 +70,6 @@ def build(bundle, folder, with_faults, l2):
     system.build(sim_config=config, interactive=False, opt_level="O3")
     subprocess.run(["bash", "build_sim.sh"], cwd=folder / "gateware", check=True, stdout=subprocess.DEVNULL)
     return folder / "gateware/obj_dir/Vsim"
-
-
-@contextmanager
-def logged(file):
-    """What this program and those that it starts print goes to `file`."""
-    print(f"building; see {file}", flush=True)
-    streams = [os.dup(1), os.dup(2)]
-    with open(file, "w") as log:
-        for number in (1, 2):
-            os.dup2(log.fileno(), number)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            for number, stream in enumerate(streams, 1):
-                os.dup2(stream, number)
 
 
 def run(simulator, seconds):

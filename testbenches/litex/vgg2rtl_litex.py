@@ -17,8 +17,7 @@ from litex.gen import LiteXModule
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.interconnect import axi
 from migen import ClockSignal, Instance, ResetSignal, Signal
-
-PAGE = 4096  # of the registers, and what every base is a multiple of
+from vgg2rtl_memory import PAGE, areas
 
 
 class Accelerator(LiteXModule):
@@ -67,14 +66,6 @@ def _pins(name, channel, way, **payload):
     back = {"i": "o", "o": "i"}[way]
     pins = {f"{way}_{name}{part}": signal for part, signal in payload.items()}
     return {f"{way}_{name}valid": channel.valid, f"{back}_{name}ready": channel.ready, **pins}
-
-
-def areas(design, memory):
-    """Bytes that a model and two data areas take, which must fit into `memory` bytes."""
-    needed = design["read_limit"] + 2 * design["write_limit"]
-    if needed > memory:
-        raise ValueError(f"model and two data areas take {needed} bytes, the memory has {memory}")
-    return needed
 
 
 def add_accelerator(soc, bundle, name="vgg2rtl", base=None, convert=False, through=None):
