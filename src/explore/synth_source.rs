@@ -77,8 +77,9 @@ pub fn distinct_children(source: &Source) -> Vec<usize> {
     seen
 }
 
-/// Module `module` of `sources` and what it instantiates under names that begin with `prefix`, as sources of their own: the
+/// For the fit: module `module` of `sources` and what it instantiates under names that begin with `prefix`, as sources of their own: the
 /// children without bodies, the module last.
+#[cfg(test)]
 pub fn renamed(sources: &[Source], module: usize, prefix: &str) -> Vec<Source> {
     let source = &sources[module];
     let children = distinct_children(source);
