@@ -39,5 +39,5 @@ sim/formal/prove.py --mutants
 sim/formal/prove.py --flips 20 || echo "some flipped operators change nothing that is asserted: see above"
 # A processor, an SDRAM and the accelerator in LiteX's simulator: pictures, and each fault of a board.
 ./x soc
-# Bitstreams for three boards with open tools, each of which must reach its clock.
+# Bitstreams for two boards with open tools, each of which must reach its clock.
 ./x boards

@@ -74,10 +74,17 @@ class Missing(Exception):
 
 
 def read_design(bundle):
+    """The design.json of a bundle."""
     file = bundle / "design.json"
     if not file.is_file():
         raise ValueError(f"{bundle} is not a bundle of vgg2rtl: {file.name} is missing; vgg2rtl generate writes one")
-    return json.loads(file.read_text())
+    try:
+        design = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    if not isinstance(design, dict) or design.get("format") != "vgg2rtl-bundle":
+        raise ValueError(f"{file}: is not of the format vgg2rtl-bundle")
+    return design
 
 
 def check(board, bundle, convert):
@@ -178,7 +185,9 @@ def make(board, name, bundle, folder, args):
     soc = system(board, bundle, clock)
     logging.disable(logging.NOTSET)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").unlink(missing_ok=True)
+    bitstream = folder / f"gateware/top{board.family.suffix}"
+    for old in [bitstream, folder / "report.json"]:
+        old.unlink(missing_ok=True)
     with logged(folder / "build.log"):
         write_project(soc, board, bundle, folder, clock, args.seed)
         run_tools(folder, paths)
@@ -191,7 +200,7 @@ def make(board, name, bundle, folder, args):
         "bits": {"weights": array["weight_bits"], "activations": array["act_bits"], "bus": array["bus_bits"], "port": board.port},
         **summary(placed, board.family, clock),
         "seed": args.seed,
-        "bitstream": str(folder / f"gateware/top{board.family.suffix}"),
+        "bitstream": str(bitstream),
         "images": str(folder / "images.json"),
     }
 

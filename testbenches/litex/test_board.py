@@ -79,6 +79,9 @@ def refusals(folder):
     full = changed(folder, read_limit=(8 << 20) - 8192, write_limit=4096)
     refused(5, ["firmware", str(8 << 20)], full, "colorlight_i5")
     refused(5, [folder, "design.json", "vgg2rtl generate"], folder, "ulx3s")
+    for text, word in [("{", "design.json: "), ("[]", "vgg2rtl-bundle"), ('{"format": "other"}', "vgg2rtl-bundle")]:
+        (Path(folder) / "design.json").write_text(text)
+        refused(5, [str(Path(folder) / "design.json"), word], folder, "ulx3s")
     refused(2, ["ulx3s", "tang_nano_20k"], BUNDLE, "de10_nano")
     refused(2, ["--clock", "0"], BUNDLE, "ulx3s", "--clock", "0")
     refused(3, ["yosys is missing", "requirements-boards.txt"], BUNDLE, "ulx3s", PATH="")

@@ -66,7 +66,7 @@ def firmware(bundle, build, places):
 @contextmanager
 def logged(file):
     """What this program and those that it starts print goes to `file`."""
-    print(f"building; see {file}", flush=True)
+    print(f"building; see {file}", file=sys.stderr)
     streams = [os.dup(1), os.dup(2)]
     with open(file, "w") as log:
         for number in (1, 2):
