@@ -48,8 +48,8 @@ fn an_edited_verdict_of_cosim_is_not_believed() {
         (json["layers"].clone(), said(&output))
     };
     let (truth, quiet) = run();
-    assert_eq!(quiet, "");
-    assert_eq!(run(), (truth.clone(), String::new()));
+    assert!(!quiet.contains("again"), "{quiet}");
+    assert_eq!(run(), (truth.clone(), quiet));
     let entry = &entries(&cache, "result-")[0];
     let whole = std::fs::read_to_string(entry).unwrap();
     let json = whole.lines().nth(1).unwrap();
