@@ -69,7 +69,7 @@ def with_ipyxact(root):
     component = Component()
     with open(FILE) as file:
         component.load(file)
-    assert (component.vendor, component.library, component.name) == ("vgg2rtl", "ip", "accelerator")
+    assert ":".join((component.vendor, component.library, component.name)) == "vgg2rtl:ip:accelerator"
     block = component.memoryMaps.memoryMap[0].addressBlock[0]
     assert {each.name: each.addressOffset for each in block.register} == registers(root)
     assert {each.name: each.wire.direction for each in component.model.ports.port} == {n: way for n, (way, _) in ports(root).items()}
