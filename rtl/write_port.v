@@ -189,7 +189,7 @@ module write_port (
     assign bad_address_o = bad_address;
     assign write_beat_o = write_beat;
     assign room_o = has_room;
-    assign quiet_o = ((!awvalid && !busy) && !bursts_valid_o) && (unanswered == 6'd0);
+    assign quiet_o = unanswered == 6'd0;
     assign idle_o = (((quiet_o && !runs_valid_o) && splitter_run_ready_o) && !held) && (fifo_count_o == 7'd0);
 
     always @(posedge clk_i) begin

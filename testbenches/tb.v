@@ -2,8 +2,8 @@
 //
 // External memory answers in order, after LATENCY cycles, and stalls at random; what is written is there from its answer
 // on. The rules of AXI4 and what docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose
-// traffic must be the schedule's, come its first layer with a memory that hardly gives or takes words, a queued start, and
-// programs and answers that must be refused. The memory's bytes are the model and, where it ends, the data; the
+// traffic must be the schedule's, come its first and last layer with a memory that hardly gives or takes words, a queued
+// start, and programs and answers that must be refused. The memory's bytes are the model and, where it ends, the data; the
 // accelerator sees them from MODEL_BASE and DATA_BASE on. Verilog-2005; the parameters come from design.mk or the FuseSoC
 // core. Ends with $fatal unless all passes.
 // With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
@@ -25,7 +25,7 @@ module tb;
     parameter ACT_BEATS = 0;
     parameter WRITE_BEATS = 0;  // and writes, by the schedule
     parameter MAX_CYCLES = 1000000;
-    parameter CYCLES = 0;  // that the run must take with this memory; 0: it may take any
+    parameter CYCLES = 0;  // that all runs must take together with this memory; 0: they may take any
     parameter LATENCY = 20;
     parameter STALL_PERCENT = 10;
     parameter SEED = 1;
@@ -39,7 +39,7 @@ module tb;
     localparam LONGEST = 16;  // words of a burst
     localparam OKAY = 2'b00, SLVERR = 2'b10;
     localparam SLOW_READS = 85;  // stalls in percent, with which the control waits for words
-    localparam NO_WRITES = 5000;  // cycles without a write, in which the drain waits for room
+    localparam NO_WRITES = 5000;  // cycles without a write, in which the drain waits for room, or the end for its answer
 
     `include "isa.vh"
 
@@ -313,15 +313,20 @@ module tb;
             check(REG_CYCLES_HI, 0);
             read_register(REG_CYCLES_LO);
             cycles = value;
-            if (CYCLES != 0 && cycles != CYCLES) fail("the run takes other cycles");
-            for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) command[64*i +: 64] = memory[i];
+            get(0, command);
+            get(commands - 3, last);
             read_stalls = SLOW_READS;
-            first_layer;
+            alone(command);
+            alone(last);
             read_stalls = STALL_PERCENT;
             no_writes_until = cycle + NO_WRITES;
-            first_layer;
+            alone(command);
+            no_writes_until = cycle + NO_WRITES;
+            alone(last);
             queued;
             refusals;
+            $display("all runs: %0d cycles", cycle);
+            if (CYCLES != 0 && cycle != CYCLES) fail("the runs take other cycles");
             $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, cycles);
             $finish;
         end
@@ -348,13 +353,15 @@ module tb;
         end
     endtask
 
-    // The first layer alone: what it writes is as before, and nothing else changes.
-    task first_layer;
-        integer b, right;
+    // A layer alone, its input as the run left it: what it writes is as before, and nothing else changes.
+    task alone(input [8*COMMAND_BYTES-1:0] layer);
+        integer b, right, behind;  // what lies behind its input is of no use to it
         reg [63:0] wanted;
         begin
+            behind = (layer[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] - WRITE_BASE) / 8;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
-                memory[OUTPUT / 8 + i] = ~memory[OUTPUT / 8 + i];
+                memory[OUTPUT / 8 + i] = i < behind ? swapped(expected[i]) : ~swapped(expected[i]);
+            put(layer);
             memory[COMMAND_BYTES / 8] = 64'hff;  // the end mark
             start(8 * MAX_CYCLES);
             check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_COMPLETED_LOW);
@@ -362,8 +369,8 @@ module tb;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1) begin
                 wanted = swapped(expected[i]);
                 for (b = 0; b < 64; b = b + 8)
-                    if (memory[OUTPUT / 8 + i][b +: 8] === wanted[b +: 8]) right = right + 1;
-                    else if (memory[OUTPUT / 8 + i][b +: 8] !== ~wanted[b +: 8])
+                    if (memory[OUTPUT / 8 + i][b +: 8] === wanted[b +: 8]) right = right + (i >= behind);
+                    else if (i < behind || memory[OUTPUT / 8 + i][b +: 8] !== ~wanted[b +: 8])
                         fail("with a slow memory the output differs");
             end
             if (right == 0) fail("with a slow memory nothing is written");
@@ -393,12 +400,16 @@ module tb;
         end
     endtask
 
-    // The first command of the program as it is, and as it is tried.
-    reg [8*COMMAND_BYTES-1:0] command, tried;
+    // The first command of the program as it is, and as it is tried; the last layer's.
+    reg [8*COMMAND_BYTES-1:0] command, tried, last;
+    // A command with the first bit set that is beyond each field's bound in this build.
+    reg [31:0] bounds [0:COMMAND_BYTES/4-1];
 
     // Whatever cannot be run ends with its error code, and with an interrupt, soon.
     task refusals;
+        integer b;
         begin
+            $readmemh("data/bounds.hex", bounds);
             tried = command;
             tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'h7e;
             refused(ERROR_UNKNOWN_OPCODE);
@@ -407,6 +418,11 @@ module tb;
             tried[FIELD_KERNEL_AT +: FIELD_KERNEL_BITS] = 8'h01;
             tried[FIELD_IN_W_AT +: FIELD_IN_W_BITS] = 16'hffff;
             refused(ERROR_BAD_FIELD);
+            for (b = 0; b < 8 * COMMAND_BYTES; b = b + 1)
+                if (bounds[b/32][b%32]) begin
+                    tried[b] = 1;
+                    refused(ERROR_BAD_FIELD);
+                end
             zero(FIELD_IN_H_AT, FIELD_IN_H_BITS);
             zero(FIELD_IN_W_AT, FIELD_IN_W_BITS);
             zero(FIELD_UNITS_AT, FIELD_UNITS_BITS);
@@ -436,10 +452,6 @@ module tb;
             refused(ERROR_READ_ADDRESS);
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = LAST_PAGE;
             refused(ERROR_WRITE_ADDRESS);
-            if (OFFSET_BITS < 32) begin
-                tried[FIELD_X_BASE_AT +: FIELD_X_BASE_BITS] = 32'hffff_f000;
-                refused(ERROR_BAD_FIELD);
-            end
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_BASE - BUS;
             refused(ERROR_WRITE_ADDRESS);
             tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_LIMIT;
@@ -525,6 +537,10 @@ module tb;
             check(REG_STATUS, 1 << STATUS_DONE_LOW | code << STATUS_ERROR_LOW);
             check(REG_ERROR_COMMAND, 0);
         end
+    endtask
+
+    task get(input integer layer, output [8*COMMAND_BYTES-1:0] words);
+        for (i = 0; i < COMMAND_BYTES / 8; i = i + 1) words[64*i +: 64] = memory[COMMAND_BYTES / 8 * layer + i];
     endtask
 
     task put(input [8*COMMAND_BYTES-1:0] words);

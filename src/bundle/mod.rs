@@ -24,6 +24,7 @@ pub mod selftest;
 
 use crate::hw::emit::Module;
 use crate::int::{Golden, IntModel, Trace};
+use crate::isa::{COMMAND_WORDS, FIELDS};
 use crate::output::{self, Workspace};
 use crate::schedule::Schedule;
 use crate::{Error, Result, store};
@@ -161,6 +162,7 @@ impl Bundle<'_> {
         put("data/image.bin", &memory.bytes[..self.schedule.write_window().start])?;
         put("data/expected.bin", &self.schedule.expected(self.trace))?;
         put("data/program.hex", self.program().as_bytes())?;
+        put("data/bounds.hex", self.bounds().as_bytes())?;
         self.trace.save(&folder.join("data/golden.safetensors"), self.model, self.codes)?;
         let driven = self.driven();
         let pictures = self.pictures.clone().unwrap_or_else(|| driven.random_pictures());
@@ -194,11 +196,28 @@ impl Bundle<'_> {
         let mut text = String::new();
         for layer in &self.schedule.layers {
             text += &format!("// {}\n", layer.name);
-            let words: Vec<String> = layer.command.encode().iter().map(|w| format!("{w:08x}")).collect();
-            words.chunks(8).for_each(|line| text += &format!("{}\n", line.join(" ")));
+            text += &hex(&layer.command.encode());
         }
         text + "// end\n000000ff\n"
     }
+
+    /// A command with the first bit set that is beyond each field's bound in this build.
+    fn bounds(&self) -> String {
+        let bounds = self.schedule.config.bounds();
+        let mut words = [0; COMMAND_WORDS];
+        for field in &FIELDS {
+            if let Some(bits) = bounds.bits(field.name).filter(|&bits| bits < field.bits) {
+                words[field.word] |= 1 << (field.low + bits);
+            }
+        }
+        hex(&words)
+    }
+}
+
+/// Words of 32 bits as `$readmemh` takes them.
+fn hex(words: &[u32; COMMAND_WORDS]) -> String {
+    let words: Vec<String> = words.iter().map(|w| format!("{w:08x}")).collect();
+    words.chunks(8).map(|line| line.join(" ") + "\n").collect()
 }
 
 #[cfg(test)]

@@ -97,7 +97,8 @@ Addresses are bytes, from two bases. Bits are little-endian: element 0 in the lo
 |---|---|---|
 {regions}
 {layouts}
-`data/program.hex` shows the program. A command has these fields; words of 32 bits:
+`data/program.hex` shows the program; `data/bounds.hex` is a command with the first bit set that is beyond each field's bound
+in this build. A command has these fields; words of 32 bits:
 
 {command}",
             model = self.model.header.name,

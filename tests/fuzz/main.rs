@@ -9,6 +9,7 @@ mod readers;
 mod verbs;
 
 use mutate::mutated;
+use rayon::prelude::*;
 use readers::{READERS, Reader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -41,8 +42,7 @@ fn no_reader_panics() {
     let seconds = std::env::var("VGG2RTL_FUZZ_SECONDS");
     let time =
         seconds.ok().map(|n| Duration::from_secs(n.parse().expect("VGG2RTL_FUZZ_SECONDS is a number")));
-    let mut failures = vec![];
-    for reader in &READERS {
+    let failures = READERS.par_iter().flat_map_iter(|reader| {
         let begun = Instant::now();
         let (count, panicked) = run(reader, time);
         println!(
@@ -51,7 +51,8 @@ fn no_reader_panics() {
             begun.elapsed().as_secs_f64(),
             panicked.len()
         );
-        failures.extend(panicked.iter().map(|seed| format!("{} seed {seed}", reader.name)));
-    }
+        panicked.into_iter().map(|seed| format!("{} seed {seed}", reader.name))
+    });
+    let failures: Vec<_> = failures.collect();
     assert!(failures.is_empty(), "{failures:?}");
 }

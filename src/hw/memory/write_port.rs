@@ -334,10 +334,8 @@ impl Logic for WritePort {
         self.write_beat_o.next = self.write_beat.q.val();
         self.has_room.d.next = self.fifo.count_o.val() < self.room.val();
         self.room_o.next = self.has_room.q.val();
-        self.quiet_o.next = !self.awvalid.q.val()
-            && !self.busy.q.val()
-            && !self.bursts.valid_o.val()
-            && (self.unanswered.q.val() == 0);
+        // A burst is unanswered from before it is shown until after its last beat.
+        self.quiet_o.next = self.unanswered.q.val() == 0;
         self.idle_o.next = self.quiet_o.val()
             && !self.runs.valid_o.val()
             && self.splitter.run_ready_o.val()
