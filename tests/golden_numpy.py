@@ -139,7 +139,7 @@ def compare_all(folder):
 SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
 # Of the multipliers of every second channel of the first layers of MANY_TILES.
 POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 3, 12, 10]
-MANY_TILES = (3, 7, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9, None), ("dense", 17, None)]
+MANY_TILES = (3, 7, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9, None), ("dense", 41, None)]
 
 
 def random_model(rng, w, a, pow2, network=SMALL):

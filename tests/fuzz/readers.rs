@@ -33,6 +33,7 @@ const QUANTIZED: [&str; 5] = [
     "quantized/int4_weights.onnx",
     "quantized/brevitas_qcdq.onnx",
     "quantized/qonnx_quant.onnx",
+    "quantized/qonnx_bias.onnx",
 ];
 
 /// All of them.

@@ -241,7 +241,7 @@ def codes_of(values, step, low, high):
     return np.clip(np.rint(values / step), low, high)
 
 
-def own(layers, input, x, spelling, act_bits=8, weight_bits=8, channels=False, power=True, **options):
+def own(layers, input, x, spelling, act_bits=8, weight_bits=8, channels=False, power=True, bias_quant=False, **options):
     """QDQ with a ReLU and, where codes are narrower than their type, a Clip; or the same in another spelling."""
     image, acts, weights = steps(layers, x, act_bits, weight_bits, channels, power)
     g, value, read = Graph(), "x", image
@@ -253,8 +253,11 @@ def own(layers, input, x, spelling, act_bits=8, weight_bits=8, channels=False, p
             value = g.node("Flatten", [value], "flat", axis=1)
         w = spell(g, l["w"], f"w{i}", weights[i], weight_bits, True, True)
         unit = (weights[i] * read).astype(np.float32)
-        b = g.const(f"b{i}_codes", np.rint(l["b"] / unit).astype(np.int32))
-        b = g.node("DequantizeLinear", [b, g.const(f"b{i}_scale", unit)], f"b{i}", axis=0)
+        if bias_quant:
+            b = qonnx(g, l["b"], f"b{i}", unit, 32, True, False)
+        else:
+            b = g.const(f"b{i}_codes", np.rint(l["b"] / unit).astype(np.int32))
+            b = g.node("DequantizeLinear", [b, g.const(f"b{i}_scale", unit)], f"b{i}", axis=0)
         value = g.sums(l, [value, w, b], "y" if last else f"sums{i}")
         if last:
             break
@@ -297,8 +300,9 @@ def qcdq(g, value, name, step, bits, signed, constant):
 
 
 def qonnx(g, value, name, step, bits, signed, constant):
-    value_name = g.const(f"{name}_float", value) if constant else value
-    step = np.reshape(step, (-1,) + (1,) * (value.ndim - 1)) if constant and np.ndim(step) else step
+    tensor = isinstance(value, np.ndarray)
+    value_name = g.const(f"{name}_float", value) if tensor else value
+    step = np.reshape(step, (-1,) + (1,) * (value.ndim - 1)) if tensor and np.ndim(step) else step
     inputs = [value_name, g.const(f"{name}_scale", step), g.const(f"{name}_zero", np.float32(0)), g.const(f"{name}_bits", np.float32(bits))]
     return g.node("Quant", inputs, name, domain="qonnx.custom_op.general", signed=int(signed), narrow=int(constant), rounding_mode="ROUND")
 
@@ -339,6 +343,13 @@ def qonnx_quant(layers, input, x):
     """ONNX Runtime cannot run it: its integers are those of the same network in QDQ."""
     kind = dict(act_bits=6, weight_bits=5, channels=True)
     return own(layers, input, x, "qonnx", **kind), own(layers, input, x, "qdq", **kind)
+
+
+@form
+def qonnx_bias(layers, input, x):
+    """Brevitas with Int32Bias: biases are Quant nodes of 32 bits, of the sums' step."""
+    kind = dict(act_bits=6, weight_bits=5, channels=True)
+    return own(layers, input, x, "qonnx", bias_quant=True, **kind), own(layers, input, x, "qdq", **kind)
 
 
 @form

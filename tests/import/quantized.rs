@@ -16,8 +16,8 @@ use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::quantize::{given, input_codes};
 
 /// Forms whose steps are powers of two: every code must be ONNX Runtime's.
-const EXACT: [&str; 5] = ["pow2_8", "pow2_4", "pow2_12", "brevitas_qcdq", "qonnx_quant"];
-const FORMS: usize = 17;
+const EXACT: [&str; 6] = ["pow2_8", "pow2_4", "pow2_12", "brevitas_qcdq", "qonnx_quant", "qonnx_bias"];
+const FORMS: usize = 18;
 
 /// The integer model of a quantized file.
 pub fn read(path: &Path, common_step: bool) -> Result<IntModel, String> {

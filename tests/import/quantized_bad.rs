@@ -201,6 +201,10 @@ fn quant_nodes_that_round_otherwise() {
     assert!(found.contains("node act0_node (Quant): its rounding mode FLOOR is not supported"), "{found}");
     let found = reason("qonnx_quant.onnx", |g| floats(g, "act0_bits", &[17.0]));
     assert!(found.contains("node act0_node (Quant): quantizes to 17 bits"), "{found}");
+    let found = reason("qonnx_bias.onnx", |g| floats(g, "b0_bits", &[33.0]));
+    assert!(found.contains("node b0_node (Quant): quantizes to 33 bits; 2 to 32 are supported"), "{found}");
+    let found = reason("qonnx_bias.onnx", |g| floats(g, "w0_bits", &[17.0]));
+    assert!(found.contains("need more than 16 bits"), "{found}");
     let found = reason("qonnx_quant.onnx", |g| floats(g, "act0_zero", &[1.0]));
     assert!(found.contains("node act0_node (Quant): has a zero point"), "{found}");
 }

@@ -194,9 +194,6 @@ impl<'a> Constants<'a> {
         let weight = self.floats(input)?;
         let scale = self.scale(node, None, &weight.dims)?;
         let (a, b) = (scale.stored.a, scale.stored.b);
-        if scale.stored.bits() > *arith::WIDTHS.end() {
-            return Err("quantizes to more than 16 bits".into());
-        }
         let code = |i: usize, x: f32| {
             let zero = scale.zero(i);
             let step = scale.steps[if scale.steps.len() == 1 { 0 } else { i }];
@@ -236,7 +233,14 @@ impl<'a> Constants<'a> {
 }
 
 fn kind_of(stored: Levels) -> i32 {
-    let kinds = [data_type::UINT4, data_type::INT4, data_type::UINT8, data_type::INT8, data_type::UINT16];
+    let kinds = [
+        data_type::UINT4,
+        data_type::INT4,
+        data_type::UINT8,
+        data_type::INT8,
+        data_type::UINT16,
+        data_type::INT32,
+    ];
     let own = |kind: &i32| container(*kind).is_some_and(|c| c.1 == stored);
     kinds.into_iter().find(own).unwrap_or(data_type::INT16)
 }

@@ -1,6 +1,6 @@
 //! From a followed chain to the integers of each layer.
 
-use super::constants::Constants;
+use super::constants::{Constants, LONGEST};
 use super::own::Own;
 use super::quantizers::{Layer, Track};
 use crate::arith::{self, Levels, Step};
@@ -191,7 +191,7 @@ fn bias(constants: &Constants, name: &str) -> Result<(Vec<f32>, Option<(Vec<i32>
     let node = constants.maker(name).filter(|n| n.op_type == "DequantizeLinear");
     let Some(node) = node else { return Ok((constants.floats(name)?.data, None)) };
     let scale = constants.scale_of(name)?;
-    let integers = constants.integers(node.operand(0).ok_or("has no input")?, 1)?;
+    let integers = constants.integers(node.operand(0).ok_or("has no input")?, LONGEST)?;
     let step = |c: usize| scale.steps[if scale.steps.len() == 1 { 0 } else { c }];
     let codes: Vec<i32> =
         integers.values.iter().enumerate().map(|(c, &v)| v.saturating_sub(scale.zero(c))).collect();

@@ -12,6 +12,8 @@ use crate::arith::{Levels, WIDTHS};
 
 /// Domains in which Quant is QONNX's.
 const QONNX: [&str; 4] = ["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas", ""];
+/// Of a bias; other codes have [`WIDTHS`].
+const BIAS_BITS: u32 = 32;
 const MICROSOFT: &str = "com.microsoft";
 
 /// Operators that are written anew, or that only quantized graphs have.
@@ -155,9 +157,10 @@ impl Rewriter<'_> {
         let bits = number(width, "bit width")?;
         let signed = node.int("signed").unwrap_or(1) != 0;
         let narrow = node.int("narrow").unwrap_or(0) != 0;
-        let whole = WIDTHS.contains(&(bits as u32)) && bits.fract() == 0.0;
-        if !whole {
-            return Err(format!("quantizes to {bits} bits; 2 to 16 are supported"));
+        // A bias of the sums' step may have more bits than codes have.
+        let most = if signed && self.constants.is_constant(x) { BIAS_BITS } else { *WIDTHS.end() };
+        if !(*WIDTHS.start()..=most).contains(&(bits as u32)) || bits.fract() != 0.0 {
+            return Err(format!("quantizes to {bits} bits; 2 to {most} are supported"));
         }
         let rounding = node.text("rounding_mode").unwrap_or("ROUND".into());
         if !["ROUND", "HALF_EVEN"].contains(&rounding.to_uppercase().as_str()) {
@@ -170,16 +173,18 @@ impl Rewriter<'_> {
         }
         let bits = bits as u32;
         let levels = match (signed, narrow) {
+            (true, _) if bits == BIAS_BITS => Levels { a: i32::MIN + i32::from(narrow), b: i32::MAX },
             (true, false) => Levels::signed(bits),
             (true, true) => Levels::narrow(bits),
             (false, false) => Levels::unsigned(bits),
             (false, true) => Levels { a: 0, b: Levels::unsigned(bits).b - 1 },
         };
-        let kind = match (signed, bits > 8) {
-            (true, false) => data_type::INT8,
-            (true, true) => data_type::INT16,
-            (false, false) => data_type::UINT8,
-            (false, true) => data_type::UINT16,
+        let kind = match (signed, bits) {
+            (true, ..=8) => data_type::INT8,
+            (true, ..=16) => data_type::INT16,
+            (true, _) => data_type::INT32,
+            (false, ..=8) => data_type::UINT8,
+            (false, _) => data_type::UINT16,
         };
         let [origin, least, most] =
             [("zero", 0), ("least", levels.a), ("most", levels.b)].map(|(part, v)| {
