@@ -27,7 +27,7 @@ pub struct Reader {
 }
 
 /// Spellings of quantized graphs.
-const QUANTIZED: [&str; 5] = [
+const QUANTIZED: [&str; 6] = [
     "quantized/ort_channels.onnx",
     "quantized/ort_operators_channels.onnx",
     "quantized/int4_weights.onnx",
