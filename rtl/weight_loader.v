@@ -74,7 +74,6 @@ module weight_loader (
     reg room;
     reg [21:0] rows_left;
     reg last_row;
-    reg one_row;
     reg [1:0] column;
     reg [3:0] addr;
     wire walk_run_valid_o;
@@ -175,7 +174,6 @@ module weight_loader (
 
     always @(posedge clk_i) begin
         // Weights of a tile, then its parameters; the last item of one does not draw the first word of the other.
-        one_row <= layer_weight_rows_i == 22'd1;
         last_row <= rows_left == 22'd1;
         if (takes_row) begin
             rows_left <= rows_left - 22'd1;
@@ -185,8 +183,8 @@ module weight_loader (
                 addr <= 4'd0;
             end
             if (last_row) begin
+                // No row follows before last_row knows of the next tile: parameters come between.
                 rows_left <= layer_weight_rows_i;
-                last_row <= one_row;
                 params <= 1'd1;
                 room <= 1'd0;
             end

@@ -61,7 +61,6 @@ pub struct WeightLoader {
     room: Flop<Bit>,
     rows_left: Reg,
     last_row: Flop<Bit>,
-    one_row: Flop<Bit>,
     column: Reg,
     addr: Reg,
     last_column: Signal<Local, Bit>,
@@ -110,7 +109,6 @@ impl WeightLoader {
             room: Default::default(),
             rows_left: Reg::new(u(bounds.weight_rows)),
             last_row: Default::default(),
-            one_row: Default::default(),
             column: Reg::new(column),
             addr: Reg::new(weight_addr),
             last_column: Default::default(),
@@ -126,7 +124,7 @@ impl Logic for WeightLoader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module weight_loader: from the weight stream in memory to the weight buffer and the drain");
-        dff_setup!(self, clk_i, params, room, rows_left, last_row, one_row, column, addr);
+        dff_setup!(self, clk_i, params, room, rows_left, last_row, column, addr);
         self.walk.clk_i.next = self.clk_i.val();
         self.stream.clk_i.next = self.clk_i.val();
         self.rows.clk_i.next = self.clk_i.val();
@@ -153,7 +151,6 @@ impl Logic for WeightLoader {
             "Weights of a tile, then its parameters; the last item of one does not draw the first word of the other."
         );
         self.takes_row.next = self.rows.valid_o.val() && self.weight_room_i.val() && !self.params.q.val();
-        self.one_row.d.next = self.layer_i.weight_rows.val() == 1;
         self.last_row.d.next = self.rows_left.q.val() == 1;
         self.takes_record.next = self.records.valid_o.val() && self.room.q.val() && self.params.q.val();
         self.last_column.next = self.column.q.val() == self.columns.val();
@@ -183,8 +180,8 @@ impl Logic for WeightLoader {
                 self.addr.d.next = 0;
             }
             if self.last_row.q.val() {
+                comment!("No row follows before last_row knows of the next tile: parameters come between.");
                 self.rows_left.d.next = self.layer_i.weight_rows.val();
-                self.last_row.d.next = self.one_row.q.val();
                 self.params.d.next = true;
                 self.room.d.next = false;
             }
