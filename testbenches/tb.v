@@ -137,7 +137,8 @@ module tb;
             if (reads_done < reads && read_ready[reads_done % QUEUE] <= cycle && !stall(draw[11:6], read_stalls)) read_word;
         end
         if (awvalid && awready) begin
-            if (place(awaddr) < OUTPUT || place(awaddr) + (awlen + 1) * BUS > BYTES) fail("a write outside its window");
+            if (place(awaddr) < OUTPUT || place(awaddr) + (awlen + 1) * BUS > MODEL_BYTES + data_limit)
+                fail("a write outside its window");
             write_addr[writes % QUEUE] = place(awaddr);
             write_beats[writes % QUEUE] = awlen + 1;
             owed = owed + awlen + 1;
@@ -465,6 +466,9 @@ module tb;
             write_register(REG_READ_LIMIT, MODEL_BYTES);
             write_register(REG_WRITE_LIMIT, 2 * BUS);
             refused(ERROR_READ_ADDRESS);
+            write_register(REG_WRITE_LIMIT, WRITE_BASE + 6 * BUS);
+            tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_BASE + 5 * BUS;
+            refused(ERROR_WRITE_ADDRESS);
             write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
             // Bases that are not aligned.
             write_register(REG_MODEL_BASE, MODEL_BASE[31:0] + 2048);
