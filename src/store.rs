@@ -19,9 +19,11 @@ mod input;
 mod keys;
 mod packed;
 mod seal;
+mod spool;
 
 pub use hash::{digest, sha256};
 pub use input::{open_file, read_file, read_text};
+pub use spool::{Spool, write_spooled};
 
 /// Metadata key of the JSON description.
 pub const KEY: &str = "vgg2rtl";
@@ -131,7 +133,7 @@ impl<'a> Tensor<'a> {
 /// Writes named tensors and the description `header` to a `.safetensors` file.
 pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let json = serde_json::to_string(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
-    let (head, tensors) = layout(path, json, tensors)?;
+    let (head, tensors) = layout(path, json, borrowed(tensors))?;
     output::write_with(path, |to| {
         to.write_all(&head)?;
         tensors.iter().try_for_each(|tensor| to.write_all(&tensor.bytes))
@@ -142,35 +144,50 @@ pub fn write<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]
 pub fn write_sealed<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Tensor)]) -> Result<()> {
     let mut json = serde_json::to_value(header).map_err(|e| Error::bad_file(path, e.to_string()))?;
     json[seal::KEY] = seal::blank().into();
-    let (mut bytes, tensors) = layout(path, json.to_string(), tensors)?;
+    let (mut bytes, tensors) = layout(path, json.to_string(), borrowed(tensors))?;
     tensors.iter().for_each(|tensor| bytes.extend_from_slice(&tensor.bytes));
     seal::seal(&mut bytes);
     output::write(path, &bytes)
 }
 
+fn borrowed<'t, 'a>(tensors: &'t [(String, Tensor<'a>)]) -> Vec<(String, &'t Tensor<'a>)> {
+    tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect()
+}
+
+/// What the index of a file says of a tensor.
+trait Indexed {
+    /// Element type, sizes and bytes.
+    fn info(&self) -> (Dtype, &[usize], usize);
+}
+
+impl Indexed for &Tensor<'_> {
+    fn info(&self) -> (Dtype, &[usize], usize) {
+        (self.dtype, &self.shape, self.bytes.len())
+    }
+}
+
 /// What stands before the tensors in the file, and their order in it: by falling alignment, then by name.
-fn layout<'t, 'a>(
+fn layout<T: Indexed>(
     path: &Path,
     description: String,
-    tensors: &'t [(String, Tensor<'a>)],
-) -> Result<(Vec<u8>, Vec<&'t Tensor<'a>>)> {
-    let mut sorted: Vec<&(String, Tensor)> = tensors.iter().collect();
-    sorted.sort_by(|(name, a), (other, b)| b.dtype.cmp(&a.dtype).then(name.cmp(other)));
+    mut tensors: Vec<(String, T)>,
+) -> Result<(Vec<u8>, Vec<T>)> {
+    tensors.sort_by(|(name, a), (other, b)| b.info().0.cmp(&a.info().0).then(name.cmp(other)));
     let mut at = 0;
-    let info = |(name, tensor): &&(String, Tensor)| {
+    let info = |(name, tensor): &(String, T)| {
+        let (dtype, shape, bytes) = tensor.info();
         let from = at;
-        at += tensor.bytes.len();
-        let (dtype, shape) = (tensor.dtype, tensor.shape.clone());
-        (name.clone(), TensorInfo { dtype, shape, data_offsets: (from, at) })
+        at += bytes;
+        (name.clone(), TensorInfo { dtype, shape: shape.to_vec(), data_offsets: (from, at) })
     };
-    let infos = sorted.iter().map(info).collect();
+    let infos = tensors.iter().map(info).collect();
     let metadata = HashMap::from([(KEY.to_string(), description)]);
     let bad = |e: String| Error::bad_file(path, e);
     let index = Metadata::new(Some(metadata), infos).map_err(|e| bad(e.to_string()))?;
     let mut json = serde_json::to_vec(&index).map_err(|e| bad(e.to_string()))?;
     json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
     let head = [&(json.len() as u64).to_le_bytes()[..], &json].concat();
-    Ok((head, sorted.into_iter().map(|(_, tensor)| tensor).collect()))
+    Ok((head, tensors.into_iter().map(|(_, tensor)| tensor).collect()))
 }
 
 /// A `.safetensors` file in memory.

@@ -8,11 +8,11 @@ use super::print::{note, out};
 use super::simulation::Simulation;
 use super::{number, outputs, table};
 use clap::ValueEnum;
-use ndarray::{ArrayView4, Axis, concatenate};
+use ndarray::ArrayView4;
 use serde::Serialize;
 use std::path::PathBuf;
 use vgg2rtl::float::{DataSet, FloatModel};
-use vgg2rtl::int::{Golden, IntModel, Trace};
+use vgg2rtl::int::{Golden, IntModel, Trace, TraceFile};
 use vgg2rtl::net::Header;
 use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{Executor, Score, fake, golden_logits, input_codes, interval, weights_only};
@@ -183,12 +183,12 @@ impl Args {
         run: &dyn Fn(ArrayView4<i32>) -> Result<Trace>,
     ) -> Result<()> {
         let Some(path) = &self.trace else { return Ok(()) };
-        images::check_memory("--images", model, data.len())?;
-        let batches = images::batches(data, &model.header);
-        let batches = batches.map(|batch| Ok(input_codes(model, &batch?.0))).collect::<Result<Vec<_>>>()?;
-        let views: Vec<_> = batches.iter().map(|x| x.view()).collect();
-        let codes = concatenate(Axis(0), &views).expect("batches have the input's shape");
-        run(codes.view())?.save(path, model, codes.view())
+        let mut file = TraceFile::new(model)?;
+        for batch in images::batches(data, &model.header) {
+            let codes = input_codes(model, &batch?.0);
+            file.add(codes.view(), &run(codes.view())?)?;
+        }
+        file.save(path)
     }
 }
 

@@ -5,5 +5,5 @@ mod model;
 pub mod random;
 
 pub use crate::arith::Quantizer;
-pub use golden::{Golden, Isa, Trace, reference};
+pub use golden::{Golden, Isa, Trace, TraceFile, reference};
 pub use model::{IntLayer, IntModel, Output};

@@ -27,7 +27,7 @@ mod wide;
 mod winograd;
 
 pub use isa::Isa;
-pub use trace::Trace;
+pub use trace::{Trace, TraceFile};
 
 use super::{IntLayer, IntModel, Output};
 use crate::net::{Op, Shape};
