@@ -39,5 +39,7 @@ sim/formal/prove.py --mutants
 sim/formal/prove.py --flips 20 || echo "some flipped operators change nothing that is asserted: see above"
 # A processor, an SDRAM and the accelerator in LiteX's simulator: pictures, and each fault of a board.
 ./x soc
+# One job in five tools (`apt-get install python3-torch`), against the table of docs/flows.md.
+VGG2RTL_FLOWS=1 cargo test --test flows
 # Bitstreams for two boards with open tools, each of which must reach its clock.
 ./x boards
