@@ -54,7 +54,7 @@ fn belongs(float: &FloatModel, int: &IntModel) -> bool {
         let (inputs, steps) = (f.weight.len() / f.op.co(), &i.weight_steps);
         let other = |(k, (&w, &code)): (usize, (&f32, &i16))| {
             let step = steps[if steps.len() == 1 { 0 } else { k / inputs }];
-            quantize(w, step, i.weight_levels).abs() != i32::from(code).abs()
+            quantize(w, step, i.weight_levels) != i32::from(code)
         };
         f.weight.iter().zip(&i.weight).enumerate().filter(|&pair| other(pair)).count()
     });
