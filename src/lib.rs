@@ -5,7 +5,7 @@
 //! | module | from | to | may use |
 //! |---|---|---|---|
 //! | [`arith`] | - | the arithmetic contract: the only place that rounds | - |
-//! | [`error`], [`interrupt`], [`output`] | - | errors, signals, where results go | - |
+//! | [`error`], [`interrupt`], [`output`], [`shell`] | - | errors, signals, where results go, commands to copy | - |
 //! | [`config`], [`net`], [`store`] | - | design points, network geometry, model files | `arith` |
 //! | [`isa`] | - | layer commands, registers, error codes: what host and accelerator share | - |
 //! | [`float`] | model files, images | [`float::FloatModel`], data sets | - |
@@ -25,6 +25,7 @@ pub mod arith;
 pub mod error;
 pub mod interrupt;
 pub mod output;
+pub mod shell;
 
 pub mod config;
 pub mod isa;

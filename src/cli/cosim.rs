@@ -1,6 +1,7 @@
 //! `vgg2rtl cosim`: the accelerator's Verilog on a model, every word of every layer compared.
 
 use super::design::Design;
+use super::next;
 use super::print::{note, out};
 use super::simulation::Simulation;
 use super::{images, outputs, progress, table};
@@ -119,7 +120,11 @@ pub fn run(args: &Args) -> Result<()> {
     match reports.iter().find(|r| r.comparison.mismatches > 0) {
         Some(first) => Err(args.mismatch(first)),
         None if args.inject_fault => Err(unseen(bench.engine().name())),
-        None => Ok(()),
+        None if args.json => Ok(()),
+        None => {
+            next::after_cosim(&args.model, args.data.as_deref());
+            Ok(())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::design::Design;
 use super::given::Given;
 use super::images::{self, Reading};
+use super::next;
 use super::predictions::Predictions;
 use super::print::{note, out};
 use super::simulation::Simulation;
@@ -219,10 +220,16 @@ fn measure(
     for doubt in score.doubts() {
         note!("warning: {doubt}: check the labels, and the preprocessing: {}", header.described());
     }
-    match args.json {
-        true => out!("{}", describe(args, engine, &score, reference.is_some())),
-        false => print(&score, header, reference.is_some()),
+    if args.json {
+        return out!("{}", describe(args, engine, &score, reference.is_some()));
     }
+    print(&score, header, reference.is_some())?;
+    match engine {
+        Engine::Float => next::after_float(&args.model, &args.data),
+        Engine::Golden => next::after_int(&args.model, &args.data),
+        Engine::Fake | Engine::Rtl => {}
+    }
+    Ok(())
 }
 
 /// `part` of `whole`; `None` when there is nothing to take a part of.

@@ -1,6 +1,7 @@
 //! `vgg2rtl generate`: Verilog, program and benches of a model as a folder that stands alone.
 
 use super::design::Design;
+use super::next;
 use super::print::out;
 use super::{images, number, outputs};
 use std::path::PathBuf;
@@ -70,6 +71,10 @@ pub fn run(args: &Args) -> Result<()> {
             });
             out!("{report}")
         }
-        false => out!("{}: {modules} modules, {layers} layers", args.output.display()),
+        false => {
+            out!("{}: {modules} modules, {layers} layers", args.output.display())?;
+            next::after_bundle(&args.output);
+            Ok(())
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `vgg2rtl import`: a trained VGG from PyTorch, ONNX, Keras, numpy or Caffe as a model file.
 
 use super::levels;
+use super::next;
 use super::print::out;
 use super::{number, outputs, table};
 use serde::Serialize;
@@ -145,7 +146,11 @@ pub fn run(args: &Args) -> Result<()> {
             None => imported.model.save(output)?,
         }
     }
-    report(args, &imported, check)
+    report(args, &imported, check)?;
+    if let (Some(output), false) = (&args.output, args.json) {
+        next::after_model(output, None);
+    }
+    Ok(())
 }
 
 impl Args {

@@ -19,6 +19,7 @@ mod images;
 mod import;
 mod inspect;
 mod levels;
+mod next;
 mod number;
 mod outputs;
 mod predictions;

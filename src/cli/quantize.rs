@@ -1,6 +1,7 @@
 //! `vgg2rtl quantize`: post-training quantization of a float model.
 
 use super::levels::{self, Exceptions};
+use super::next;
 use super::print::out;
 use super::{images, number, outputs, table};
 use clap::ValueEnum;
@@ -130,13 +131,13 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         quantized.int.save(&args.output)?;
     }
-    match args.json {
-        true => out!("{}", describe(args, &recipe, &quantized, data.len())),
-        false => {
-            print(&quantized.report)?;
-            quantized.trained.map_or(Ok(()), say_trained)
-        }
+    if args.json {
+        return out!("{}", describe(args, &recipe, &quantized, data.len()));
     }
+    print(&quantized.report)?;
+    quantized.trained.map_or(Ok(()), say_trained)?;
+    next::after_model(&args.output, Some(&args.calib));
+    Ok(())
 }
 
 /// What stands for levels of activations that stay float.

@@ -3,6 +3,7 @@
 use super::given::Given;
 use super::images::{self, Reading};
 use super::levels::{self, Exceptions};
+use super::next;
 use super::number::{self, MOST_BATCH};
 use super::outputs;
 use super::print::{note, out};
@@ -195,7 +196,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     match args.json {
         true => out!("{}", serde_json::json!({ "output": args.output, "stages": session.report })),
-        false => Ok(()),
+        false => {
+            next::after_model(&args.output, Some(&args.data));
+            Ok(())
+        }
     }
 }
 
