@@ -93,7 +93,6 @@ impl Task {
         }
         words.extend(["--epochs".into(), tuning.epochs.to_string()]);
         words.extend(["--data".into(), tuning.train.display().to_string()]);
-        words.extend(["--validation".into(), "0".into()]); // a sweep chooses nothing by an epoch
         if tuning.limit != usize::MAX {
             words.extend(["--images".into(), tuning.limit.to_string()]);
         }

@@ -97,7 +97,7 @@ fn pages_show_what_the_program_prints() {
     let (mut runs, mut failures) = (0, vec![]);
     for page in pages() {
         for (_, code) in page.code.iter().filter(|(info, _)| info == "console run") {
-            for (line, shown) in page::sessions(code) {
+            for (line, shown) in page::runs(code) {
                 runs += 1;
                 let output = Command::new("sh")
                     .args(["-c", &format!("{{ {line}\n}} 2>&1")])

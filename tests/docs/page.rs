@@ -113,7 +113,7 @@ pub fn options(code: &str) -> Vec<(String, String)> {
 }
 
 /// Commands behind `$ `, which `\` continues, and the lines that they print.
-pub fn sessions(code: &str) -> Vec<(String, String)> {
+pub fn runs(code: &str) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = vec![];
     for line in code.replace("\\\n", " ").lines() {
         match (line.strip_prefix("$ "), all.last_mut()) {
