@@ -37,6 +37,8 @@ sim/flip_operators.py "$folder/bundle" --count 100
 sim/formal/prove.py --long
 sim/formal/prove.py --mutants
 sim/formal/prove.py --flips 20 || echo "some flipped operators change nothing that is asserted: see above"
+# The documentation as a site, every link of it followed.
+./x site
 # A processor, an SDRAM and the accelerator in LiteX's simulator: pictures, and each fault of a board.
 ./x soc
 # One job in five tools (`apt-get install python3-torch`), against the table of docs/flows.md.

@@ -40,6 +40,16 @@ pub fn print(task: &Task, outcome: &Outcome, all: bool, floor: Option<f64>) -> R
             }
         }
     }
+    if let Some(row) = outcome.knee.map(|place| &outcome.rows[place]) {
+        out!(
+            "knee of the front: point {}, {} {}×{}; it is made by",
+            row.point,
+            row.coding(),
+            row.rows,
+            row.cols
+        )?;
+        row.commands.iter().try_for_each(|command| out!("  {command}"))?;
+    }
     assignments(task, shown)?;
     for (reason, count) in reasons(&refused) {
         out!("refused, {count} points: {reason}")?;

@@ -149,6 +149,24 @@ pub fn mark(rows: &mut [Row], axes: &[Axis], tolerance: f64, floor: f64) {
     }
 }
 
+/// The place of the knee of the front over `axes`, of the first family that has one: of the marked rows the one that is nearest
+/// to the best of all axes together, which no row reaches. Each axis is scaled from 0, the front's best, to 1, its worst.
+pub fn knee(rows: &[Row], axes: &[Axis]) -> Option<usize> {
+    let family = rows.iter().find(|row| row.pareto)?.family;
+    let front: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].pareto && rows[i].family == family).collect();
+    let costs = axes.iter().map(|axis| -> Vec<f64> {
+        let values: Vec<f64> = front.iter().filter_map(|&i| axis.value(&rows[i])).collect();
+        let (least, most) =
+            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
+        let share = |v: &f64| if most > least { (v - least) / (most - least) } else { 0.0 };
+        values.iter().map(share).map(|s| if axis.more_is_better() { 1.0 - s } else { s }).collect()
+    });
+    let costs: Vec<Vec<f64>> = costs.collect();
+    let distance = |place: usize| costs.iter().map(|of_axis| of_axis[place].powi(2)).sum::<f64>();
+    let place = (0..front.len()).min_by(|&a, &b| distance(a).total_cmp(&distance(b)))?;
+    Some(front[place])
+}
+
 /// Numbers in their total order.
 #[derive(PartialEq)]
 struct Total<'a>(&'a f64);
@@ -219,6 +237,27 @@ mod tests {
         assert_eq!(marked(0.005, 0.0), [0, 2, 4, 5]);
         assert_eq!(marked(0.005, 0.45), [0, 2, 4]);
         assert_eq!(marked(0.02, 0.45), [0, 2]);
+    }
+
+    /// Points whose knees can be seen: the corner of an L, the middle of a line, and distances by hand.
+    #[test]
+    fn the_knee_is_the_corner_of_the_front() {
+        let knee_of = |points: &[(u64, f64)]| {
+            let mut rows: Vec<Row> = (0..points.len()).map(row).collect();
+            for (row, &(lut, accuracy)) in rows.iter_mut().zip(points) {
+                row.resources = Some(Resources { lut, ..Resources::default() });
+                (row.accuracy, row.pareto) = (Some(accuracy), true);
+            }
+            rows[0].pareto = points[0].0 > 0;
+            let axes = [Axis::Lut, Axis::Accuracy];
+            knee(&rows, &axes)
+        };
+        assert_eq!(knee_of(&[(100, 0.2), (110, 0.89), (500, 0.9), (1000, 0.91)]), Some(1));
+        assert_eq!(knee_of(&[(100, 0.2), (200, 0.3), (300, 0.4)]), Some(1));
+        // Squares of the inner ones: 0.01 + 0.49, 0.16 + 0.1225, 0.36 + 0.0625, 0.49 + 0.3025; of the ends 1.
+        assert_eq!(knee_of(&[(10, 0.0), (11, 0.3), (14, 0.65), (16, 0.75), (17, 0.45), (20, 1.0)]), Some(2));
+        assert_eq!(knee_of(&[(0, 1.0)]), None, "no front, no knee");
+        assert_eq!(knee_of(&[(7, 0.5)]), Some(0));
     }
 
     #[test]

@@ -81,6 +81,9 @@ pub struct Row {
     pub failed: Option<String>,
     /// The exit code of what refused or failed first.
     pub exit_code: Option<u8>,
+    /// The commands that make the design, in their order.
+    #[serde(default)]
+    pub commands: Vec<String>,
 }
 
 impl Row {
@@ -117,6 +120,7 @@ impl Row {
             refused: None,
             failed: None,
             exit_code: None,
+            commands: vec![],
         }
     }
 

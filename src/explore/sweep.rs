@@ -221,9 +221,14 @@ impl Point {
     ) -> Result<ArrayConfig> {
         let (rows, cols) = self.array;
         let base = ArrayConfig::near(rows, cols);
+        let widest = |bits: &[u32]| bits.iter().copied().max().unwrap_or(2);
+        let (weight_bits, act_bits) = match self.digits {
+            true => (self.coding.weights, self.coding.acts),
+            false => (widest(&bits.weights), widest(&bits.acts)),
+        };
         let mut config = ArrayConfig {
-            weight_bits: bits.weights.iter().copied().max().unwrap_or(2),
-            act_bits: bits.acts.iter().copied().max().unwrap_or(2),
+            weight_bits,
+            act_bits,
             requantize: self.coding.requantize,
             multipliers: self.multipliers,
             bus_bits: self.bus.unwrap_or(base.bus_bits),
@@ -245,7 +250,6 @@ impl Point {
             config.requantizers = fixed.requantizers.unwrap_or(config.most_requantizers());
         }
         if self.digits {
-            (config.weight_bits, config.act_bits) = (self.coding.weights, self.coding.acts);
             let digits = bits.digits(&config);
             config.weight_digits = digits.iter().map(|d| d.weights).max().unwrap_or(1);
             config.act_digits = digits.iter().map(|d| d.acts).max().unwrap_or(1);

@@ -113,6 +113,9 @@ pub struct Outcome {
     /// The cheapest point that reaches the images a second that were asked for.
     #[serde(default)]
     pub cheapest: Option<usize>,
+    /// The knee of the front.
+    #[serde(default)]
+    pub knee: Option<usize>,
     /// What columns lack, and why.
     pub notes: Vec<String>,
     /// Stopped before the end: rows may lack numbers, and the same command goes on from here.
@@ -251,7 +254,8 @@ impl Task {
         }
         notes.extend(evaluator.iter().flat_map(|e| e.notes().to_vec()));
         let float = evaluator.map(|e| e.float_accuracy());
-        Ok(Outcome { rows, float, cheapest: None, notes, stopped: stop.load(Ordering::Relaxed) })
+        let stopped = stop.load(Ordering::Relaxed);
+        Ok(Outcome { rows, float, cheapest: None, knee: None, notes, stopped })
     }
 
     /// Of the narrowest coding, why its build is wider.
@@ -297,7 +301,7 @@ impl Task {
         Ok(rows.collect())
     }
 
-    /// Marks what fits and what nothing beats: the last step, over all slices.
+    /// Marks what fits and what nothing beats, and says how each point is made: the last step, over all slices.
     pub fn finish(&self, outcome: &mut Outcome) {
         outcome.rows.sort_by_key(|r| r.point);
         for row in &mut outcome.rows {
@@ -321,6 +325,10 @@ impl Task {
                 .push(format!("Pareto front: without {n} points below {:.2} % right", 100.0 * floor)),
         }
         pareto::mark(&mut outcome.rows, &axes, self.tolerance, floor);
+        outcome.knee = pareto::knee(&outcome.rows, &axes);
+        for row in &mut outcome.rows {
+            row.commands = self.commands(row);
+        }
         if let Some(fps) = self.target_fps {
             outcome.cheapest = cheapest(&outcome.rows, fps, floor, self.budget.as_ref()).map(|row| row.point);
         }

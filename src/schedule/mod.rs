@@ -13,7 +13,7 @@ pub mod program;
 mod tiling;
 
 pub use digits::{Digits, weight_digit};
-pub use fit::{digits, fit, with_digits};
+pub use fit::{digits, fit, inside, with_digits};
 pub use layout::Layout;
 pub use memory::{Memory, Region};
 pub use plan::{Geometry, LayerGeometry, LayerSchedule, Plan, plan};

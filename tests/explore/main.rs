@@ -3,6 +3,8 @@
 //! Tests of tools that are missing say so and pass, except where the environment variable CI is set.
 
 mod browser;
+mod commands;
+mod devtools;
 mod slurm;
 
 use serde_json::Value;

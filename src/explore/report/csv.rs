@@ -49,6 +49,7 @@ const COLUMNS: &[Column] = &[
     ("refused", |r| number(r.refused.clone())),
     ("failed", |r| number(r.failed.clone())),
     ("exit_code", |r| number(r.exit_code)),
+    ("commands", |r| r.commands.join(" && ")),
 ];
 
 /// RFC 4180: a head, then one line a point; what is not known is empty.

@@ -40,6 +40,8 @@ pub struct Report<'a> {
     pub front: Vec<usize>,
     /// Place in `points` of the cheapest that reaches `task.target_fps`.
     pub cheapest: Option<usize>,
+    /// Place in `points` of the front's knee.
+    pub knee: Option<usize>,
     /// What columns lack, and why.
     pub notes: &'a [String],
     /// Stopped before the end: points may lack numbers.
@@ -84,6 +86,7 @@ impl<'a> Report<'a> {
             area_error: task.axes.families.iter().map(|&f| (f.name(), model_error(f))).collect(),
             front: (0..points.len()).filter(|&i| points[i].pareto).collect(),
             cheapest: outcome.cheapest,
+            knee: outcome.knee,
             points,
             notes: &outcome.notes,
             stopped: outcome.stopped,

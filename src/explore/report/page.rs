@@ -1,4 +1,4 @@
-//! One self-contained page: a table that sorts, and charts that answer to the pointer.
+//! One self-contained page: a table that sorts, and charts that answer to pointer and keys.
 
 use super::Report;
 
@@ -10,8 +10,13 @@ pub fn page(report: &Report) -> String {
     let title = text(&report.model);
     // In JSON, `<` stands in strings only: escaped, no text of a user's can end the element that holds it.
     let data = report.json().to_string().replace('<', "\\u003c");
-    let (style, body, script) =
-        (include_str!("page.css"), include_str!("page.html"), include_str!("page.js"));
+    let (style, body) = (include_str!("page.css"), include_str!("page.html"));
+    let script = concat!(
+        include_str!("data.js"),
+        include_str!("charts.js"),
+        include_str!("table.js"),
+        include_str!("page.js")
+    );
     let echarts = include_str!("echarts/echarts.min.js");
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>vgg2rtl explore: {title}</title>\n\
