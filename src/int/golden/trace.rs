@@ -29,6 +29,11 @@ struct Description<'a> {
 }
 
 impl Trace {
+    /// Integers in it.
+    pub fn words(&self) -> usize {
+        self.activations.iter().map(|x| x.len()).sum::<usize>() + self.logits.len()
+    }
+
     /// Writes a `.safetensors` file: the input codes as tensor `input`, then one tensor a layer of `model` under
     /// the layer's name, the last one `(image, class)`; each in the narrowest signed integer type that holds it.
     pub fn save(&self, path: &Path, model: &IntModel, input: ArrayView4<i32>) -> Result<()> {
