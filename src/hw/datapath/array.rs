@@ -191,8 +191,10 @@ impl Logic for Array {
         let (rows, cols) = (self._state.rows, self.weight_i.count());
         let (w, a, p) = (self.weight_i.ty().bits, self.act_i.ty().bits, self.psum_o.ty().bits);
         let lanes = self._state.packing[0].lanes;
+        // Groups of columns have other numbers.
+        let columns = if lanes == 1 { format!("localparam COLS = {cols};\n") } else { String::new() };
         let sizes = format!(
-            "localparam ROWS = {rows};\nlocalparam COLS = {cols};\nlocalparam W = {w}; // weight\n\
+            "localparam ROWS = {rows};\n{columns}localparam W = {w}; // weight\n\
              localparam A = {a}; // activation\nlocalparam P = {p}; // partial sum\n"
         );
         let (shared, body) = match lanes {
