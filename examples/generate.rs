@@ -22,12 +22,12 @@ fn main() -> Result<()> {
     let bundle = Bundle {
         model: &model,
         schedule: &schedule,
-        modules: &hw::verilog(&config)?,
+        modules: &hw::prefixed(&config, &hw::Prefix::of(&config))?,
         codes: codes.view(),
         trace: &Golden::new(&model)?.trace(codes.view())?,
         byte_codes: byte_codes(&model),
         pictures: None, // random ones
         max_cycles: cycles::limit(&schedule, MemoryTiming { latency: 20, stall_percent: 10 }),
     };
-    bundle::write(&bundle, folder.as_ref())
+    bundle::write(&bundle, folder.as_ref()).map(drop)
 }

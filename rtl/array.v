@@ -28,37 +28,37 @@ module array (
     localparam A = 9; // activation
     localparam P = 18; // partial sum
 
-    // Activations and swap flags move right, weights and partial sums move down.
-    wire [ROWS*(COLS+1)*A-1:0] act;
-    wire [ROWS*(COLS+1)-1:0]   swap;
-    wire [(ROWS+1)*COLS*W-1:0] weight;
-    wire [(ROWS+1)*COLS*P-1:0] psum;
+    // Activations and swap flags move right: what the columns give, and what they take.
+    wire [ROWS*COLS*A-1:0]     act_right;
+    wire [ROWS*COLS-1:0]       swap_right;
+    wire [ROWS*(COLS+1)*A-1:0] act  = {act_right, act_i};
+    wire [ROWS*(COLS+1)-1:0]   swap = {swap_right, swap_i};
 
-    assign weight[0 +: COLS*W] = weight_i;
-    assign psum[0 +: COLS*P]   = {COLS*P{1'b0}};
-    assign psum_o              = psum[ROWS*COLS*P +: COLS*P];
-
-    wire [ROWS*(A+1)-1:0] right_unused;
-    wire [COLS*W-1:0]     bottom_unused = weight[ROWS*COLS*W +: COLS*W];
+    wire [ROWS*(A+1)-1:0] right_unused = {swap[ROWS*COLS +: ROWS], act[ROWS*COLS*A +: ROWS*A]};
 
     genvar r, c;
     generate
-        for (r = 0; r < ROWS; r = r + 1) begin : g_row
-            assign act[r*(COLS+1)*A +: A] = act_i[r*A +: A];
-            assign swap[r*(COLS+1)]       = swap_i[r];
-            assign right_unused[r*(A+1) +: A+1] = {swap[r*(COLS+1)+COLS], act[(r*(COLS+1)+COLS)*A +: A]};
-            for (c = 0; c < COLS; c = c + 1) begin : g_col
+        for (c = 0; c < COLS; c = c + 1) begin : g_col
+            // Weights and partial sums move down: what the elements give, and what they take.
+            wire [ROWS*W-1:0]     weight_below;
+            wire [ROWS*P-1:0]     psum_below;
+            wire [(ROWS+1)*W-1:0] weight = {weight_below, weight_i[c*W +: W]};
+            wire [(ROWS+1)*P-1:0] psum   = {psum_below, {P{1'b0}}};
+
+            wire [W-1:0] bottom_unused = weight[ROWS*W +: W];
+            assign psum_o[c*P +: P] = psum[ROWS*P +: P];
+            for (r = 0; r < ROWS; r = r + 1) begin : g_row
                 pe u_pe (
                     .clk_i   (clk_i),
                     .shift_i (shift_i[c]),
-                    .weight_i(weight[(r*COLS+c)*W +: W]),
-                    .weight_o(weight[((r+1)*COLS+c)*W +: W]),
-                    .swap_i  (swap[r*(COLS+1)+c]),
-                    .swap_o  (swap[r*(COLS+1)+c+1]),
-                    .act_i   (act[(r*(COLS+1)+c)*A +: A]),
-                    .act_o   (act[(r*(COLS+1)+c+1)*A +: A]),
-                    .psum_i  (psum[(r*COLS+c)*P +: P]),
-                    .psum_o  (psum[((r+1)*COLS+c)*P +: P])
+                    .weight_i(weight[r*W +: W]),
+                    .weight_o(weight_below[r*W +: W]),
+                    .swap_i  (swap[c*ROWS+r]),
+                    .swap_o  (swap_right[c*ROWS+r]),
+                    .act_i   (act[(c*ROWS+r)*A +: A]),
+                    .act_o   (act_right[(c*ROWS+r)*A +: A]),
+                    .psum_i  (psum[r*P +: P]),
+                    .psum_o  (psum_below[r*P +: P])
                 );
             end
         end

@@ -1,8 +1,13 @@
 // The accelerator in Verilator, its memory, and a host that reads and writes registers.
 //
-// The build passes -DBUS_BITS=<n>.
+// The build passes -DBUS_BITS=<n>, and -DVERILATED_TOP=V<name> where the top is not called accelerator.
 #pragma once
-#include "Vaccelerator.h"
+#ifndef VERILATED_TOP
+#define VERILATED_TOP Vaccelerator
+#endif
+#define QUOTED_(text) #text
+#define QUOTED(text) QUOTED_(text)
+#include QUOTED(VERILATED_TOP.h)
 #include "axi_memory.h"
 #include "isa.h"
 #include "verilated.h"
@@ -33,7 +38,7 @@ class Device {
   public:
     // A memory of the model and all data areas.
     explicit Device(const MemoryOptions &options)
-        : memory_(options), top_(new Vaccelerator(&context_)), options_(options) {
+        : memory_(options), top_(new VERILATED_TOP(&context_)), options_(options) {
         memory_.bytes.resize(options.model_bytes + options.write_limit * options.data_bases.size());
     }
     virtual ~Device() = default;
@@ -118,7 +123,7 @@ class Device {
   protected:
     AxiMemory<BUS> memory_;
     VerilatedContext context_;
-    std::unique_ptr<Vaccelerator> top_;
+    std::unique_ptr<VERILATED_TOP> top_;
     AxiPort port_;
     uint64_t cycle_ = 0, max_cycles_ = UINT64_MAX;  // cycles since the reset
 

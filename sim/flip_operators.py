@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether a bundle's own bench notices wrong Verilog: flips operators at random, one at a time, and runs `make icarus`.
+"""Whether a bundle's own bench notices wrong Verilog: flips operators at random, one at a time, and runs `make icarus WHOLE=1`.
 
     flip_operators.py BUNDLE [--count 100] [--seed 1] [--jobs 2] [--explained FILE]
 
@@ -11,6 +11,7 @@ or one is neither caught nor explained.
 """
 
 import argparse
+import json
 import random
 import re
 import shutil
@@ -40,7 +41,7 @@ def places(text):
 
 
 def bench(bundle, *variables):
-    return subprocess.run(["make", "icarus", *variables], cwd=bundle, capture_output=True, text=True, timeout=SECONDS)
+    return subprocess.run(["make", "icarus", "WHOLE=1", *variables], cwd=bundle, capture_output=True, text=True, timeout=SECONDS)
 
 
 def caught(bundle, cycles, module, place):
@@ -61,7 +62,7 @@ def caught(bundle, cycles, module, place):
             return "does not end"
         if run.returncode == 0:
             return None
-        said = re.findall(r"FAIL: .*|error: .*", run.stdout + run.stderr)
+        said = re.findall(r"^FAIL .*|error: .*", run.stdout + run.stderr, re.MULTILINE)
         return said[0] if said else "fails"
 
 
@@ -74,19 +75,20 @@ def main():
     arguments.add_argument("--explained", type=Path, default=Path(__file__).with_name("flip_operators.txt"))
     options = arguments.parse_args()
     modules = {p.name: p.read_text() for p in sorted((options.bundle / "rtl").glob("*.v"))}
+    prefix = json.loads((options.bundle / "design.json").read_text())["top"].removesuffix("accelerator")
     rows = [line.split(" | ") for line in options.explained.read_text().splitlines()] if options.explained.exists() else []
     known = {tuple(cell.strip() for cell in row[:2]): row[2].strip() for row in rows if len(row) == 3}
 
     def row(module, place):
-        """As in FILE: module, line."""
+        """As in FILE: module without the prefix of the bundle, line."""
         number, column, old, _ = place
         line = modules[module].splitlines()[number]
         line = f"{line[:column]} «{old.strip()}» {line[column + len(old) :]}"
-        return module, line.strip().replace("|", "¦")
+        return module.removeprefix(prefix), line.strip().replace(prefix, "").replace("|", "¦")
 
     every = [(name, place) for name, text in modules.items() for place in places(text)]
     flips = [flip for flip in every if not known.get(row(*flip), "").startswith("same:")]
-    passed = re.search(r"^all runs: (\d+) cycles\nPASS: .*, (\d+) cycles", bench(options.bundle).stdout, re.MULTILINE)
+    passed = re.search(r"^all runs: (\d+) cycles\nPASS words=\d+ cycles=(\d+)$", bench(options.bundle).stdout, re.MULTILINE)
     if not passed:
         sys.exit(f"{options.bundle} does not pass its bench as it is")
     cycles = int(passed[2]), int(passed[1])

@@ -1,6 +1,7 @@
 // Runs the accelerator in Verilator against a memory image: load, start, wait for the interrupt, compare and save.
 //
-// The build passes -DBUS_BITS=<n>. Statistics go to standard output as JSON, in any case.
+// The build passes -DBUS_BITS=<n>. Statistics go to standard output as JSON, in any case. With --words, the integers that a run
+// writes, a line behind them is the verdict: "PASS words=N cycles=N" or "FAIL reason".
 // Exit code: 0 the run passed, 1 it did not (error code, hang, breach of AXI, difference), 2 it could not start.
 #include "device.h"
 #if VM_TRACE
@@ -12,7 +13,7 @@ namespace {
 
 struct Options {
     std::string image, expected, output, vcd;
-    uint64_t max_cycles = 0, vcd_from = 0, vcd_to = UINT64_MAX;
+    uint64_t words = 0, max_cycles = 0, vcd_from = 0, vcd_to = UINT64_MAX;
     MemoryOptions memory;
 };
 
@@ -32,6 +33,7 @@ Options parse(int argc, char **argv) {
         if (name == "--image") o.image = value;             // the model, and behind it the data up to the write window
         else if (name == "--expected") o.expected = value;  // the write window after the run
         else if (name == "--output") o.output = value;      // where the write window goes
+        else if (name == "--words") o.words = number(value);
         else if (name == "--vcd") o.vcd = value;
         else if (name == "--vcd-from") o.vcd_from = number(value);
         else if (name == "--vcd-to") o.vcd_to = number(value);
@@ -119,7 +121,12 @@ class Bench : Device {
             for (size_t i = 0; i < memory_.expected.size(); i++)
                 wrong_bytes += data(run)[options_.memory.write_base + i] != memory_.expected[i];
         report(wrong_bytes);
-        return !hang_ && !error() && memory_.violation.empty() && !wrong_bytes;
+        std::string why = failure(wrong_bytes);
+        if (options_.words && why.empty())
+            printf("PASS words=%llu cycles=%u\n", (unsigned long long)options_.words, registers_[REG_CYCLES_LO / 4]);
+        else if (options_.words)
+            printf("FAIL %s\n", why.c_str());
+        return why.empty();
     }
 
   private:
@@ -135,6 +142,15 @@ class Bench : Device {
     bool hang_ = false;
     uint32_t registers_[16] = {};
     std::vector<Command> commands_;  // when each command was asked for, the end mark too, and the interrupt
+
+    // Why the run has not passed; empty if it has.
+    std::string failure(uint64_t wrong_bytes) const {
+        if (hang_) return "no interrupt: the design hangs";
+        if (!memory_.violation.empty()) return memory_.violation;
+        if (error()) return "the accelerator reports error " + std::to_string(error());
+        if (wrong_bytes) return std::to_string(wrong_bytes) + " bytes differ from the golden model's";
+        return "";
+    }
 
     uint32_t error() const { return STATUS_ERROR.of(registers_[REG_STATUS / 4]); }
 

@@ -26,6 +26,8 @@ if cargo +nightly fuzz --version >/dev/null 2>&1; then
         (cd fuzz && cargo +nightly fuzz run "$target" -- -max_total_time="${4:-600}")
     done
 fi
+# The bench for cocotb (`pip install cocotb==2.1.0 cocotbext-axi==0.1.28`).
+VGG2RTL_COCOTB=1 cargo test --test bundles cocotb -- --nocapture
 # The bench of a bundle against 100 flipped operators in its Verilog.
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT

@@ -1,5 +1,8 @@
 // The accelerator with every port that cocotbext-axi looks for as a signal of its own, since Icarus drops what nobody reads.
 `default_nettype none
+`ifndef ACCELERATOR
+`define ACCELERATOR accelerator
+`endif
 
 module cocotb_top #(parameter BUS_BITS = 128, ADDRESS_BITS = 32, ID_BITS = 1) (
     output logic [ID_BITS-1:0] m_axi_awid,
@@ -28,7 +31,7 @@ module cocotb_top #(parameter BUS_BITS = 128, ADDRESS_BITS = 32, ID_BITS = 1) (
     logic m_axi_awvalid, m_axi_awready, m_axi_wlast, m_axi_wvalid, m_axi_wready, m_axi_bvalid, m_axi_bready;
     logic m_axi_arvalid, m_axi_arready, m_axi_rlast, m_axi_rvalid, m_axi_rready;
 
-    accelerator dut (.*);
+    `ACCELERATOR dut (.*);
 endmodule
 
 `default_nettype wire

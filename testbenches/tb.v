@@ -5,10 +5,15 @@
 // traffic must be the schedule's, come its first and last layer with a memory that hardly gives or takes words, a queued
 // start, and programs and answers that must be refused. The memory's bytes are the model and, where it ends, the data; the
 // accelerator sees them from MODEL_BASE and DATA_BASE on. Verilog-2005; the parameters come from design.mk or the FuseSoC
-// core. Ends with $fatal unless all passes.
+// core, and so does ACCELERATOR, the name of the top. Says how far it is, a line a layer; its verdict is one line,
+// "PASS words=N cycles=N" or "FAIL reason", and after the latter it ends with $fatal.
+// +image=FILE and +expected=FILE take other files; +layers=NAMES says of which layers they are, where not of all.
 // With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
 `timescale 1ns / 1ps
+`ifndef ACCELERATOR
+`define ACCELERATOR accelerator
+`endif
 
 module tb;
     parameter BUS_BITS = 128;
@@ -24,6 +29,8 @@ module tb;
     parameter WEIGHT_BEATS = 0;  // words of the bus that the run reads of both kinds,
     parameter ACT_BEATS = 0;
     parameter WRITE_BEATS = 0;  // and writes, by the schedule
+    parameter WORDS = 0;  // integers of the golden model that it writes
+    parameter NO_WRITES = 5000;  // cycles without a write, in which the drain waits for room, or the end for its answer
     parameter MAX_CYCLES = 1000000;
     parameter CYCLES = 0;  // that all runs must take together with this memory; 0: they may take any
     parameter LATENCY = 20;
@@ -33,13 +40,12 @@ module tb;
     localparam OUTPUT = MODEL_BYTES + WRITE_BASE;  // what is written lies from here
     localparam BYTES = MODEL_BYTES + WRITE_LIMIT;  // up to here
     localparam BUS = BUS_BITS / 8;
-    localparam WORDS = BUS_BITS / 64;  // of 64 bits, in a word of the bus
+    localparam DOUBLES = BUS_BITS / 64;  // of 64 bits, in a word of the bus
     localparam QUEUE = 64;
     localparam [31:0] LAST_PAGE = 32'hffff_f000 >> (32 - OFFSET_BITS) & 32'hffff_f000;  // that a command reaches
     localparam LONGEST = 16;  // words of a burst
     localparam OKAY = 2'b00, SLVERR = 2'b10;
     localparam SLOW_READS = 85;  // stalls in percent, with which the control waits for words
-    localparam NO_WRITES = 5000;  // cycles without a write, in which the drain waits for room, or the end for its answer
 
     `include "isa.vh"
 
@@ -71,7 +77,7 @@ module tb;
     reg [1:0] rresp = OKAY, bresp = OKAY;
     wire irq;
 
-    accelerator dut (
+    `ACCELERATOR dut (
         .clk(clk), .rst_n(rst_n), .irq(irq),
         .s_axil_awaddr(axil_awaddr), .s_axil_awprot(3'd0), .s_axil_arprot(3'd0), .s_axil_awvalid(axil_awvalid),
         .s_axil_awready(axil_awready), .s_axil_wdata(axil_wdata), .s_axil_wstrb(4'hf),
@@ -203,6 +209,7 @@ module tb;
         begin
             $display("mark %0d: cycle %0d, words of weights %0d, of maps %0d, written %0d", commands, cycle,
                      weight_words, map_words, written_words);
+            $fflush;
             commands = commands + 1;
         end
     endtask
@@ -213,7 +220,7 @@ module tb;
             at = read_addr[reads_done % QUEUE];
             if (at >= MODEL_BYTES) map_words = map_words + 1;
             else if (at >= WEIGHTS_AT) weight_words = weight_words + 1;
-            for (w = 0; w < WORDS; w = w + 1) rdata[64*w +: 64] <= memory[at / 8 + w];
+            for (w = 0; w < DOUBLES; w = w + 1) rdata[64*w +: 64] <= memory[at / 8 + w];
             rvalid <= 1;
             rlast <= read_beats[reads_done % QUEUE] == 1;
             read_addr[reads_done % QUEUE] = at + BUS;
@@ -257,6 +264,7 @@ module tb;
     reg [31:0] value;
     integer i, wrong;
     reg [8*256-1:0] name;
+    reg [8*1024-1:0] layers;
 
     initial begin
         load;
@@ -316,6 +324,7 @@ module tb;
             cycles = value;
             get(0, command);
             get(commands - 3, last);
+            progress("every word is right; the first and the last layer with a slow memory");
             read_stalls = SLOW_READS;
             alone(command);
             alone(last);
@@ -324,12 +333,23 @@ module tb;
             alone(command);
             no_writes_until = cycle + NO_WRITES;
             alone(last);
+            progress("a queued start");
             queued;
+            progress("programs and answers that must be refused");
             refusals;
             $display("all runs: %0d cycles", cycle);
             if (CYCLES != 0 && cycle != CYCLES) fail("the runs take other cycles");
-            $display("PASS: %0d bytes equal data/expected.bin, %0d cycles", WRITE_LIMIT - WRITE_BASE, cycles);
+            if ($value$plusargs("layers=%s", layers))
+                $display("PASS words=%0d cycles=%0d layers=%0s", WORDS, cycles, layers);
+            else $display("PASS words=%0d cycles=%0d", WORDS, cycles);
             $finish;
+        end
+    endtask
+
+    task progress(input [8*64-1:0] what);
+        begin
+            $display("cycle %0d: %0s", cycle, what);
+            $fflush;
         end
     endtask
 
@@ -597,11 +617,12 @@ module tb;
         integer file, count;
         begin
             for (i = 0; i < BYTES / 8; i = i + 1) memory[i] = 0;
-            file = $fopen("data/image.bin", "rb");
-            if (file == 0) fail("cannot open data/image.bin");
+            if (!$value$plusargs("image=%s", name)) name = "data/image.bin";
+            file = $fopen(name, "rb");
+            if (file == 0) fail({"cannot open ", name});
             count = $fread(memory, file);
             $fclose(file);
-            if (count != OUTPUT) fail("data/image.bin has not the right size");
+            if (count != OUTPUT) fail({name, " has not the right size"});
             for (i = 0; i < OUTPUT / 8; i = i + 1) memory[i] = swapped(memory[i]);
         end
     endtask
@@ -623,12 +644,13 @@ module tb;
     task compare;
         integer file, count;
         begin
-            file = $fopen("data/expected.bin", "rb");
-            if (file == 0) fail("cannot open data/expected.bin");
+            if (!$value$plusargs("expected=%s", name)) name = "data/expected.bin";
+            file = $fopen(name, "rb");
+            if (file == 0) fail({"cannot open ", name});
             count = $fread(expected, file);
             i = $fgetc(file);
             $fclose(file);
-            if (count != WRITE_LIMIT - WRITE_BASE || i != -1) fail("data/expected.bin has not the right size");
+            if (count != WRITE_LIMIT - WRITE_BASE || i != -1) fail({name, " has not the right size"});
             wrong = 0;
             for (i = 0; i < (WRITE_LIMIT - WRITE_BASE) / 8; i = i + 1)
                 if (memory[OUTPUT / 8 + i] !== swapped(expected[i])) begin
@@ -639,14 +661,14 @@ module tb;
                 end
             if (wrong != 0) begin
                 $display("%0d words of 64 bits differ", wrong);
-                fail("the output differs from data/expected.bin");
+                fail("the output differs from the golden model's");
             end
         end
     endtask
 
-    task fail(input [8*48-1:0] reason);
+    task fail(input [8*280-1:0] reason);
         begin
-            $display("FAIL: %0s", reason);
+            $display("FAIL %0s", reason);
             $fatal(1);
         end
     endtask

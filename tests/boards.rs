@@ -133,7 +133,11 @@ fn scripts_for_vivado_connect_the_accelerator() {
             lines.iter().position(|l| l == line).unwrap_or_else(|| panic!("no {line:?} in {lines:#?}"))
         };
         at(&format!("set_property ip_repo_paths {} current_project", bundle.display()));
-        at("create_bd_cell -type ip -vlnv vgg2rtl:ip:accelerator:1.10 accelerator");
+        let design = std::fs::read_to_string(bundle.join("design.json")).unwrap();
+        let design: serde_json::Value = serde_json::from_str(&design).unwrap();
+        let top = design["top"].as_str().unwrap();
+        assert!(bundle.join(format!("rtl/{top}.v")).exists());
+        at(&format!("create_bd_cell -type ip -vlnv vgg2rtl:ip:{top}:1.10 accelerator"));
         assert!(lines.iter().any(|l| l.starts_with("set_property -dict") && l.contains(board.options)));
         for (from, to) in [
             (board.master, "control/S00_AXI"),

@@ -220,6 +220,16 @@ def flipped(proof, dut, rtl, count, seed):
         yield f"{name}:{number + 1}:{column + 1}: {old.strip()} -> {new.strip()}", {**rtl, name: "\n".join(lines) + "\n"}
 
 
+def modules(folder):
+    """Texts of the modules in `folder` by their names, both without the prefix that all names of a design may have."""
+    texts = {path.stem: path.read_text() for path in sorted(folder.glob("*.v"))}
+    tops = [name for name in texts if name.endswith("accelerator")]
+    prefix = tops[0].removesuffix("accelerator") if len(tops) == 1 else ""
+    names = "|".join(map(re.escape, texts))
+    plain = lambda text: re.sub(rf"\b(?:{names})\b", lambda found: found[0].removeprefix(prefix), text)  # noqa: E731
+    return {name.removeprefix(prefix): plain(text) for name, text in texts.items()}
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("names", nargs="*", metavar="NAME", help="proofs; all where none is named")
@@ -237,7 +247,7 @@ def main():
         return 3
     proofs = {path.stem: Proof(path) for path in sorted(HERE.glob("*.sv"))}
     unknown = [name for name in options.names if name not in proofs]
-    rtl = {path.stem: path.read_text() for path in sorted(options.rtl.glob("*.v"))}
+    rtl = modules(options.rtl)
     if unknown or not rtl:
         print(f"no proof {unknown[0]}; there are {', '.join(proofs)}" if unknown else f"{options.rtl}: no *.v", file=sys.stderr)
         return 2

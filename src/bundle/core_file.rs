@@ -20,6 +20,7 @@ impl Bundle<'_> {
             ("write-limit", number("WRITE_LIMIT").to_string()),
             ("weights-at", number("WEIGHTS_AT").to_string()),
             ("max-cycles", number("MAX_CYCLES").to_string()),
+            ("words", number("WORDS").to_string()),
         ];
         let arguments = arguments.map(|(name, value)| format!("--{name}, \"{value}\"")).join(", ");
         format!(
@@ -55,19 +56,19 @@ parameters:
 targets:
   default:
     filesets: [rtl]
-    toplevel: accelerator
+    toplevel: {top}
   lint:
     flow: lint
     flow_options:
       tool: verilator
       verilator_options: [-Wall]
     filesets: [rtl]
-    toplevel: accelerator
+    toplevel: {top}
   sim:
     flow: sim
     flow_options:
       tool: icarus
-      iverilog_options: [-g2005]
+      iverilog_options: [-g2005, -DACCELERATOR={top}]
     filesets: [rtl, icarus, data]
     parameters: [{names}]
     toplevel: tb
@@ -76,16 +77,17 @@ targets:
     flow_options:
       tool: verilator
       mode: cc
-      verilator_options: [-O3, --x-assign, fast, --x-initial, fast, --noassert, -CFLAGS, -DBUS_BITS={bus}]
+      verilator_options: [-O3, --x-assign, fast, --x-initial, fast, --noassert, -CFLAGS, -DBUS_BITS={bus}, -CFLAGS, -DVERILATED_TOP=V{top}]
       run_options: [{arguments}]
     filesets: [rtl, verilator, data]
-    toplevel: accelerator
+    toplevel: {top}
 ",
             name = vlnv(&self.model.header.name),
             version = env!("CARGO_PKG_VERSION"),
             model = vlnv(&self.model.header.name),
             names = names.join(", "),
             bus = number("BUS_BITS"),
+            top = self.top(),
         )
     }
 }

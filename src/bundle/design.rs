@@ -1,14 +1,14 @@
 //! What a program needs to know of a bundle: `design.json`, and the same for make.
 
 use super::selftest::SelfTest;
-use super::{Bundle, selftest};
+use super::{Bundle, runs, selftest};
 use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;
 use crate::isa::identity;
 use crate::net::{Preprocessing, Shape};
-use crate::schedule::Regions;
-use crate::schedule::cycles::{self, Cycles, MemoryTiming};
+use crate::schedule::cycles::{self, MemoryTiming};
+use crate::schedule::{Excerpt, Regions};
 use serde::Serialize;
 use std::path::Path;
 
@@ -16,14 +16,16 @@ use std::path::Path;
 pub const FILE: &str = "design.json";
 const FORMAT: &str = "vgg2rtl-bundle";
 
-/// The memory that the cycles of the description are for.
-const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
+/// The memory that cycles are for.
+pub(super) const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
 
 #[derive(Serialize)]
 struct Design<'a> {
     format: &'a str,
     version: u32,
     tool: String,
+    /// The module to instantiate.
+    top: &'a str,
     configuration_hash: String,
     configuration: &'a ArrayConfig,
     /// Columns that share a multiplier.
@@ -40,6 +42,11 @@ struct Design<'a> {
     write_base: usize,
     write_limit: usize,
     max_cycles: u64,
+    /// Integers of the golden model that a run writes.
+    words: usize,
+    /// The short run of slow benches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short: Option<runs::Short<'a>>,
     preprocessing: &'a Preprocessing,
     input: Input<'a>,
     logits: Logits,
@@ -110,7 +117,7 @@ pub fn is_bundle(path: &Path) -> bool {
 }
 
 impl Bundle<'_> {
-    pub(super) fn design(&self, selftest: &SelfTest) -> String {
+    pub(super) fn design(&self, selftest: &SelfTest, short: Option<&Excerpt>) -> String {
         let schedule = self.schedule;
         let Regions { model_bytes, window, .. } = schedule.regions();
         let regions = schedule.memory.regions.iter().map(|r| {
@@ -153,6 +160,7 @@ impl Bundle<'_> {
             format: FORMAT,
             version: 2,
             tool: format!("vgg2rtl {}", env!("CARGO_PKG_VERSION")),
+            top: self.top(),
             configuration_hash: hw::hash(&schedule.config),
             configuration: &schedule.config,
             pack: schedule.config.pack,
@@ -166,6 +174,8 @@ impl Bundle<'_> {
             write_base: window.start,
             write_limit: window.end,
             max_cycles: self.max_cycles,
+            words: self.trace.words(),
+            short: short.map(runs::Short::of),
             preprocessing: &self.model.header.preprocessing,
             input,
             logits,
@@ -175,22 +185,5 @@ impl Bundle<'_> {
             layers: layers.collect(),
         };
         serde_json::to_string_pretty(&design).expect("a design is plain data") + "\n"
-    }
-
-    /// What the benches need, name and value.
-    pub(super) fn numbers(&self) -> Vec<(&'static str, u64)> {
-        let layers = cycles::estimate(self.schedule, MemoryTiming { latency: 0, stall_percent: 0 });
-        let sum = |beats: fn(&Cycles) -> u64| layers.iter().map(beats).sum();
-        let run = [
-            ("WEIGHT_BEATS", sum(|c| c.weight_beats)),
-            ("ACT_BEATS", sum(|c| c.act_beats)),
-            ("WRITE_BEATS", sum(|c| c.write_beats)),
-            ("MAX_CYCLES", self.max_cycles),
-        ];
-        self.schedule.bench_numbers().into_iter().chain(run).collect()
-    }
-
-    pub(super) fn make_variables(&self) -> String {
-        self.numbers().iter().map(|(name, value)| format!("{name} := {value}\n")).collect()
     }
 }

@@ -197,12 +197,12 @@ impl Bundle<'_> {
             vec![
                 text("vendor", "vgg2rtl"),
                 text("library", "ip"),
-                text("name", "accelerator"),
+                text("name", self.top()),
                 text("version", format!("{VERSION}.0")),
                 of("busInterfaces", buses(&host, &memory)),
                 of("addressSpaces", vec![address_space(config)]),
                 of("memoryMaps", vec![memory_map()]),
-                of("model", vec![views(), of("ports", all.into_iter().map(port).collect())]),
+                of("model", vec![views(self.top()), of("ports", all.into_iter().map(port).collect())]),
                 of("fileSets", vec![self.file_set()]),
                 text("description", format!("Systolic array that runs {}", self.model.header.name)),
             ],
@@ -251,13 +251,13 @@ fn memory_map() -> Element {
     of("memoryMap", vec![text("name", "registers"), block])
 }
 
-fn views() -> Element {
+fn views(top: &str) -> Element {
     let files = of("fileSetRef", vec![text("localName", "rtl")]);
     let view = vec![
         text("name", "xilinx_anylanguagesynthesis"),
         text("envIdentifier", ":vivado.xilinx.com:synthesis"),
         text("language", "Verilog"),
-        text("modelName", "accelerator"),
+        text("modelName", top),
         files,
     ];
     of("views", vec![of("view", view)])

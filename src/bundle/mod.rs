@@ -11,6 +11,7 @@
 //! | `litex/` | the accelerator as a core for LiteX, a simulated system on a chip, bitstreams for boards, and the firmware |
 //! | `component.xml`, `vivado/` | IP-XACT description; scripts that build a system for a board in Vivado |
 //! | `sim/`, `Makefile`, `design.mk` | benches for Verilator, Icarus and cocotb |
+//! | `data/short.bin`, `data/short_expected.bin` | where the network takes Icarus long: a short program and what it writes |
 //! | `SHA256SUMS` | checksums of all other files, which every target of the Makefile verifies |
 //!
 //! It is written under a temporary name and renamed. The same input gives the same bytes.
@@ -20,13 +21,15 @@ mod design;
 pub mod driver;
 mod ip;
 mod readme;
+mod runs;
 pub mod selftest;
 
+use crate::hw::TOP;
 use crate::hw::emit::Module;
 use crate::int::{Golden, IntModel, Trace};
 use crate::isa::{COMMAND_WORDS, FIELDS};
 use crate::output::{self, Workspace};
-use crate::schedule::Schedule;
+use crate::schedule::{Excerpt, Schedule};
 use crate::{Error, Result, store};
 use ndarray::{Array2, ArrayView4};
 use selftest::SelfTest;
@@ -57,8 +60,9 @@ pub struct Bundle<'a> {
 const FOLDERS: [&str; 8] = ["", "rtl", "data", "sim", "driver", "litex", "litex/firmware", "vivado"];
 
 /// Files that are the same in every bundle.
-const BENCHES: [(&str, &str); 31] = [
+const BENCHES: [(&str, &str); 32] = [
     ("Makefile", include_str!("../../testbenches/Makefile")),
+    ("sim/verdict.sh", include_str!("../../testbenches/verdict.sh")),
     ("sim/tb.v", include_str!("../../testbenches/tb.v")),
     ("sim/cocotb_top.sv", include_str!("../../testbenches/cocotb_top.sv")),
     ("sim/test_accelerator.py", include_str!("../../testbenches/test_accelerator.py")),
@@ -91,10 +95,11 @@ const BENCHES: [(&str, &str); 31] = [
     ("sim/isa.py", include_str!("../../testbenches/isa.py")),
 ];
 
-/// Writes `bundle` as the folder `to`, in the place of an older bundle if one is there.
+/// Writes `bundle` as the folder `to`, in the place of an older bundle if one is there. Gives the layers that its slow benches run
+/// where that is not said otherwise; none, if they run the network.
 ///
 /// Fails where `to` is anything else than an empty folder or a bundle.
-pub fn write(bundle: &Bundle, to: &Path) -> Result<()> {
+pub fn write(bundle: &Bundle, to: &Path) -> Result<Vec<String>> {
     if let Some(reason) = refusal(to) {
         return Err(Error::bad_file(to, reason));
     }
@@ -105,8 +110,10 @@ pub fn write(bundle: &Bundle, to: &Path) -> Result<()> {
     fs::create_dir_all(parent).map_err(Error::io(parent))?;
     let work = Workspace::new(parent)?;
     let fresh = work.path().join("fresh");
-    bundle.write_files(&fresh)?;
-    output::replace_folder(&fresh, to)
+    let short = bundle.short()?;
+    bundle.write_files(&fresh, short.as_ref())?;
+    output::replace_folder(&fresh, to)?;
+    Ok(short.map_or(vec![], |short| short.schedule.layers.into_iter().map(|layer| layer.name).collect()))
 }
 
 /// Why [`write()`] would not replace `to`; `None`: it would.
@@ -139,7 +146,7 @@ fn sums(folder: &Path) -> Result<String> {
 }
 
 impl Bundle<'_> {
-    fn write_files(&self, folder: &Path) -> Result<()> {
+    fn write_files(&self, folder: &Path, short: Option<&Excerpt>) -> Result<()> {
         // Folder by folder: a workspace that an interrupt removes does not come back.
         for part in FOLDERS {
             let path = folder.join(part);
@@ -161,6 +168,10 @@ impl Bundle<'_> {
         self.schedule.put_images(&mut memory, self.codes);
         put("data/image.bin", &memory.bytes[..self.schedule.write_window().start])?;
         put("data/expected.bin", &self.schedule.expected(self.trace))?;
+        if let Some(Excerpt { schedule, trace }) = short {
+            put("data/short.bin", &schedule.memory.bytes[..schedule.write_window().start])?;
+            put("data/short_expected.bin", &schedule.expected(trace))?;
+        }
         put("data/program.hex", self.program().as_bytes())?;
         put("data/bounds.hex", self.bounds().as_bytes())?;
         self.trace.save(&folder.join("data/golden.safetensors"), self.model, self.codes)?;
@@ -174,16 +185,21 @@ impl Bundle<'_> {
         put("data/byte_codes.bin", &driven.code_bytes())?;
         put("data/pictures.bin", &pictures)?;
         put("data/logits.bin", &driver::logit_bytes(&logits))?;
-        put(design::FILE, self.design(&selftest).as_bytes())?;
-        put("design.mk", self.make_variables().as_bytes())?;
+        put(design::FILE, self.design(&selftest, short).as_bytes())?;
+        put("design.mk", self.make_variables(short).as_bytes())?;
         put("accelerator.core", self.core_file().as_bytes())?;
         put(ip::FILE, self.component().as_bytes())?;
-        put("README.md", self.readme().as_bytes())?;
+        put("README.md", self.readme(short).as_bytes())?;
         put(SUMS, sums(folder)?.as_bytes())
     }
 
     fn driven(&self) -> driver::Driven<'_> {
         driver::Driven { model: self.model, schedule: self.schedule, byte_codes: self.byte_codes.view() }
+    }
+
+    /// The name of the top.
+    fn top(&self) -> &str {
+        self.modules.last().map_or(TOP, |module| &module.name)
     }
 
     /// Where the text of `module` lies.

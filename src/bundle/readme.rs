@@ -2,10 +2,10 @@
 
 use super::Bundle;
 use crate::isa::{COMMAND_BYTES, text};
-use crate::schedule::{Region, Regions};
+use crate::schedule::{Excerpt, Region, Regions};
 
 impl Bundle<'_> {
-    pub(super) fn readme(&self) -> String {
+    pub(super) fn readme(&self, short: Option<&Excerpt>) -> String {
         let (schedule, config) = (self.schedule, &self.schedule.config);
         let Regions { model_bytes, window, .. } = schedule.regions();
         let region = |r: &Region| {
@@ -33,21 +33,30 @@ impl Bundle<'_> {
 Verilog-2005 of an accelerator, a network for it, and benches that check it. Nothing here needs vgg2rtl.
 
 Weights have {w} bits, activations {a}, accumulators {acc}; the bus has {bus} bits; {kbit} kbit of memory on chip.
-`design.json` holds the configuration; the top is module `accelerator`.
+`design.json` holds the configuration; the top is module `{top}`. All modules' names begin alike, so that another accelerator
+fits into the same design.
 
 ## Check it
 
 ```sh
 make verilator   # fast
-make icarus      # independent of the first; slow on large networks
+make icarus      # independent of the first; {slow}
 make driver      # the C driver on Verilator: self-test, faults that it must find, pictures in, logits out
-make cocotb      # cocotb 2 and cocotbext-axi on Icarus
+make cocotb      # cocotb 2 and cocotbext-axi on Icarus, every channel of AXI4 held up at random; the same layers
 make lint        # verilator -Wall
 fusesoc --cores-root . run --target=lint vgg2rtl::{vlnv}   # also: sim (Icarus), verilator
 ```
 
 Each bench loads `data/image.bin`, runs the network from start to interrupt, and fails unless every byte that the
-accelerator may write equals `data/expected.bin`. `data/golden.safetensors` holds the same numbers as tensors: the input
+accelerator may write equals `data/expected.bin`.{short} Its last line is its verdict, and the only line of this form:
+
+```
+PASS words=N cycles=N [layers=NAME,…]
+FAIL reason
+```
+
+`words` are the integers of the golden model that were compared: codes of all layers and logits, of the driver's bench logits
+alone; `cycles` is what the accelerator has counted; `layers` is there where not all of the network was run. `data/golden.safetensors` holds the same numbers as tensors: the input
 codes, every layer's output codes, and the logits of {images} image(s).
 
 `make` refuses files that are not as they were generated, by `SHA256SUMS`. After changes on purpose: `make seal`.
@@ -81,7 +90,7 @@ start in a run is queued, and begins when that one ends.
 leaves the wide multiplexers of a slice alone, in `synth_xilinx` and `synth_gowin` too:
 
 ```sh
-yosys -p 'read_verilog rtl/*.v; synth_ecp5 -nowidelut -top accelerator -json accelerator.json'
+yosys -p 'read_verilog rtl/*.v; synth_ecp5 -nowidelut -top {top} -json accelerator.json'
 ```
 
 ## Registers
@@ -111,6 +120,9 @@ in this build. A command has these fields; words of 32 bits:
             kbit = config.memory_bits() / 1000,
             vlnv = super::core_file::vlnv(&self.model.header.name),
             images = schedule.images,
+            top = self.top(),
+            slow = if short.is_some() { "some layers, all with WHOLE=1" } else { "slow on large networks" },
+            short = short.map_or(String::new(), short_run),
             address = config.address_bits,
             limit = window.end,
             base = window.start,
@@ -121,4 +133,13 @@ in this build. A command has these fields; words of 32 bits:
             command = text::command(),
         )
     }
+}
+
+/// What the slow benches run.
+fn short_run(short: &Excerpt) -> String {
+    let names: Vec<&str> = short.schedule.layers.iter().map(|layer| &layer.name[..]).collect();
+    format!(
+        " `make icarus` and `make cocotb` take `data/short.bin` and\n`data/short_expected.bin` instead: the first channels of {}, of convolutions the first rows, from the golden model's\ninputs. `WHOLE=1` runs the network.",
+        names.join(", ")
+    )
 }

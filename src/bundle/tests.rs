@@ -38,6 +38,7 @@ fn write_to(to: &Path) -> Result<()> {
         },
         to,
     )
+    .map(drop)
 }
 
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

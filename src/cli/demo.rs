@@ -210,7 +210,7 @@ impl Args {
         let mut schedule = schedule::schedule(&int, &config, 1)?;
         let codes = input_codes(&int, &images.slice(s![..self.images, .., .., ..]).to_owned());
         let trace = golden.trace(codes.view())?;
-        let modules = hw::verilog(&config)?;
+        let modules = hw::prefixed(&config, &hw::Prefix::of(&config))?;
         let mut case = Case { bits, model: int, schedule: schedule.clone(), codes, trace, score };
         let (codes, trace) = case.images(1);
         let bundle = Bundle {

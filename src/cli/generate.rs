@@ -5,12 +5,13 @@ use super::next;
 use super::print::out;
 use super::{images, number, outputs};
 use std::path::PathBuf;
+use vgg2rtl::Result;
 use vgg2rtl::bundle::{self, Bundle};
+use vgg2rtl::hw::{self, Prefix};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::quantize::byte_codes;
 use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::schedule;
-use vgg2rtl::{Result, hw};
 
 /// Write the accelerator's Verilog, the model's program and memory image, its golden trace and self-checking benches.
 #[derive(clap::Args)]
@@ -29,6 +30,9 @@ pub struct Args {
     /// Chooses random codes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What the names of all modules begin with, an underscore behind it [default: vgg_ and six digits of the design point's hash].
+    #[arg(long, value_name = "NAME", value_parser = Prefix::named)]
+    prefix: Option<Prefix>,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -47,7 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     images::check_memory("--images", &model, args.images)?;
     let config = args.design.config(&model)?;
     let schedule = schedule(&model, &config, args.images)?;
-    let modules = hw::verilog(&config)?;
+    let modules = hw::prefixed(&config, &args.prefix.clone().unwrap_or_else(|| Prefix::of(&config)))?;
     let data = images::drawn(args.data.as_deref(), args.images, args.seed)?;
     let codes = images::codes(&model, data.as_ref(), args.images, args.seed)?;
     let trace = Golden::new(&model)?.trace(codes.view())?;
@@ -61,18 +65,26 @@ pub fn run(args: &Args) -> Result<()> {
         pictures: data.map(|data| images::bytes(&model.header, &data)).transpose()?,
         max_cycles: cycles::limit(&schedule, MEMORY),
     };
-    bundle::write(&bundle, &args.output)?;
-    let (modules, layers) = (modules.len(), schedule.layers.len());
+    let short = bundle::write(&bundle, &args.output)?;
+    let (top, modules) = (&modules[modules.len() - 1].name, modules.len());
+    let layers = schedule.layers.len();
     match args.json {
         true => {
             let report = serde_json::json!({
                 "output": args.output, "modules": modules, "layers": layers, "images": args.images,
-                "config": schedule.config,
+                "config": schedule.config, "top": top, "short": short,
             });
             out!("{report}")
         }
         false => {
-            out!("{}: {modules} modules, {layers} layers", args.output.display())?;
+            let parts = match &short[..] {
+                [] => String::new(),
+                some => format!(
+                    "\nmake icarus and make cocotb run parts of {}; with WHOLE=1 the network",
+                    some.join(", ")
+                ),
+            };
+            out!("{}: {modules} modules, top {top}, {layers} layers{parts}", args.output.display())?;
             next::after_bundle(&args.output);
             Ok(())
         }

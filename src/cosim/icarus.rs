@@ -124,8 +124,8 @@ fn statistics(text: &str, job: &Job) -> Result<Statistics> {
             (Some("register"), &[index, value]) if index < 16 => {
                 statistics.registers[index as usize] = value as u32;
             }
-            (Some("FAIL:"), _) if line.contains(HANGS) => statistics.hang = true,
-            (Some("FAIL:"), _) => statistics.violation = line.trim_start_matches("FAIL:").trim().into(),
+            (Some("FAIL"), _) if line.contains(HANGS) => statistics.hang = true,
+            (Some("FAIL"), _) => statistics.violation = line.trim_start_matches("FAIL").trim().into(),
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use super::{Coding, Family};
 use crate::config::{ArrayConfig, Multipliers, Requantize};
 use crate::quantize::{DEFAULT_ENDS, Rounding};
 use crate::schedule::inside;
+use crate::shell;
 
 /// The data set of a sweep without one: its name is the user's to fill in.
 const SOME_DATA: &str = "DIR";
@@ -27,7 +28,7 @@ impl Task {
         let shared = if config.pack > 1 { format!("-pack{}", config.pack) } else { String::new() };
         let products = if config.multipliers == Multipliers::Lut { "-lut" } else { &*shared };
         build.extend(["-o".into(), format!("{model}-{array}{products}")]);
-        [code, build].iter().map(|words| line(words)).collect()
+        [code, build].iter().map(|words| shell::command(words)).collect()
     }
 
     /// The coding that `row` is of.
@@ -138,19 +139,4 @@ fn widths(coding: &Coding) -> Vec<String> {
         words.extend(["--assign".into(), assignment.option()]);
     }
     words
-}
-
-/// A line that a shell reads as `vgg2rtl` and `words`.
-fn line(words: &[String]) -> String {
-    let words = words.iter().map(|word| word_of_shell(word));
-    std::iter::once("vgg2rtl".to_string()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// `text` as one word of a POSIX shell.
-fn word_of_shell(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.into(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }

@@ -91,7 +91,7 @@ impl<B: Block> Bench<B> {
     /// # Panics
     /// On a lint message or a difference; with the environment variable `CI` also if a tool is missing.
     pub fn verilog(&self, name: &str, settle: usize) {
-        let modules = emit::emit(name, &self.block, "a test").unwrap();
+        let modules = emit::emit(name, &self.block, "a test", "").unwrap();
         if let Some(folder) = faults::recording(name) {
             return self.write(&folder, &modules, name, settle);
         }

@@ -46,4 +46,4 @@ mod verilog;
 
 pub use self::accelerator::Accelerator;
 pub use self::core::ComputeCore;
-pub use verilog::{hash, verilog};
+pub use verilog::{Prefix, TOP, hash, prefixed, verilog};

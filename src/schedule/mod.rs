@@ -3,6 +3,7 @@
 pub mod bits;
 pub mod cycles;
 mod digits;
+mod excerpt;
 mod fit;
 pub mod interpret;
 mod layout;
@@ -13,6 +14,7 @@ pub mod program;
 mod tiling;
 
 pub use digits::{Digits, weight_digit};
+pub use excerpt::Excerpt;
 pub use fit::{digits, fit, inside, with_digits};
 pub use layout::Layout;
 pub use memory::{Memory, Region};

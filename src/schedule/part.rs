@@ -3,6 +3,7 @@
 use super::program::{self, Kernel};
 use super::{LayerSchedule, Layout, Memory, Schedule};
 use crate::Result;
+use crate::config::ArrayConfig;
 use crate::int::Trace;
 use crate::net::{KERNEL, Shape};
 use ndarray::s;
@@ -25,11 +26,10 @@ impl Schedule {
     pub fn part(&self, layer: usize, tiles: Range<usize>) -> Result<Self> {
         let (whole, input) = (&self.layers[layer], self.input_of(layer));
         let name = &whole.name;
-        let co = self.channels(layer, &tiles).len();
-        let output = whole.output.map(|l| Layout::new(Shape { c: co, ..l.shape }, l.planes, &self.config));
+        let mut part = narrowed(whole, tiles.len(), self.channels(layer, &tiles).len(), &self.config);
         let mut memory = Memory::new(&self.config);
         memory.reserve("program", 2 * program::COMMAND_BYTES)?;
-        let mut command = whole.command;
+        let command = &mut part.command;
         let mut copy = |part: &str, base: u32, pitch: u32| {
             let region = format!("{name}.{part}");
             let bytes =
@@ -42,19 +42,9 @@ impl Schedule {
         command.params = copy("params", command.params, command.params_pitch)?;
         let data = memory.reserve("input", self.images * input.image_pitch)?;
         command.x_base = 0;
-        command.co_tiles = tiles.len() as u16;
-        command.co_blocks = co.div_ceil(self.config.block()) as u16;
-        let logits = command.y_plane_pitch as usize * command.co_blocks as usize;
-        let image_pitch = output.map_or(logits, |l| l.image_pitch);
-        command.y_base = memory.reserve(name, self.images * image_pitch)? - data;
-        command.y_image_pitch = image_pitch as u32;
-        if command.kernel == Kernel::Dense {
-            command.y_row_pitch = image_pitch as u32; // from image to image
-            command.y_stripe_pitch = whole.tiling.stripe as u32 * command.y_row_pitch;
-        }
-        memory.write("program", &program::encode(&[command]));
-        let macs = whole.macs / whole.co as u64 * co as u64;
-        let layers = vec![LayerSchedule { command, macs, output, co, ..whole.clone() }];
+        command.y_base = memory.reserve(name, self.images * command.y_image_pitch as usize)? - data;
+        memory.write("program", &program::encode(&[*command]));
+        let layers = vec![part];
         Ok(Self { config: self.config.clone(), images: self.images, input, layers, memory })
     }
 
@@ -114,6 +104,28 @@ impl Schedule {
         }
         bytes
     }
+}
+
+/// Layer `whole` on `config` with `tiles` of its output tiles, `co` channels, in a map of their own. Where everything lies is for
+/// the caller to say.
+pub(super) fn narrowed(
+    whole: &LayerSchedule,
+    tiles: usize,
+    co: usize,
+    config: &ArrayConfig,
+) -> LayerSchedule {
+    let output = whole.output.map(|l| Layout::new(Shape { c: co, ..l.shape }, l.planes, config));
+    let mut command = whole.command;
+    command.co_tiles = tiles as u16;
+    command.co_blocks = co.div_ceil(config.block()) as u16;
+    let logits = command.y_plane_pitch as usize * command.co_blocks as usize;
+    command.y_image_pitch = output.map_or(logits, |l| l.image_pitch) as u32;
+    if command.kernel == Kernel::Dense {
+        command.y_row_pitch = command.y_image_pitch; // from image to image
+        command.y_stripe_pitch = whole.tiling.stripe as u32 * command.y_row_pitch;
+    }
+    let macs = whole.macs / whole.co as u64 * co as u64;
+    LayerSchedule { command, macs, output, co, ..whole.clone() }
 }
 
 #[cfg(test)]

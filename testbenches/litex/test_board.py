@@ -121,7 +121,7 @@ def elaborated(name):
         assert places[area] % 4096 == 0 and places[area] + design[limit] <= places[following], (area, places)
     assert ram.origin < places["MODEL"] and places["SCRATCH"] + places["SCRATCH_BYTES"] <= ram.origin + ram.size
     # The Verilog's own pins.
-    verilog = (BUNDLE / "rtl/accelerator.v").read_text()
+    verilog = (BUNDLE / f"rtl/{accelerator.design['top']}.v").read_text()
     for pin, signal in [("m_axi_rdata", accelerator.memory.r.data), ("m_axi_araddr", accelerator.memory.ar.addr)]:
         width = int(re.search(rf"\[(\d+):0\]\s*{pin}\b", verilog)[1]) + 1
         assert len(signal) == width, (pin, width, len(signal))

@@ -36,7 +36,7 @@ class Accelerator(LiteXModule):
             platform.add_source(str(bundle / file))
         bus, memory = self.bus, self.memory
         self.specials += Instance(
-            "accelerator",
+            self.design["top"],
             i_clk=ClockSignal(),
             i_rst_n=~ResetSignal(),
             o_irq=self.ev.irq,

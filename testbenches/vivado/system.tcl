@@ -1,16 +1,20 @@
 # A block design around the accelerator of a bundle, on the processing system of a Zynq board, up to the bitstream.
 # Sourced by the script of a board, which has set `board`: see pynq_z2.tcl.
 
-# A number of design.json, by its name.
-proc design_number {name} {
+# What stands in design.json under a name, `pattern` with its value in parentheses.
+proc design_value {name pattern} {
     global bundle
     set file [file join $bundle design.json]
     if {![file isfile $file]} {error "$bundle is not a bundle of vgg2rtl: design.json is missing"}
     set channel [open $file]
     set text [read $channel]
     close $channel
-    if {![regexp "\"$name\":\\s*(\\d+)" $text -> number]} {error "$file has no number \"$name\""}
-    return $number
+    if {![regexp "\"$name\":\\s*$pattern" $text -> value]} {error "$file has no \"$name\""}
+    return $value
+}
+
+proc design_number {name} {
+    return [design_value $name {(\d+)}]
 }
 
 # Refuses a model that the memory of the board does not hold, and addresses that it does not have.
@@ -46,7 +50,7 @@ proc add_processor {} {
 # AXI4-Lite from the processor's master, AXI4 to its slave, each through an interconnect that converts as it must.
 proc add_accelerator {} {
     global board
-    add_cell vgg2rtl:ip:accelerator accelerator
+    add_cell vgg2rtl:ip:[design_value top {"(\w+)"}] accelerator
     add_cell xilinx.com:ip:proc_sys_reset reset
     foreach {name from to} [list control processor/$board(master) accelerator/s_axil memory accelerator/m_axi processor/$board(slave)] {
         add_cell xilinx.com:ip:smartconnect $name

@@ -3,6 +3,7 @@
 `ipyxact`: that package reads it, too, and finds the same.
 """
 
+import json
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -10,6 +11,7 @@ from pathlib import Path
 
 BUNDLE = Path(sys.argv[1])
 FILE = BUNDLE / "component.xml"
+TOP = json.loads((BUNDLE / "design.json").read_text())["top"]
 SPIRIT = "{http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009}"
 # Signals that AMBA's specification of AXI4 has, and that a master of bursts and a slave of words need.
 MASTER = """AWID AWADDR AWLEN AWSIZE AWBURST AWLOCK AWCACHE AWPROT AWQOS AWVALID AWREADY WDATA WSTRB WLAST WVALID WREADY BID BRESP BVALID
@@ -28,8 +30,8 @@ def texts(element, *names):
 
 def verilog_ports():
     """Direction and bits of each port of the top, by its name."""
-    text = (BUNDLE / "rtl/accelerator.v").read_text()
-    head = text[text.index("module accelerator") : text.index(");")]
+    text = (BUNDLE / f"rtl/{TOP}.v").read_text()
+    head = text[text.index(f"module {TOP}") : text.index(");")]
     found = re.findall(r"^ *(input|output) +wire +(?:\[(\d+):0\] +)?(\w+),?$", head, re.M)
     return {name: (way.removesuffix("put"), int(left or 0) + 1) for way, left, name in found}
 
@@ -69,7 +71,7 @@ def with_ipyxact(root):
     component = Component()
     with open(FILE) as file:
         component.load(file)
-    assert ":".join((component.vendor, component.library, component.name)) == "vgg2rtl:ip:accelerator"
+    assert ":".join((component.vendor, component.library, component.name)) == f"vgg2rtl:ip:{TOP}"
     block = component.memoryMaps.memoryMap[0].addressBlock[0]
     assert {each.name: each.addressOffset for each in block.register} == registers(root)
     assert {each.name: each.wire.direction for each in component.model.ports.port} == {n: way for n, (way, _) in ports(root).items()}

@@ -41,7 +41,7 @@ impl<B: Block> Bench<B> {
     /// # Panics
     /// On a difference; with the environment variable `CI` also if a tool is missing.
     pub fn netlist(&self, name: &str, settle: usize, family: Family) -> Option<String> {
-        let modules = emit::emit(name, &self.block, "a test").unwrap();
+        let modules = emit::emit(name, &self.block, "a test", "").unwrap();
         let folder = tempfile::tempdir().unwrap();
         self.write(folder.path(), &modules, name, settle);
         let script = format!(

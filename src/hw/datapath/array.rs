@@ -191,8 +191,10 @@ impl Logic for Array {
         let (rows, cols) = (self._state.rows, self.weight_i.count());
         let (w, a, p) = (self.weight_i.ty().bits, self.act_i.ty().bits, self.psum_o.ty().bits);
         let lanes = self._state.packing[0].lanes;
+        // Groups of columns have other numbers.
+        let columns = if lanes == 1 { format!("localparam COLS = {cols};\n") } else { String::new() };
         let sizes = format!(
-            "localparam ROWS = {rows};\nlocalparam COLS = {cols};\nlocalparam W = {w}; // weight\n\
+            "localparam ROWS = {rows};\n{columns}localparam W = {w}; // weight\n\
              localparam A = {a}; // activation\nlocalparam P = {p}; // partial sum\n"
         );
         let (shared, body) = match lanes {
@@ -228,14 +230,14 @@ impl Array {
 fn rest(packing: Packing) -> String {
     let (ends, element) = match packing.lanes {
         1 => (
-            "assign rest[0 +: RD] = weight_i[FULL*PACK*W +: W];\n\
-             assign psum_o[FULL*PACK*P +: P] = psum[(ROWS*COLS+FULL*PACK)*P +: P];\n",
+            "assign rest_digits = weight_i[FULL*PACK*W +: W];\n\
+             assign psum_o[FULL*PACK*P +: P] = rest_sums[ROWS*P +: P];\n",
             "@pe$0@",
         ),
         _ => (
             "@digits$1@ u_rest_digits (\n    .weight_i(weight_i[FULL*PACK*W +: REST*W]),\n    \
-             .digit_o (rest[0 +: RD])\n);\n@split$1@ u_rest_split (\n    \
-             .sum_i (psum[(ROWS*COLS+FULL*PACK)*P +: REST*P]),\n    \
+             .digit_o (rest_digits)\n);\n@split$1@ u_rest_split (\n    \
+             .sum_i (rest_sums[ROWS*REST*P +: REST*P]),\n    \
              .psum_o(psum_o[FULL*PACK*P +: REST*P])\n);\n",
             "@packed_pe$1@",
         ),
@@ -249,37 +251,37 @@ fn rest(packing: Packing) -> String {
 }
 
 const ARRAY: &str = "
-// Activations and swap flags move right, weights and partial sums move down.
-wire [ROWS*(COLS+1)*A-1:0] act;
-wire [ROWS*(COLS+1)-1:0]   swap;
-wire [(ROWS+1)*COLS*W-1:0] weight;
-wire [(ROWS+1)*COLS*P-1:0] psum;
+// Activations and swap flags move right: what the columns give, and what they take.
+wire [ROWS*COLS*A-1:0]     act_right;
+wire [ROWS*COLS-1:0]       swap_right;
+wire [ROWS*(COLS+1)*A-1:0] act  = {act_right, act_i};
+wire [ROWS*(COLS+1)-1:0]   swap = {swap_right, swap_i};
 
-assign weight[0 +: COLS*W] = weight_i;
-assign psum[0 +: COLS*P]   = {COLS*P{1'b0}};
-assign psum_o              = psum[ROWS*COLS*P +: COLS*P];
-
-wire [ROWS*(A+1)-1:0] right_unused;
-wire [COLS*W-1:0]     bottom_unused = weight[ROWS*COLS*W +: COLS*W];
+wire [ROWS*(A+1)-1:0] right_unused = {swap[ROWS*COLS +: ROWS], act[ROWS*COLS*A +: ROWS*A]};
 
 genvar r, c;
 generate
-    for (r = 0; r < ROWS; r = r + 1) begin : g_row
-        assign act[r*(COLS+1)*A +: A] = act_i[r*A +: A];
-        assign swap[r*(COLS+1)]       = swap_i[r];
-        assign right_unused[r*(A+1) +: A+1] = {swap[r*(COLS+1)+COLS], act[(r*(COLS+1)+COLS)*A +: A]};
-        for (c = 0; c < COLS; c = c + 1) begin : g_col
+    for (c = 0; c < COLS; c = c + 1) begin : g_col
+        // Weights and partial sums move down: what the elements give, and what they take.
+        wire [ROWS*W-1:0]     weight_below;
+        wire [ROWS*P-1:0]     psum_below;
+        wire [(ROWS+1)*W-1:0] weight = {weight_below, weight_i[c*W +: W]};
+        wire [(ROWS+1)*P-1:0] psum   = {psum_below, {P{1'b0}}};
+
+        wire [W-1:0] bottom_unused = weight[ROWS*W +: W];
+        assign psum_o[c*P +: P] = psum[ROWS*P +: P];
+        for (r = 0; r < ROWS; r = r + 1) begin : g_row
             @pe$0@ u_pe (
                 .clk_i   (clk_i),
                 .shift_i (shift_i[c]),
-                .weight_i(weight[(r*COLS+c)*W +: W]),
-                .weight_o(weight[((r+1)*COLS+c)*W +: W]),
-                .swap_i  (swap[r*(COLS+1)+c]),
-                .swap_o  (swap[r*(COLS+1)+c+1]),
-                .act_i   (act[(r*(COLS+1)+c)*A +: A]),
-                .act_o   (act[(r*(COLS+1)+c+1)*A +: A]),
-                .psum_i  (psum[(r*COLS+c)*P +: P]),
-                .psum_o  (psum[((r+1)*COLS+c)*P +: P])
+                .weight_i(weight[r*W +: W]),
+                .weight_o(weight_below[r*W +: W]),
+                .swap_i  (swap[c*ROWS+r]),
+                .swap_o  (swap_right[c*ROWS+r]),
+                .act_i   (act[(c*ROWS+r)*A +: A]),
+                .act_o   (act_right[(c*ROWS+r)*A +: A]),
+                .psum_i  (psum[r*P +: P]),
+                .psum_o  (psum_below[r*P +: P])
             );
         end
     end
@@ -288,45 +290,45 @@ endgenerate
 
 /// The body where columns share multipliers, without the last group if that has fewer.
 const GROUPS: &str = "
-// Activations and swap flags move right, weights and partial sums move down; those of a group are numbers.
-wire [ROWS*(GROUPS+1)*A-1:0] act;
-wire [ROWS*(GROUPS+1)-1:0]   swap;
-wire [(ROWS+1)*FULL*D-1:0]   weight;
-wire [(ROWS+1)*COLS*P-1:0]   psum;
+// Activations and swap flags move right: what the groups give, and what they take.
+wire [ROWS*GROUPS*A-1:0]     act_right;
+wire [ROWS*GROUPS-1:0]       swap_right;
+wire [ROWS*(GROUPS+1)*A-1:0] act  = {act_right, act_i};
+wire [ROWS*(GROUPS+1)-1:0]   swap = {swap_right, swap_i};
 
-assign psum[0 +: COLS*P] = {COLS*P{1'b0}};
-
-wire [ROWS*(A+1)-1:0] right_unused;
-wire [FULL*D-1:0]     bottom_unused = weight[ROWS*FULL*D +: FULL*D];
+wire [ROWS*(A+1)-1:0] right_unused = {swap[ROWS*GROUPS +: ROWS], act[ROWS*GROUPS*A +: ROWS*A]};
 
 genvar r, g;
 generate
-    for (g = 0; g < FULL; g = g + 1) begin : g_ends
+    for (g = 0; g < FULL; g = g + 1) begin : g_group
+        // Weights and partial sums move down, those of a group as numbers: what the elements give, and what they take.
+        wire [D-1:0]               digits;
+        wire [ROWS*D-1:0]          weight_below;
+        wire [ROWS*PACK*P-1:0]     psum_below;
+        wire [(ROWS+1)*D-1:0]      weight = {weight_below, digits};
+        wire [(ROWS+1)*PACK*P-1:0] psum   = {psum_below, {PACK*P{1'b0}}};
+
+        wire [D-1:0] bottom_unused = weight[ROWS*D +: D];
         @digits$0@ u_digits (
             .weight_i(weight_i[g*PACK*W +: PACK*W]),
-            .digit_o (weight[g*D +: D])
+            .digit_o (digits)
         );
         @split$0@ u_split (
-            .sum_i (psum[(ROWS*COLS+g*PACK)*P +: PACK*P]),
+            .sum_i (psum[ROWS*PACK*P +: PACK*P]),
             .psum_o(psum_o[g*PACK*P +: PACK*P])
         );
-    end
-    for (r = 0; r < ROWS; r = r + 1) begin : g_row
-        assign act[r*(GROUPS+1)*A +: A] = act_i[r*A +: A];
-        assign swap[r*(GROUPS+1)]       = swap_i[r];
-        assign right_unused[r*(A+1) +: A+1] = {swap[r*(GROUPS+1)+GROUPS], act[(r*(GROUPS+1)+GROUPS)*A +: A]};
-        for (g = 0; g < FULL; g = g + 1) begin : g_group
+        for (r = 0; r < ROWS; r = r + 1) begin : g_row
             @packed_pe$0@ u_packed_pe (
                 .clk_i   (clk_i),
                 .shift_i (shift_i[g]),
-                .weight_i(weight[(r*FULL+g)*D +: D]),
-                .weight_o(weight[((r+1)*FULL+g)*D +: D]),
-                .swap_i  (swap[r*(GROUPS+1)+g]),
-                .swap_o  (swap[r*(GROUPS+1)+g+1]),
-                .act_i   (act[(r*(GROUPS+1)+g)*A +: A]),
-                .act_o   (act[(r*(GROUPS+1)+g+1)*A +: A]),
-                .psum_i  (psum[(r*COLS+g*PACK)*P +: PACK*P]),
-                .psum_o  (psum[((r+1)*COLS+g*PACK)*P +: PACK*P])
+                .weight_i(weight[r*D +: D]),
+                .weight_o(weight_below[r*D +: D]),
+                .swap_i  (swap[g*ROWS+r]),
+                .swap_o  (swap_right[g*ROWS+r]),
+                .act_i   (act[(g*ROWS+r)*A +: A]),
+                .act_o   (act_right[(g*ROWS+r)*A +: A]),
+                .psum_i  (psum[r*PACK*P +: PACK*P]),
+                .psum_o  (psum_below[r*PACK*P +: PACK*P])
             );
         end
     end
@@ -335,8 +337,13 @@ endgenerate
 
 /// The last group.
 const REST: &str = "
-wire [(ROWS+1)*RD-1:0] rest;
-wire [RD-1:0]          rest_unused = rest[ROWS*RD +: RD];
+wire [RD-1:0]              rest_digits;
+wire [ROWS*RD-1:0]         rest_below;
+wire [ROWS*REST*P-1:0]     rest_sums_below;
+wire [(ROWS+1)*RD-1:0]     rest      = {rest_below, rest_digits};
+wire [(ROWS+1)*REST*P-1:0] rest_sums = {rest_sums_below, {REST*P{1'b0}}};
+
+wire [RD-1:0] rest_unused = rest[ROWS*RD +: RD];
 
 @ends@
 generate
@@ -345,13 +352,13 @@ generate
             .clk_i   (clk_i),
             .shift_i (shift_i[FULL]),
             .weight_i(rest[r*RD +: RD]),
-            .weight_o(rest[(r+1)*RD +: RD]),
-            .swap_i  (swap[r*(GROUPS+1)+FULL]),
-            .swap_o  (swap[r*(GROUPS+1)+FULL+1]),
-            .act_i   (act[(r*(GROUPS+1)+FULL)*A +: A]),
-            .act_o   (act[(r*(GROUPS+1)+FULL+1)*A +: A]),
-            .psum_i  (psum[(r*COLS+FULL*PACK)*P +: REST*P]),
-            .psum_o  (psum[((r+1)*COLS+FULL*PACK)*P +: REST*P])
+            .weight_o(rest_below[r*RD +: RD]),
+            .swap_i  (swap[FULL*ROWS+r]),
+            .swap_o  (swap_right[FULL*ROWS+r]),
+            .act_i   (act[(FULL*ROWS+r)*A +: A]),
+            .act_o   (act_right[(FULL*ROWS+r)*A +: A]),
+            .psum_i  (rest_sums[r*REST*P +: REST*P]),
+            .psum_o  (rest_sums_below[r*REST*P +: REST*P])
         );
     end
 endgenerate

@@ -46,18 +46,18 @@ pub struct Module {
     pub text: String,
 }
 
-/// The modules of `block`, children before parents, the last one being `top`. `generated_by` goes into every header:
-/// tool, version and configuration hash.
+/// The modules of `block`, children before parents, the last one being `top`; all names begin with `prefix`. `generated_by` goes
+/// into every header: tool, version and configuration hash.
 ///
 /// `block.connect_all()` must have been called.
 ///
 /// # Errors
 /// What rust_hdl's checks report (unconnected input, combinational loop, two drivers), or a construct that has no
 /// exact Verilog.
-pub fn emit(top: &str, block: &dyn Block, generated_by: &str) -> Result<Vec<Module>> {
+pub fn emit(top: &str, block: &dyn Block, generated_by: &str, prefix: &str) -> Result<Vec<Module>> {
     check_all(block).map_err(|e| format!("{top}: {e:?}"))?;
     let mut node = collect::collect(top, block)?;
-    let mut library = Library { generated_by, ..Default::default() };
+    let mut library = Library { generated_by, prefix, ..Default::default() };
     library.add(&mut node, Some(top))?;
     Ok(library.modules)
 }
@@ -66,6 +66,7 @@ pub fn emit(top: &str, block: &dyn Block, generated_by: &str) -> Result<Vec<Modu
 #[derive(Default)]
 struct Library<'a> {
     generated_by: &'a str,
+    prefix: &'a str,
     /// Name of the module with this text after its name.
     names: HashMap<String, String>,
     taken: HashSet<String>,
@@ -102,10 +103,11 @@ impl Library<'_> {
         Ok(name)
     }
 
-    /// `title`, numbered if another module has that name.
+    /// `title` behind the prefix, numbered if another module has that name.
     fn free_name(&mut self, title: &str) -> String {
+        let title = format!("{}{title}", self.prefix);
         let numbered = (2..).map(|i| format!("{title}_{i}"));
-        let mut candidates = std::iter::once(title.to_string()).chain(numbered);
+        let mut candidates = std::iter::once(title.clone()).chain(numbered);
         let name = candidates.find(|n| !self.taken.contains(n)).unwrap_or_default();
         self.taken.insert(name.clone());
         name

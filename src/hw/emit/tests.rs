@@ -95,7 +95,7 @@ fn operators_mean_what_the_integers_mean() {
             x.flag_i.next = rng.random();
             bench.cycle();
         }
-        let modules = emit("operators", &bench.block, "a test").unwrap();
+        let modules = emit("operators", &bench.block, "a test", "").unwrap();
         assert_eq!(modules.len(), 1);
         bench.verilog("operators", 1);
     }
@@ -255,7 +255,7 @@ fn machines_and_hierarchy_agree_with_their_verilog() {
         x.data_i.drive(|i| (t * 37 + i as i64 * 11) % 128);
         bench.cycle();
     }
-    let modules = emit("pair", &bench.block, "a test").unwrap();
+    let modules = emit("pair", &bench.block, "a test", "").unwrap();
     assert_eq!(modules.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["machine", "pair"]);
     bench.verilog("pair", 120);
 }
@@ -280,8 +280,8 @@ impl Logic for Faulty {
 fn faults_are_errors() {
     let mut faulty = Faulty { reg_i: Sig::new(u(4)), y_o: Sig::new(u(4)), begin: Sig::new(u(4)) };
     faulty.connect_all();
-    let error = emit("faulty", &faulty, "a test").unwrap_err();
+    let error = emit("faulty", &faulty, "a test", "").unwrap_err();
     assert!(error.contains("begin is a keyword"), "{error}");
     let unconnected = pair();
-    assert!(emit("pair", &unconnected, "a test").is_err());
+    assert!(emit("pair", &unconnected, "a test", "").is_err());
 }

@@ -29,6 +29,11 @@ struct Description<'a> {
 }
 
 impl Trace {
+    /// Integers in it.
+    pub fn words(&self) -> usize {
+        self.activations.iter().map(|x| x.len()).sum::<usize>() + self.logits.len()
+    }
+
     /// Writes a [`TraceFile`] of this batch alone.
     ///
     /// # Errors
