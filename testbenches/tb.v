@@ -346,7 +346,7 @@ module tb;
         end
     endtask
 
-    task progress(input [8*64-1:0] what);
+    task progress(input [8*80-1:0] what);
         begin
             $display("cycle %0d: %0s", cycle, what);
             $fflush;
