@@ -23,9 +23,9 @@ impl Spool {
     /// The folder for temporary files (`TMPDIR`) that cannot be written.
     pub fn new(bits: u32) -> Result<Self> {
         let dtype = match bits {
-            ..=8 => Dtype::I8,
-            ..=16 => Dtype::I16,
-            ..=32 => Dtype::I32,
+            0..=8 => Dtype::I8,
+            9..=16 => Dtype::I16,
+            17..=32 => Dtype::I32,
             _ => Dtype::I64,
         };
         let file = BufWriter::new(tempfile::tempfile().map_err(temporary)?);

@@ -180,10 +180,10 @@ impl Rewriter<'_> {
             (false, true) => Levels { a: 0, b: Levels::unsigned(bits).b - 1 },
         };
         let kind = match (signed, bits) {
-            (true, ..=8) => data_type::INT8,
-            (true, ..=16) => data_type::INT16,
+            (true, 0..=8) => data_type::INT8,
+            (true, 9..=16) => data_type::INT16,
             (true, _) => data_type::INT32,
-            (false, ..=8) => data_type::UINT8,
+            (false, 0..=8) => data_type::UINT8,
             (false, _) => data_type::UINT16,
         };
         let [origin, least, most] =
