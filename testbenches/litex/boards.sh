@@ -12,7 +12,7 @@ for tool in riscv64-unknown-elf-gcc python3 make; do
         exit 0
     }
 done
-[ $# -gt 0 ] || set -- ulx3s colorlight_i5 # the third's placement takes too long: docs/board.md
+[ $# -gt 0 ] || set -- ulx3s colorlight_i5 # the third takes nextpnr 18 minutes: docs/board.md
 
 boards=target/boards
 data=models/fashion-test-256-images-idx3-ubyte.gz
