@@ -13,7 +13,7 @@ const SOME_DATA: &str = "DIR";
 
 impl Task {
     /// The commands that make the design of `row`, in their order; none for one that cannot be built. A sweep of a shape
-    /// without weights gets the model file that the user has to bring, and one without images [`SOME_DATA`].
+    /// without weights gets the model file that the user has to bring, and one without images `DIR`.
     pub fn commands(&self, row: &Row) -> Vec<String> {
         let Some(config) = &row.config else { return vec![] };
         let Some(coding) = self.coding(row) else { return vec![] };
