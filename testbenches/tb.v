@@ -112,7 +112,7 @@ module tb;
     integer beat = 0;  // of the burst that is written
     integer reads = 0, reads_done = 0, writes = 0, writes_done = 0, answers_done = 0;
     integer owed = 0;  // words whose address has come
-    integer commands = 0, weight_words = 0, map_words = 0, written_words = 0;
+    integer commands = 0, weight_words = 0, map_words = 0, written_words = 0, first_written = 0;
     integer read_stalls = STALL_PERCENT, no_writes_until = 0;
     reg [31:0] model_limit = 0, data_limit = 0;  // as the registers have them
     integer w;
@@ -210,6 +210,7 @@ module tb;
             $display("mark %0d: cycle %0d, words of weights %0d, of maps %0d, written %0d", commands, cycle,
                      weight_words, map_words, written_words);
             $fflush;
+            if (commands == 1) first_written = written_words;
             commands = commands + 1;
         end
     endtask
@@ -486,9 +487,11 @@ module tb;
             write_register(REG_READ_LIMIT, MODEL_BYTES);
             write_register(REG_WRITE_LIMIT, 2 * BUS);
             refused(ERROR_READ_ADDRESS);
-            write_register(REG_WRITE_LIMIT, WRITE_BASE + 6 * BUS);
-            tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_BASE + 5 * BUS;
-            refused(ERROR_WRITE_ADDRESS);
+            if (first_written > 1) begin
+                write_register(REG_WRITE_LIMIT, WRITE_BASE + 6 * BUS);
+                tried[FIELD_Y_BASE_AT +: FIELD_Y_BASE_BITS] = WRITE_BASE + 5 * BUS;
+                refused(ERROR_WRITE_ADDRESS);
+            end
             write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
             // Bases that are not aligned.
             write_register(REG_MODEL_BASE, MODEL_BASE[31:0] + 2048);
