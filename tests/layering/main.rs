@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("interrupt", &[]),
     ("output", &[]),
+    ("shell", &[]),
     ("config", &[]),
     ("isa", &[]),
     ("net", &[]),
@@ -28,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cosim", &["int", "schedule", "hw"]),
     ("explore", &["float", "int", "schedule", "hw", "cosim", "quantize"]),
 ];
-const COMMON: &[&str] = &["arith", "config", "error", "interrupt", "isa", "net", "output", "store"];
+const COMMON: &[&str] = &["arith", "config", "error", "interrupt", "isa", "net", "output", "shell", "store"];
 
 /// Stages in which no real number exists.
 const INTEGERS_ONLY: &[&str] = &["isa", "int", "schedule", "hw", "bundle", "cosim"];
