@@ -400,7 +400,8 @@ module tb;
         end
     endtask
 
-    // Two starts of an empty program follow each other, the second with the base that was set then; a third is refused.
+    // Two starts of an empty program follow each other, the second with the base that was set then; a third is refused, and
+    // only that.
     task queued;
         reg [31:0] runs;
         begin
@@ -418,6 +419,12 @@ module tb;
             while (value[STATUS_BUSY_LOW]) read_register(REG_STATUS);
             check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_REFUSED_LOW | ERROR_MISALIGNED_BASE << STATUS_ERROR_LOW);
             check(REG_RUNS, runs + 2);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            read_register(REG_STATUS);
+            while (value[STATUS_BUSY_LOW]) read_register(REG_STATUS);
+            check(REG_STATUS, 1 << STATUS_DONE_LOW);
+            check(REG_RUNS, runs + 4);
             put(command);
         end
     endtask

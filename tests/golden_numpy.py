@@ -139,7 +139,9 @@ def compare_all(folder):
 SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
 # Of the multipliers of every second channel of the first layers of MANY_TILES.
 POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 3, 12, 10]
-MANY_TILES = (3, 7, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9, None), ("dense", 41, None)]
+# Shifts of its dense layer's last channels, which are constant: half a code, and a bit far down that decides.
+SHIFTS = [17, 19, 21, 23, 25, 27, 29, 31]
+MANY_TILES = (3, 7, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9 + len(SHIFTS), None), ("dense", 41, None)]
 
 
 def random_model(rng, w, a, pow2, network=SMALL):
@@ -160,6 +162,9 @@ def random_model(rng, w, a, pow2, network=SMALL):
                 weight[first::4] >>= less
                 bias[first::4] >>= less
                 shift[first::4] -= less
+        constant = network is MANY_TILES and i == 2
+        if constant:
+            weight[9:], bias[9:] = 0, [2 ** (s - 16) + 1 for s in SHIFTS]
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
         bound = int((np.abs(weight).reshape(co, -1).sum(1) * greatest + np.abs(bias)).max())
         steps = [0.0625]
@@ -168,8 +173,10 @@ def random_model(rng, w, a, pow2, network=SMALL):
             s = shift if pow2 else shift + 16
             if network is MANY_TILES:  # of them with shifts of all lengths, so that bits far down decide
                 power = np.array(POWERS[i])
-                m[1::2] = 2**power
-                s[1::2] -= 15 - power
+                m[1:9:2] = 2**power
+                s[1:9:2] -= 15 - power
+            if constant:
+                m[9:], s[9:] = 2**15, SHIFTS
             tensors |= {f"{name}.m": m, f"{name}.s": s}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
