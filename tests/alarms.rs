@@ -1,6 +1,10 @@
 //! Alarms that cannot be silent: injected faults change a word that is compared, a bundle's benches say that they passed,
 //! files that were tampered with and tools that do nothing are noticed, and whatever does not end is ended.
 
+#[path = "common/tools.rs"]
+mod programs;
+
+use programs::present;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
@@ -12,17 +16,6 @@ use vgg2rtl::cosim::{Cache, InProcess, MemoryOptions, Network, inject, tools};
 use vgg2rtl::int::{Golden, IntModel, random};
 use vgg2rtl::net::{Op, Shape};
 use vgg2rtl::schedule::{fit, schedule};
-
-/// Whether the programs are there; they must be where CI is set.
-fn present(programs: &[&str]) -> bool {
-    let there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-    let missing = programs.iter().find(|program| !there(program));
-    if let Some(program) = missing {
-        assert!(std::env::var_os("CI").is_none(), "{program} is missing");
-        println!("skipped: {program} is not installed");
-    }
-    missing.is_none()
-}
 
 fn vgg2rtl(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vgg2rtl")).args(arguments).output().unwrap()

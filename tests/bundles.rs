@@ -1,6 +1,10 @@
 //! Bundles: each bench ends in its verdict, a short run stands in for a long one and is a check, two accelerators live in one
 //! design. `VGG2RTL_COCOTB=1` runs the bench for cocotb, too, in a python (`VGG2RTL_PYTHON`) that has cocotb and cocotbext-axi.
 
+#[path = "common/tools.rs"]
+mod programs;
+
+use programs::present;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,17 +12,6 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use vgg2rtl::int::{IntModel, random};
 use vgg2rtl::net::{Op, Shape};
-
-/// Whether the programs are there; they must be where CI is set.
-fn present(programs: &[&str]) -> bool {
-    let there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-    let missing = programs.iter().find(|program| !there(program));
-    if let Some(program) = missing {
-        assert!(std::env::var_os("CI").is_none(), "{program} is missing");
-        println!("skipped: {program} is not installed");
-    }
-    missing.is_none()
-}
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()

@@ -5,10 +5,13 @@
 mod browser;
 mod commands;
 mod devtools;
+#[path = "../common/tools.rs"]
+mod programs;
 mod slurm;
 
+use programs::present;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
 use tempfile::TempDir;
@@ -48,16 +51,6 @@ fn text(folder: &TempDir, arguments: &[&str]) -> String {
 
 fn points(report: &Value) -> &Vec<Value> {
     report["points"].as_array().unwrap()
-}
-
-/// Whether all of `programs` are there; says what is missing.
-fn present(programs: &[&str]) -> bool {
-    let folders: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
-    let missing = programs.iter().find(|p| !folders.iter().any(|f| f.join(p).is_file()));
-    let Some(missing) = missing else { return true };
-    assert!(std::env::var_os("CI").is_none(), "{missing} is missing");
-    println!("skipped: {missing} is missing");
-    false
 }
 
 #[test]
