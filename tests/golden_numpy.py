@@ -139,9 +139,9 @@ def compare_all(folder):
 SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
 # Of the multipliers of every second channel of the first layers of MANY_TILES.
 POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 3, 12, 10]
-# Shifts of its dense layer's last channels, which are constant: half a code, and a bit far down that decides.
-SHIFTS = [17, 19, 21, 23, 25, 27, 29, 31]
-MANY_TILES = (3, 7, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9 + len(SHIFTS), None), ("dense", 41, None)]
+# Multipliers' powers and shifts of its dense layer's last channels, which are constant: half a code, and one lower bit decides.
+HALVES = [(15, 35, 0), (15, 36, 16), (15, 31, 0), (15, 27, 0), (0, 16, 0), (0, 14, 0), (0, 12, 0), (0, 9, 0)]
+MANY_TILES = (3, 7, 6), [("conv", 9, False), ("conv", 6, True), ("dense", 9 + len(HALVES), None), ("dense", 41, None)]
 
 
 def random_model(rng, w, a, pow2, network=SMALL):
@@ -164,7 +164,8 @@ def random_model(rng, w, a, pow2, network=SMALL):
                 shift[first::4] -= less
         constant = network is MANY_TILES and i == 2
         if constant:
-            weight[9:], bias[9:] = 0, [2 ** (s - 16) + 1 for s in SHIFTS]
+            factor, last, low = np.array(HALVES).T
+            weight[9:], bias[9:] = 0, 2 ** (last - factor - 1) + 2**low
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
         bound = int((np.abs(weight).reshape(co, -1).sum(1) * greatest + np.abs(bias)).max())
         steps = [0.0625]
@@ -176,7 +177,7 @@ def random_model(rng, w, a, pow2, network=SMALL):
                 m[1:9:2] = 2**power
                 s[1:9:2] -= 15 - power
             if constant:
-                m[9:], s[9:] = 2**15, SHIFTS
+                m[9:], s[9:] = 2**factor, last
             tensors |= {f"{name}.m": m, f"{name}.s": s}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
