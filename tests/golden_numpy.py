@@ -164,8 +164,8 @@ def random_model(rng, w, a, pow2, network=SMALL):
                 shift[first::4] -= less
         constant = network is MANY_TILES and i == 2
         if constant:
-            factor, last, low = np.array(HALVES).T
-            weight[9:], bias[9:] = 0, 2 ** (last - factor - 1) + 2**low
+            factor, places, low = np.array(HALVES).T
+            weight[9:], bias[9:] = 0, 2 ** (places - factor - 1) + 2**low
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
         bound = int((np.abs(weight).reshape(co, -1).sum(1) * greatest + np.abs(bias)).max())
         steps = [0.0625]
@@ -177,7 +177,7 @@ def random_model(rng, w, a, pow2, network=SMALL):
                 m[1:9:2] = 2**power
                 s[1:9:2] -= 15 - power
             if constant:
-                m[9:], s[9:] = 2**factor, last
+                m[9:], s[9:] = 2**factor, places
             tensors |= {f"{name}.m": m, f"{name}.s": s}
             steps = (m / 2**s).tolist()  # inputs and outputs have one step
         layers.append(
