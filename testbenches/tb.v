@@ -113,6 +113,7 @@ module tb;
     integer reads = 0, reads_done = 0, writes = 0, writes_done = 0, answers_done = 0;
     integer owed = 0;  // words whose address has come
     integer commands = 0, weight_words = 0, map_words = 0, written_words = 0, first_written = 0;
+    integer written_end = 0, first_end = 0;  // behind the last byte written
     integer read_stalls = STALL_PERCENT, no_writes_until = 0;
     reg [31:0] model_limit = 0, data_limit = 0;  // as the registers have them
     integer w;
@@ -145,6 +146,7 @@ module tb;
         if (awvalid && awready) begin
             if (place(awaddr) < OUTPUT || place(awaddr) + (awlen + 1) * BUS > MODEL_BYTES + data_limit)
                 fail("a write outside its window");
+            if (place(awaddr) + (awlen + 1) * BUS > written_end) written_end = place(awaddr) + (awlen + 1) * BUS;
             write_addr[writes % QUEUE] = place(awaddr);
             write_beats[writes % QUEUE] = awlen + 1;
             owed = owed + awlen + 1;
@@ -211,6 +213,7 @@ module tb;
                      weight_words, map_words, written_words);
             $fflush;
             if (commands == 1) first_written = written_words;
+            if (commands == 1) first_end = written_end;
             commands = commands + 1;
         end
     endtask
@@ -326,9 +329,13 @@ module tb;
             get(0, command);
             get(commands - 3, last);
             progress("every word is right; the first and the last layer with a slow memory");
+            // Up to the last byte that each may write.
             read_stalls = SLOW_READS;
+            write_register(REG_WRITE_LIMIT, first_end - MODEL_BYTES);
             alone(command);
+            write_register(REG_WRITE_LIMIT, written_end - MODEL_BYTES);
             alone(last);
+            write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
             read_stalls = STALL_PERCENT;
             no_writes_until = cycle + NO_WRITES;
             alone(command);
