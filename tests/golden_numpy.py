@@ -138,12 +138,19 @@ def compare_all(folder):
 
 SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), ("dense", 4, None)]
 # Of the multipliers of every second channel of the first layers of MANY_TILES.
-POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 3, 12, 10], [1, 7]
+POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 12], [4, 3, 12, 10], [1, 7]
 # Multipliers' powers and shifts of its dense layer's last channels, which are constant: half a code, and one lower bit decides.
 HALVES = [(15, 35, 0), (15, 36, 16), (15, 31, 0), (15, 27, 0), (0, 16, 0), (0, 14, 0), (0, 12, 0), (0, 9, 0)]
 MANY_TILES = (
     (3, 7, 6),
-    [("conv", 9, False), ("conv", 6, True), ("dense", 9 + len(HALVES), None), ("dense", 5, None), ("dense", 41, None)],
+    [
+        ("conv", 9, False),
+        ("conv", 6, True),
+        ("conv", 5, False),
+        ("dense", 9 + len(HALVES), None),
+        ("dense", 5, None),
+        ("dense", 41, None),
+    ],
 )
 
 
@@ -165,7 +172,7 @@ def random_model(rng, w, a, pow2, network=SMALL):
                 weight[first::4] >>= less
                 bias[first::4] >>= less
                 shift[first::4] -= less
-        constant = network is MANY_TILES and i == 2
+        constant = network is MANY_TILES and i == 3
         if constant:
             factor, places, low = np.array(HALVES).T
             weight[9:], bias[9:] = 0, 2 ** (places - factor - 1) + 2**low
