@@ -56,6 +56,7 @@ module tb;
     // the accelerator
     reg [7:0] axil_awaddr, axil_araddr;
     reg [31:0] axil_wdata;
+    reg [3:0] axil_wstrb = 4'hf;
     reg axil_awvalid = 0, axil_wvalid = 0, axil_arvalid = 0, axil_bready = 0, axil_rready = 0;
     wire axil_awready, axil_wready, axil_bvalid, axil_arready, axil_rvalid;
     wire [31:0] axil_rdata;
@@ -80,7 +81,7 @@ module tb;
     `ACCELERATOR dut (
         .clk(clk), .rst_n(rst_n), .irq(irq),
         .s_axil_awaddr(axil_awaddr), .s_axil_awprot(3'd0), .s_axil_arprot(3'd0), .s_axil_awvalid(axil_awvalid),
-        .s_axil_awready(axil_awready), .s_axil_wdata(axil_wdata), .s_axil_wstrb(4'hf),
+        .s_axil_awready(axil_awready), .s_axil_wdata(axil_wdata), .s_axil_wstrb(axil_wstrb),
         .s_axil_wvalid(axil_wvalid), .s_axil_wready(axil_wready), .s_axil_bresp(axil_bresp),
         .s_axil_bvalid(axil_bvalid), .s_axil_bready(axil_bready), .s_axil_araddr(axil_araddr),
         .s_axil_arvalid(axil_arvalid), .s_axil_arready(axil_arready),
@@ -282,6 +283,10 @@ module tb;
         write_register(REG_DATA_BASE, DATA_BASE[31:0]);
         write_register(REG_DATA_BASE_HI, DATA_BASE[63:32]);
         check(REG_MODEL_BASE_HI, MODEL_BASE[63:32]);
+        axil_wstrb <= 4'h7;  // a register is written whole or not
+        write_register(REG_DATA_BASE, ~DATA_BASE[31:0]);
+        axil_wstrb <= 4'hf;
+        check(REG_DATA_BASE, DATA_BASE[31:0]);
         if (irq !== 0) fail("an interrupt before the start");
         start(MAX_CYCLES);
         mark;
@@ -589,20 +594,22 @@ module tb;
     endtask
 
     task write_register(input [7:0] at, input [31:0] data);
-        reg aw, w;
+        reg aw, w, late;  // data come with their address, or a cycle later
         begin
             if (at == REG_READ_LIMIT) model_limit = data;
             if (at == REG_WRITE_LIMIT) data_limit = data;
             axil_awaddr <= at;
             axil_wdata <= data;
+            late = draw[0] === 1'b1;
             axil_awvalid <= 1;
-            axil_wvalid <= 1;
+            axil_wvalid <= !late;
             @(posedge clk);
-            while (axil_awvalid || axil_wvalid) begin
+            while (axil_awvalid || axil_wvalid || late) begin
                 aw = axil_awready;
                 w = axil_wready;
                 if (aw) axil_awvalid <= 0;
-                if (w) axil_wvalid <= 0;
+                if (w || late) axil_wvalid <= late;
+                late = 0;
                 @(posedge clk);
             end
             while (!axil_bvalid) @(posedge clk);
