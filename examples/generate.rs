@@ -6,7 +6,6 @@ use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::config::ArrayConfig;
 use vgg2rtl::int::{Golden, IntModel, random};
 use vgg2rtl::quantize::byte_codes;
-use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{fit, schedule};
 use vgg2rtl::{Error, Result, hw};
 
@@ -27,7 +26,6 @@ fn main() -> Result<()> {
         trace: &Golden::new(&model)?.trace(codes.view())?,
         byte_codes: byte_codes(&model),
         pictures: None, // random ones
-        max_cycles: cycles::limit(&schedule, MemoryTiming { latency: 20, stall_percent: 10 }),
     };
     bundle::write(&bundle, folder.as_ref()).map(drop)
 }

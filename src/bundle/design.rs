@@ -1,13 +1,13 @@
 //! What a program needs to know of a bundle: `design.json`, and the same for make.
 
 use super::selftest::SelfTest;
-use super::{Bundle, runs, selftest};
+use super::{Bundle, MEMORY, runs, selftest};
 use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;
 use crate::isa::identity;
 use crate::net::{Preprocessing, Shape};
-use crate::schedule::cycles::{self, MemoryTiming};
+use crate::schedule::cycles;
 use crate::schedule::{Excerpt, Regions};
 use serde::Serialize;
 use std::path::Path;
@@ -15,9 +15,6 @@ use std::path::Path;
 /// Name of the description.
 pub const FILE: &str = "design.json";
 const FORMAT: &str = "vgg2rtl-bundle";
-
-/// The memory that cycles are for.
-pub(super) const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
 
 #[derive(Serialize)]
 struct Design<'a> {
@@ -173,7 +170,7 @@ impl Bundle<'_> {
             read_limit: model_bytes,
             write_base: window.start,
             write_limit: window.end,
-            max_cycles: self.max_cycles,
+            max_cycles: cycles::limit(self.schedule, MEMORY),
             words: self.trace.words(),
             short: short.map(runs::Short::of),
             preprocessing: &self.model.header.preprocessing,

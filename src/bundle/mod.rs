@@ -29,12 +29,16 @@ use crate::hw::emit::Module;
 use crate::int::{Golden, IntModel, Trace};
 use crate::isa::{COMMAND_WORDS, FIELDS};
 use crate::output::{self, Workspace};
+use crate::schedule::cycles::MemoryTiming;
 use crate::schedule::{Excerpt, Schedule};
 use crate::{Error, Result, store};
 use ndarray::{Array2, ArrayView4};
 use selftest::SelfTest;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The memory that the benches have unless it is set, and that cycles in a bundle are for.
+pub const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
 
 /// What goes into a bundle.
 pub struct Bundle<'a> {
@@ -52,8 +56,6 @@ pub struct Bundle<'a> {
     pub byte_codes: Array2<i32>,
     /// Pictures of one run, bytes `(image, row, column, channel)` of the input's size; `None`: random ones.
     pub pictures: Option<Vec<u8>>,
-    /// Cycles after which the benches give up.
-    pub max_cycles: u64,
 }
 
 /// The bundle and the folders in it, each after the one that it lies in.

@@ -1,7 +1,6 @@
 //! What the benches run: the network, and where that takes slow simulators long a short program of some of its layers.
 
-use super::Bundle;
-use super::design::MEMORY;
+use super::{Bundle, MEMORY};
 use crate::Result;
 use crate::schedule::cycles::{self, Cycles, MemoryTiming};
 use crate::schedule::{Excerpt, Regions, Schedule};
@@ -52,7 +51,7 @@ impl Bundle<'_> {
 
     /// What the benches need, name and value.
     pub(super) fn numbers(&self) -> Vec<(&'static str, u64)> {
-        numbers(self.schedule, self.trace.words(), self.max_cycles, NO_WRITES)
+        numbers(self.schedule, self.trace.words(), NO_WRITES)
     }
 
     /// `design.mk`.
@@ -60,9 +59,9 @@ impl Bundle<'_> {
         let line = |before: &str, (name, value): (&str, u64)| format!("{before}{name} := {value}\n");
         let whole: String = self.numbers().into_iter().map(|number| line("", number)).collect();
         let Some(short) = short else { return format!("TOP := {}\n{whole}", self.top()) };
-        let Short { layers, max_cycles, words, .. } = Short::of(short);
+        let Short { layers, words, .. } = Short::of(short);
         let first = cycles::estimate(&short.schedule, MEMORY)[0].total;
-        let numbers = numbers(&short.schedule, words, max_cycles, NO_WRITES.min(2 * first));
+        let numbers = numbers(&short.schedule, words, NO_WRITES.min(2 * first));
         let numbers: String = numbers.into_iter().map(|number| line("SHORT_", number)).collect();
         let layers: Vec<String> = layers.into_iter().map(plain).collect();
         format!("TOP := {}\n{whole}SHORT_LAYERS := {}\n{numbers}", self.top(), layers.join(","))
@@ -74,7 +73,7 @@ fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "._/-".contains(c) { c } else { '_' }).collect()
 }
 
-fn numbers(schedule: &Schedule, words: usize, max_cycles: u64, no_writes: u64) -> Vec<(&'static str, u64)> {
+fn numbers(schedule: &Schedule, words: usize, no_writes: u64) -> Vec<(&'static str, u64)> {
     let layers = cycles::estimate(schedule, MemoryTiming { latency: 0, stall_percent: 0 });
     let sum = |beats: fn(&Cycles) -> u64| layers.iter().map(beats).sum();
     let run = [
@@ -83,7 +82,7 @@ fn numbers(schedule: &Schedule, words: usize, max_cycles: u64, no_writes: u64) -
         ("WRITE_BEATS", sum(|c| c.write_beats)),
         ("WORDS", words as u64),
         ("NO_WRITES", no_writes),
-        ("MAX_CYCLES", max_cycles),
+        ("MAX_CYCLES", cycles::limit(schedule, MEMORY)),
     ];
     schedule.bench_numbers().into_iter().chain(run).collect()
 }

@@ -34,7 +34,6 @@ fn write_to(to: &Path) -> Result<()> {
             trace: &trace,
             byte_codes,
             pictures: None,
-            max_cycles: 9,
         },
         to,
     )

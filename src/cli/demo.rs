@@ -15,7 +15,6 @@ use vgg2rtl::float::{DataSet, FloatModel};
 use vgg2rtl::int::{Golden, IntModel, Trace};
 use vgg2rtl::output::Output;
 use vgg2rtl::quantize::{self, Recipe, Score, Widths, byte_codes, golden_logits, input_codes};
-use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::{self, Schedule};
 use vgg2rtl::{Error, Result, hw};
 
@@ -221,7 +220,6 @@ impl Args {
             trace: &trace,
             byte_codes: byte_codes(&case.model),
             pictures: None,
-            max_cycles: cycles::limit(&schedule, TIMING),
         };
         bundle::write(&bundle, &self.bundle(bits))?;
         case.model.save(&self.model_file(bits))?;
@@ -235,8 +233,6 @@ impl Args {
 
 /// Weight and activation bits of the models.
 const BITS: [u32; 2] = [8, 4];
-/// The memory of the simulations.
-const TIMING: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
 
 impl Case {
     /// The first `count` images and what the golden model gives for them.

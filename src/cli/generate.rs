@@ -10,7 +10,6 @@ use vgg2rtl::bundle::{self, Bundle};
 use vgg2rtl::hw::{self, Prefix};
 use vgg2rtl::int::{Golden, IntModel};
 use vgg2rtl::quantize::byte_codes;
-use vgg2rtl::schedule::cycles::{self, MemoryTiming};
 use vgg2rtl::schedule::schedule;
 
 /// Write the accelerator's Verilog, the model's program and memory image, its golden trace and self-checking benches.
@@ -40,9 +39,6 @@ pub struct Args {
     design: Design,
 }
 
-/// Memory for which the benches' time limit is.
-const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
-
 /// Runs the verb.
 pub fn run(args: &Args) -> Result<()> {
     let inputs = [Some(&*args.model), args.data.as_deref(), args.design.file()];
@@ -63,7 +59,6 @@ pub fn run(args: &Args) -> Result<()> {
         trace: &trace,
         byte_codes: byte_codes(&model),
         pictures: data.map(|data| images::bytes(&model.header, &data)).transpose()?,
-        max_cycles: cycles::limit(&schedule, MEMORY),
     };
     let short = bundle::write(&bundle, &args.output)?;
     let (top, modules) = (&modules[modules.len() - 1].name, modules.len());
