@@ -2,11 +2,11 @@
 //
 // External memory answers in order, after LATENCY cycles, and stalls at random; what is written is there from its answer
 // on. The rules of AXI4 and what docs/accelerator.md promises of bursts are checked in every cycle. After the run, whose
-// traffic must be the schedule's, come its first and last layer with a memory that hardly gives or takes words, a queued
-// start, and programs and answers that must be refused. The memory's bytes are the model and, where it ends, the data; the
-// accelerator sees them from MODEL_BASE and DATA_BASE on. Verilog-2005; the parameters come from design.mk or the FuseSoC
-// core, and so does ACCELERATOR, the name of the top. Says how far it is, a line a layer; its verdict is one line,
-// "PASS words=N cycles=N" or "FAIL reason", and after the latter it ends with $fatal.
+// traffic must be the schedule's, come its first and last layer with a memory that hardly gives or takes words, or gives
+// parameters late, a queued start, and programs and answers that must be refused. The memory's bytes are the model and,
+// where it ends, the data; the accelerator sees them from MODEL_BASE and DATA_BASE on. Verilog-2005; the parameters come
+// from design.mk or the FuseSoC core, and so does ACCELERATOR, the name of the top. Says how far it is, a line a layer; its
+// verdict is one line, "PASS words=N cycles=N" or "FAIL reason", and after the latter it ends with $fatal.
 // +image=FILE and +expected=FILE take other files; +layers=NAMES says of which layers they are, where not of all.
 // With +output=FILE, what the accelerator wrote goes to FILE, 64 bits a line, instead of being compared.
 `default_nettype none
@@ -29,6 +29,7 @@ module tb;
     parameter WEIGHT_BEATS = 0;  // words of the bus that the run reads of both kinds,
     parameter ACT_BEATS = 0;
     parameter WRITE_BEATS = 0;  // and writes, by the schedule
+    parameter POSITIONS = 0;  // that enter its array, by the schedule
     parameter WORDS = 0;  // integers of the golden model that it writes
     parameter NO_WRITES = 5000;  // cycles without a write, in which the drain waits for room, or the end for its answer
     parameter MAX_CYCLES = 1000000;
@@ -46,6 +47,7 @@ module tb;
     localparam LONGEST = 16;  // words of a burst
     localparam OKAY = 2'b00, SLVERR = 2'b10;
     localparam SLOW_READS = 85;  // stalls in percent, with which the control waits for words
+    localparam SLOW_PARAMS = 97;  // with which the drain waits for the parameters of sums that are there
 
     `include "isa.vh"
 
@@ -116,11 +118,21 @@ module tb;
     integer commands = 0, weight_words = 0, map_words = 0, written_words = 0, first_written = 0;
     integer written_end = 0, first_end = 0;  // behind the last byte written
     integer read_stalls = STALL_PERCENT, no_writes_until = 0;
+    reg [31:0] slow_from = 0, slow_end = 0;  // addresses of the parameters that come late
     reg [31:0] model_limit = 0, data_limit = 0;  // as the registers have them
     integer w;
 
     function stall(input [5:0] six, input integer percent);
         stall = six * 100 < percent * 64;
+    endfunction
+
+    // Of the next word that is read.
+    function read_stall(input [5:0] six);
+        reg [31:0] at;
+        begin
+            at = read_addr[reads_done % QUEUE];
+            read_stall = stall(six, slow_from <= at && at < slow_end ? SLOW_PARAMS : read_stalls);
+        end
     endfunction
 
     function write_stall(input [5:0] six);
@@ -142,7 +154,7 @@ module tb;
         arready <= !stall(draw[5:0], read_stalls) && reads - reads_done < QUEUE - 1;
         if (!rvalid || rready) begin
             rvalid <= 0;
-            if (reads_done < reads && read_ready[reads_done % QUEUE] <= cycle && !stall(draw[11:6], read_stalls)) read_word;
+            if (reads_done < reads && read_ready[reads_done % QUEUE] <= cycle && !read_stall(draw[11:6])) read_word;
         end
         if (awvalid && awready) begin
             if (place(awaddr) < OUTPUT || place(awaddr) + (awlen + 1) * BUS > MODEL_BYTES + data_limit)
@@ -328,6 +340,7 @@ module tb;
             traffic("weights", REG_WEIGHT_BEATS, weight_words, WEIGHT_BEATS);
             traffic("activations", REG_ACT_BEATS, map_words, ACT_BEATS);
             traffic("results", REG_WRITE_BEATS, written_words, WRITE_BEATS);
+            check(REG_ARRAY_CYCLES, POSITIONS);
             check(REG_CYCLES_HI, 0);
             read_register(REG_CYCLES_LO);
             cycles = value;
@@ -342,6 +355,8 @@ module tb;
             alone(last);
             write_register(REG_WRITE_LIMIT, WRITE_LIMIT);
             read_stalls = STALL_PERCENT;
+            with_late_parameters(command);
+            with_late_parameters(last);
             no_writes_until = cycle + NO_WRITES;
             alone(command);
             no_writes_until = cycle + NO_WRITES;
@@ -409,6 +424,15 @@ module tb;
             end
             if (right == 0) fail("with a slow memory nothing is written");
             put(command);
+        end
+    endtask
+
+    task with_late_parameters(input [8*COMMAND_BYTES-1:0] layer);
+        begin
+            slow_from = layer[FIELD_PARAMS_AT +: FIELD_PARAMS_BITS];
+            slow_end = slow_from + layer[FIELD_PARAMS_PITCH_AT +: FIELD_PARAMS_PITCH_BITS] * layer[FIELD_CO_TILES_AT +: FIELD_CO_TILES_BITS];
+            alone(layer);
+            slow_end = slow_from;
         end
     endtask
 

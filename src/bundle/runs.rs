@@ -80,6 +80,7 @@ fn numbers(schedule: &Schedule, words: usize, no_writes: u64) -> Vec<(&'static s
         ("WEIGHT_BEATS", sum(|c| c.weight_beats)),
         ("ACT_BEATS", sum(|c| c.act_beats)),
         ("WRITE_BEATS", sum(|c| c.write_beats)),
+        ("POSITIONS", sum(|c| c.positions)),
         ("WORDS", words as u64),
         ("NO_WRITES", no_writes),
         ("MAX_CYCLES", cycles::limit(schedule, MEMORY)),

@@ -31,6 +31,8 @@ pub struct MemoryTiming {
 /// Cycles and traffic of one layer, for all images of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cycles {
+    /// Positions that enter the array, a cycle each.
+    pub positions: u64,
     /// Cycles in which sweeps hold the array.
     pub array: u64,
     /// Cycles of the drain, all output tiles together.
@@ -128,6 +130,8 @@ struct Model<'a> {
 
 /// What one stripe takes.
 struct Stripe {
+    /// Positions of the sweeps of one tile of the reduction.
+    positions: u64,
     /// Sweeps of one tile of the reduction.
     sweeps: u64,
     /// Of them, cycles after the last position.
@@ -173,6 +177,7 @@ impl Model<'_> {
                 run -= others;
                 run += if t.resident { array.max(loaded) + later } else { loaded.max(array + later) };
             }
+            sum.positions += stripe.positions * ci * co * outer;
             sum.array += array * co * outer;
             sum.drain += stripe.drain * co * outer;
             sum.weight_beats += (weight_beats + param_beats) * co * outer;
@@ -231,6 +236,7 @@ impl Model<'_> {
         let (units, in_h) = (t.stripe.min(t.units - first), c.in_h as usize);
         let positions = (units * t.unit_positions) as u64;
         let sweep = sweep(positions, config.rows as u64, t.digits.acts as u64);
+        let sweeps = (t.passes() * t.digits.weights) as u64;
         let (folded, groups) = (t.kernel == Kernel::Folded, (config.rows / config.block()) as u64);
         let stored = match t.kernel {
             Kernel::Dense => units * in_h,
@@ -250,7 +256,8 @@ impl Model<'_> {
         let pooled = (units * 2 * c.out_w as usize) as u64;
         let rows_written = (units / (1 + c.pool as usize)) as u64;
         Stripe {
-            sweeps: sweep * (t.passes() * t.digits.weights) as u64,
+            positions: positions * t.digits.acts as u64 * sweeps,
+            sweeps: sweep * sweeps,
             idle: sweep - positions * t.digits.acts as u64,
             patch: unpack.max(described).max(trip).max(self.words(patch_beats)),
             patch_beats,
