@@ -141,12 +141,14 @@ SMALL = (3, 7, 6), [("conv", 5, False), ("conv", 17, True), ("dense", 6, None), 
 POWERS = [1, 1, 15, 15], [2, 0, 8], [4, 12], [4, 3, 12, 10], [1, 7]
 # Multipliers' powers and shifts of its dense layer's last channels, which are constant: half a code, and one lower bit decides.
 HALVES = [(15, 35, 0), (15, 36, 16), (15, 31, 0), (15, 27, 0), (0, 16, 0), (0, 14, 0), (0, 12, 0), (0, 9, 0)]
+# And that are beyond the greatest code by one bit far up, of the shift's first and second step.
+HALVES += [(0, 3, 12), (0, 7, 16), (0, 11, 20), (6, 7, 17), (10, 11, 13)]
 MANY_TILES = (
     (3, 7, 6),
     [
         ("conv", 9, False),
-        ("conv", 6, True),
-        ("conv", 5, False),
+        ("conv", 6, False),  # in stripes, with a border below
+        ("conv", 5, True),
         ("dense", 9 + len(HALVES), None),
         ("dense", 5, None),
         ("dense", 41, None),
