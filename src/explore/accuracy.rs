@@ -155,19 +155,19 @@ impl Evaluator {
     }
 
     /// The integer network of `plan`, after training.
-    fn lower(&self, plan: &Plan, recipe: &Recipe) -> Result<IntModel> {
-        let float =
-            rounded(&self.float, plan, recipe, &self.observed, std::slice::from_ref(&self.calibration))?;
-        lower(&float, plan)
+    fn lower(&self, plan: Plan, recipe: &Recipe) -> Result<IntModel> {
+        let images = std::slice::from_ref(&self.calibration);
+        let rounded = rounded(&self.float, plan, recipe, &self.observed, images)?;
+        lower(&rounded.float, &rounded.plan)
     }
 
     /// The integer network of `coding`, after training.
     pub fn quantize(&self, coding: &Coding) -> Result<IntModel> {
-        self.lower(&self.plan(coding)?, &coding.recipe())
+        self.lower(self.plan(coding)?, &coding.recipe())
     }
 
     /// Logits of the calibration images in the float network's units.
-    pub(super) fn logits(&self, plan: &Plan, recipe: &Recipe) -> Result<Array2<f64>> {
+    pub(super) fn logits(&self, plan: Plan, recipe: &Recipe) -> Result<Array2<f64>> {
         let model = self.lower(plan, recipe)?;
         let logits = Golden::new(&model)?.logits(input_codes(&model, &self.calibration).view())?;
         let last = model.layers.last().expect("a network has layers");

@@ -213,13 +213,13 @@ impl<'a> Searcher<'a> {
     /// How far the network with these weight bits is from the float network.
     fn divergence(&self, bits: &[u32]) -> Result<f64> {
         let recipe = self.search.coding(self.network, bits).recipe();
-        Ok(mean_divergence(&self.float, &self.evaluator.logits(&self.plan(bits)?, &recipe)?))
+        Ok(mean_divergence(&self.float, &self.evaluator.logits(self.plan(bits)?, &recipe)?))
     }
 }
 
 /// How far the integer network of `coding` is from the float network on the calibration images.
 pub(super) fn divergence(evaluator: &Evaluator, coding: &Coding) -> Result<f64> {
-    let logits = evaluator.logits(&evaluator.plan(coding)?, &coding.recipe())?;
+    let logits = evaluator.logits(evaluator.plan(coding)?, &coding.recipe())?;
     Ok(mean_divergence(&evaluator.float_logits()?, &logits))
 }
 

@@ -3,7 +3,7 @@
 use super::equalise::{equalise_activations, equalise_weights};
 use super::lower::lower;
 use super::weights::Choice;
-use super::{LayerPlan, Mode, Observed, Plan, Recipe, TensorReport, observe, report, rounded};
+use super::{LayerPlan, Mode, Observed, Plan, Recipe, Rounded, TensorReport, observe, report, rounded};
 use crate::arith::{self, Levels, Step};
 use crate::float::{FloatLayer, FloatModel};
 use crate::int::{IntModel, Quantizer};
@@ -77,8 +77,9 @@ pub fn quantize(
         false => observe(&float, &images)?,
     };
     let plan = calibrate(&float, recipe, &observed)?;
-    let report = report(&float, &plan, &observed);
-    let float = rounded(&float, &plan, recipe, &observed, &images)?;
+    let rounded = rounded(&float, plan, recipe, &observed, &images)?;
+    let report = report(&float, &rounded.plan, &observed);
+    let Rounded { float, plan } = rounded;
     let int = lower(&float, &plan)?;
     let trained = Trained::of(&before, &int);
     Ok(Quantized { float, plan, int, report, trained })
@@ -104,7 +105,7 @@ pub fn calibrate(model: &FloatModel, recipe: &Recipe, observed: &[Observed]) -> 
     let mut x = input;
     for (i, (layer, levels)) in model.layers.iter().zip(levels).enumerate() {
         let Recipe { method, mode, .. } = *recipe;
-        let per_channel = recipe.per_channel && i + 1 < model.layers.len();
+        let per_channel = recipe.step_a_channel(i, model.layers.len());
         let (weight_levels, weight_steps) = match &layer.quantizer {
             Some(given) => (given.levels, given.steps.clone()),
             None => {

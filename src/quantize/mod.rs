@@ -39,7 +39,7 @@ pub use plan::{LayerPlan, Mode, Plan};
 pub use qat::fake;
 pub use recipe::{Recipe, Rounding};
 pub use report::{TensorReport, report};
-pub use rounding::rounded;
+pub use rounding::{Rounded, rounded};
 pub use score::{Executor, Score, byte_codes, golden_logits, input_codes, interval};
 pub use weights_only::weights_only;
 pub use widths::{DEFAULT_ENDS, LayerLevels, Widths};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Rounding {
     /// Each weight to the nearest code.
     Nearest,
-    /// All weights of a sum together, so that the sum is near.
+    /// All weights of a sum together, so that the sum is near; weights of few bits with the step by which it is nearest.
     #[default]
     Gptq,
 }
@@ -62,5 +62,10 @@ impl Recipe {
             rounding: Rounding::default(),
             correct_biases: true,
         }
+    }
+
+    /// Whether layer `i` of `layers` has one weight step an output channel.
+    pub(super) fn step_a_channel(&self, i: usize, layers: usize) -> bool {
+        self.per_channel && i + 1 < layers
     }
 }

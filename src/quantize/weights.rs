@@ -47,17 +47,18 @@ impl Choice {
     /// `None` when all weights are 0 and the bias too.
     fn step(&self, weights: &[f32], bias: f32, row: usize) -> Option<Step> {
         let best = distribution(weights).and_then(|d| self.method.step(&d, self.levels, self.mode));
-        let least = self.least(bias, row);
+        let least = least_step(self.levels, self.input, bias, row);
+        let least = least.map(|step| if self.mode == Mode::Pow2 { power_of_two_above(step) } else { step });
         best.into_iter().chain(least).reduce(larger)
     }
+}
 
-    /// The step at which `bias` is as large as a sum of `row` products can be.
-    fn least(&self, bias: f32, row: usize) -> Option<Step> {
-        let largest_product = u64::from(self.levels.magnitude()) * u64::from(self.input.levels.magnitude());
-        let products = largest_product as f64 * row as f64 * f64::from(self.input.step.get());
-        let step = Step::new((f64::from(bias.abs()) / products) as f32)?;
-        Some(if self.mode == Mode::Pow2 { power_of_two_above(step) } else { step })
-    }
+/// The step of weights of `levels` at which `bias` is as large as a sum of `row` products with `input` can be; `None` where the
+/// bias is 0.
+pub fn least_step(levels: Levels, input: Quantizer, bias: f32, row: usize) -> Option<Step> {
+    let largest_product = u64::from(levels.magnitude()) * u64::from(input.levels.magnitude());
+    let products = largest_product as f64 * row as f64 * f64::from(input.step.get());
+    Step::new((f64::from(bias.abs()) / products) as f32)
 }
 
 fn larger(a: Step, b: Step) -> Step {

@@ -80,14 +80,24 @@ impl Net {
         learn: Learn,
         steps: &[Step],
     ) -> Site {
-        let values = steps.iter().map(|&s| learn.parameter(s)).collect();
         let name = format!("{}.{part}", self.layers[i].name);
-        let step = self.parameter(name, &[steps.len()], values, false);
-        if learn == Learn::Lsq {
-            let mean = self.values(step).iter().sum::<f32>() / steps.len() as f32;
-            self.parameters[step].size = mean;
-        }
+        let step = self.parameter(name, &[steps.len()], vec![0.0; steps.len()], false);
+        self.set_steps(step, learn, steps);
         Site { quantizer: FakeQuantizer { levels, learn }, step }
+    }
+
+    /// Sets the weight steps of layer `i`, which has quantizers.
+    pub(super) fn set_weight_steps(&mut self, i: usize, steps: &[Step]) {
+        let site = self.layers[i].weights.expect("quantized");
+        self.set_steps(site.step, site.quantizer.learn, steps);
+    }
+
+    fn set_steps(&mut self, parameter: usize, learn: Learn, steps: &[Step]) {
+        let parameter = &mut self.parameters[parameter];
+        parameter.value.iter_mut().zip(steps).for_each(|(value, &step)| *value = learn.parameter(step));
+        if learn == Learn::Lsq {
+            parameter.size = parameter.value.iter().sum::<f32>() / steps.len() as f32;
+        }
     }
 
     fn parameter(&mut self, name: String, shape: &[usize], values: Vec<f32>, decay: bool) -> usize {

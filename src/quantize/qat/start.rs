@@ -35,9 +35,11 @@ impl Net {
         let before_norm = calibrate(&net.before_norm(&folded), &recipe, &observed)?;
         net.add_quantizers(&before_norm, spec.learn);
         let plan = net.plan()?;
-        let rounded = rounded(&folded, &plan, &recipe, &observed, &images)?;
-        for (i, (layer, plan)) in rounded.layers.iter().zip(&plan.layers).enumerate() {
-            net.start_at(i, layer, plan);
+        let rounded = rounded(&folded, plan.clone(), &recipe, &observed, &images)?;
+        let layers = rounded.float.layers.iter().zip(&rounded.plan.layers).zip(&plan.layers);
+        for (i, ((layer, new), plan)) in layers.enumerate() {
+            net.scale_steps(i, plan, new);
+            net.start_at(i, layer, new);
         }
         Ok(net)
     }
@@ -82,6 +84,16 @@ impl Net {
                 self.layers[i].output = Some(self.site(i, "output_step", levels, learn, &[step]));
             }
         }
+    }
+
+    /// Takes the weight steps of layer `i`, which are before batch norm, along from those of `old` to those of `new`, behind it.
+    fn scale_steps(&mut self, i: usize, old: &LayerPlan, new: &LayerPlan) {
+        let mut steps = self.weight_steps(&self.layers[i]).expect("quantized");
+        for (c, step) in steps.iter_mut().enumerate() {
+            let [old, new] = [old, new].map(|plan| f64::from(plan.weight_step(c).get()));
+            *step = Step::new((f64::from(step.get()) * (new / old)) as f32).expect("a step by about 1");
+        }
+        self.set_weight_steps(i, &steps);
     }
 
     /// Gives layer `i` the codes and the biases of `rounded`, whose batch norm is folded.

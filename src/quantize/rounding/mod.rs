@@ -10,11 +10,13 @@
 //! | `moments` | their moments |
 //! | `plane` | the quadratic form of the sums' errors, and the rounding |
 //! | `cholesky` | the factors that it needs |
+//! | `steps` | steps that are tried, and what is best so far |
 
 mod cholesky;
 mod moments;
 mod plane;
 mod sample;
+mod steps;
 
 #[cfg(test)]
 mod tests;
@@ -26,13 +28,22 @@ use crate::float::{FloatLayer, FloatModel};
 use crate::int::{Golden, IntModel};
 use crate::net::Shape;
 use crate::{Error, Result};
-use moments::Moments;
+use moments::{Moments, Second};
 use ndarray::{Array2, Array4, ArrayView2, Axis, linalg::general_mat_mul};
 use plane::{Plane, Way};
 use rayon::prelude::*;
 use sample::{Positions, terms};
+use steps::{By, Coded};
 
-/// Folded `model` with the weights' codes by `plan` that the rounding of `recipe` chooses: lowering it gives these codes.
+/// A folded network whose weights are what their codes stand for: lowering it by its plan gives these codes.
+pub struct Rounded {
+    /// The weights.
+    pub float: FloatModel,
+    /// Their steps, and all other choices.
+    pub plan: Plan,
+}
+
+/// Folded `model` with the weights' codes, and steps near those of `plan`, that the rounding of `recipe` chooses.
 /// `observed` is what the layers of `model` read for `images`. With weights that were trained for their codes, all are
 /// rounded to nearest.
 ///
@@ -40,20 +51,19 @@ use sample::{Positions, terms};
 /// Those of [`super::lower`].
 pub fn rounded(
     model: &FloatModel,
-    plan: &Plan,
+    plan: Plan,
     recipe: &Recipe,
     observed: &[Observed],
     images: &[Array4<f32>],
-) -> Result<FloatModel> {
-    let Recipe { rounding, correct_biases: correct, .. } = *recipe;
-    match rounding.of(model) {
-        Rounding::Gptq => gptq(model, plan, correct, images),
+) -> Result<Rounded> {
+    match recipe.rounding.of(model) {
+        Rounding::Gptq => gptq(model, plan, recipe, images),
         Rounding::Nearest => {
-            let mut rounded = model.clone();
-            if correct {
-                correct_biases(&mut rounded, plan, observed);
+            let mut float = model.clone();
+            if recipe.correct_biases {
+                correct_biases(&mut float, &plan, observed);
             }
-            Ok(rounded)
+            Ok(Rounded { float, plan })
         }
     }
 }
@@ -73,20 +83,15 @@ struct Maps {
     floats: Array4<f32>,
 }
 
-/// Rounds the weights of folded `model`, layer by layer, to what codes of `plan` stand for: lowering the result gives these
-/// codes. A layer's moments are those of the codes that the integer layers before it make of `images`.
+/// Rounds the weights of folded `model`, layer by layer, to what codes stand for. A layer's moments are those of the codes that
+/// the integer layers before it make of `images`.
 ///
-/// An output whose nearest codes are nearer to its goal keeps these. With `correct_biases` each bias takes the mean error of its
-/// sums, the error of what the layer reads included.
+/// An output whose nearest codes are nearer to its goal keeps these. With [`Recipe::correct_biases`] each bias takes the mean
+/// error of its sums, the error of what the layer reads included.
 ///
 /// # Errors
 /// Those of [`super::lower`].
-pub fn gptq(
-    model: &FloatModel,
-    plan: &Plan,
-    correct_biases: bool,
-    images: &[Array4<f32>],
-) -> Result<FloatModel> {
+pub fn gptq(model: &FloatModel, mut plan: Plan, recipe: &Recipe, images: &[Array4<f32>]) -> Result<Rounded> {
     let parts = || images.iter().flat_map(|images| images.axis_chunks_iter(Axis(0), TOGETHER));
     let code = |&x: &f32| arith::quantize(x, plan.input.step, plan.input.levels);
     let mut kept: Vec<Maps> = parts().map(|x| Maps { codes: x.map(code), floats: x.to_owned() }).collect();
@@ -94,9 +99,9 @@ pub fn gptq(
     // Layers from the one that reads what is kept.
     let (mut first, mut part) =
         (0, IntModel { header: model.header.clone(), input: plan.input, layers: vec![] });
-    let mut rounded = FloatModel { header: model.header.clone(), layers: vec![] };
-    let inputs = model.shapes().into_iter().zip(plan.input_quantizers());
-    for (i, ((layer, choice), (shape, x))) in model.layers.iter().zip(&plan.layers).zip(inputs).enumerate() {
+    let mut float = FloatModel { header: model.header.clone(), layers: vec![] };
+    let inputs: Vec<_> = model.shapes().into_iter().zip(plan.input_quantizers()).collect();
+    for (i, (layer, (shape, x))) in model.layers.iter().zip(inputs).enumerate() {
         let keep = count * shape.len() <= MOST_KEPT;
         let before = &model.layers[first..i];
         let moments = observe(&mut kept, &part, before, layer, (shape, x.step, count), keep);
@@ -104,12 +109,15 @@ pub fn gptq(
             (first, part.header.input, part.input) = (i, shape, x);
             part.layers.clear();
         }
-        let new = with_codes(layer, choice, moments, correct_biases);
+        let by =
+            By { mode: plan.mode, input: x, step_a_channel: recipe.step_a_channel(i, model.layers.len()) };
+        let choice = &mut plan.layers[i];
+        let new = with_codes(layer, choice, by, moments, recipe.correct_biases);
         let codes = lower_layer(&new, choice, x.step, plan.mode);
         part.layers.push(codes.map_err(|reason| Error::bad_layer(&layer.name, reason))?);
-        rounded.layers.push(new);
+        float.layers.push(new);
     }
-    Ok(rounded)
+    Ok(Rounded { float, plan })
 }
 
 /// Moments of what `layer` reads behind the integer layers of `part` and behind the float layers `before`, which read
@@ -153,26 +161,40 @@ fn sums(weight: ArrayView2<f32>, x: &Array2<f32>) -> Array2<f32> {
     sums
 }
 
-/// `layer` with the codes whose sums lose least. What these should be is the float network's sums of what its inputs were: as
-/// far as the inputs' errors follow from what the layer reads, its weights make up for them (asymmetric calibration, Li et
-/// al. 2025). The bias makes up for the mean.
-fn with_codes(layer: &FloatLayer, plan: &LayerPlan, mut moments: Moments, correct_bias: bool) -> FloatLayer {
+/// `layer` with the codes whose sums lose least, and `plan` with the steps of these. What the sums should be is the float
+/// network's sums of what its inputs were: as far as the inputs' errors follow from what the layer reads, its weights make up for
+/// them (asymmetric calibration, Li et al. 2025). The bias makes up for the mean.
+fn with_codes(
+    layer: &FloatLayer,
+    plan: &mut LayerPlan,
+    by: By,
+    mut moments: Moments,
+    correct_bias: bool,
+) -> FloatLayer {
     if correct_bias {
         moments.centre();
     }
-    let steps: Vec<Step> = (0..layer.op.co()).map(|c| plan.weight_step(c)).collect();
     let plane = Plane::new(&moments.second, DAMPING);
     let weight = matrix(layer);
     let mut goal = weight.to_owned();
     if let Some((cross, share)) = moments.regression() {
         goal.scaled_add(share as f32, &plane.regress(cross));
     }
-    let (mut codes, losses) = plane.codes(goal.view(), &steps, plan.weight_levels, Way::Together);
-    let (nearest, alone) = plane.codes(goal.view(), &steps, plan.weight_levels, Way::Alone(weight));
-    for c in (0..losses.len()).filter(|&c| alone[c] < losses[c]) {
-        codes.row_mut(c).assign(&nearest.row(c));
+    let round = |steps: &[Step], way| {
+        let (codes, losses) = plane.codes(goal.view(), steps, plan.weight_levels, way);
+        Coded { codes, losses, steps: steps.to_vec() }
+    };
+    let steps: Vec<Step> = (0..layer.op.co()).map(|c| plan.weight_step(c)).collect();
+    let mut best = round(&steps, Way::Together);
+    if matches!(moments.second, Second::Products(_)) && by.tries_steps(plan.weight_levels) {
+        best.improve(round(&steps, Way::Alone(weight)), by.step_a_channel);
+        for steps in by.steps(layer, plan.weight_levels, &steps) {
+            best.improve(round(&steps, Way::Together), by.step_a_channel);
+        }
     }
-    coded(layer, &codes, &steps, correct_bias.then_some(&moments))
+    best.improve(round(&best.steps, Way::Alone(weight)), true);
+    plan.weight_steps = best.steps[..plan.weight_steps.len()].to_vec();
+    coded(layer, &best.codes, &best.steps, correct_bias.then_some(&moments))
 }
 
 /// `layer` with weights of `codes`; its biases make the mean sums those of the float network where `moments` are given.

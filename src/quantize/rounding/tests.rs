@@ -51,6 +51,19 @@ fn fake_is_golden() {
     }
 }
 
+/// Few bits get another step than the weights alone, one a channel or one for all; more bits and powers of two keep theirs.
+#[test]
+fn few_bits_choose_their_steps_by_the_sums() {
+    for recipe in recipes().filter(|r| !r.equalise) {
+        let observed = super::super::observe(&model(), &[images()]).unwrap();
+        let before = super::super::calibrate(&model(), &recipe, &observed).unwrap();
+        let after = quantize(&model(), &recipe, [Ok(images())]).unwrap().plan;
+        assert!((0..4).all(|i| before.layers[i].weight_steps.len() == after.layers[i].weight_steps.len()));
+        let chooses = recipe.mode == Mode::Free && recipe.widths.weights.bits() == 2;
+        assert_eq!(before != after, chooses, "{recipe:?}");
+    }
+}
+
 /// What is lowered is what was rounded, whatever the parts in which images come and the threads that work.
 #[test]
 fn codes_are_carried_and_repeat() {
