@@ -1,6 +1,6 @@
 //! The FuseSoC description (CAPI 2): targets lint, sim (Icarus) and verilator.
 
-use super::Bundle;
+use super::contents::Bundle;
 
 impl Bundle<'_> {
     pub(super) fn core_file(&self) -> String {

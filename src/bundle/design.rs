@@ -1,7 +1,8 @@
 //! What a program needs to know of a bundle: `design.json`, and the same for make.
 
+use super::contents::{Bundle, MEMORY};
 use super::selftest::SelfTest;
-use super::{Bundle, MEMORY, runs, selftest};
+use super::{runs, selftest};
 use crate::arith::Quantizer;
 use crate::config::ArrayConfig;
 use crate::hw;

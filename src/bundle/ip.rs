@@ -1,6 +1,6 @@
 //! The IP-XACT description (IEEE 1685-2009): buses, registers, ports and files of the accelerator.
 
-use super::Bundle;
+use super::contents::Bundle;
 use crate::config::ArrayConfig;
 use crate::isa::{Access, REGISTERS, Register, VERSION};
 

@@ -16,6 +16,7 @@
 //!
 //! It is written under a temporary name and renamed. The same input gives the same bytes.
 
+mod contents;
 mod core_file;
 mod design;
 pub mod driver;
@@ -24,39 +25,15 @@ mod readme;
 mod runs;
 pub mod selftest;
 
-use crate::hw::TOP;
-use crate::hw::emit::Module;
-use crate::int::{Golden, IntModel, Trace};
+use crate::int::Golden;
 use crate::isa::{COMMAND_WORDS, FIELDS};
 use crate::output::{self, Workspace};
-use crate::schedule::cycles::MemoryTiming;
-use crate::schedule::{Excerpt, Schedule};
+use crate::schedule::Excerpt;
 use crate::{Error, Result, store};
-use ndarray::{Array2, ArrayView4};
+pub use contents::{Bundle, MEMORY};
 use selftest::SelfTest;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The memory that the benches have unless it is set, and that cycles in a bundle are for.
-pub const MEMORY: MemoryTiming = MemoryTiming { latency: 20, stall_percent: 10 };
-
-/// What goes into a bundle.
-pub struct Bundle<'a> {
-    /// The network.
-    pub model: &'a IntModel,
-    /// Its program and memory image.
-    pub schedule: &'a Schedule,
-    /// The Verilog of the schedule's design point, the top last.
-    pub modules: &'a [Module],
-    /// Input codes of one run.
-    pub codes: ArrayView4<'a, i32>,
-    /// What the golden model gives for them.
-    pub trace: &'a Trace,
-    /// Code of each byte of a picture, `(channel, byte)`.
-    pub byte_codes: Array2<i32>,
-    /// Pictures of one run, bytes `(image, row, column, channel)` of the input's size; `None`: random ones.
-    pub pictures: Option<Vec<u8>>,
-}
 
 /// The bundle and the folders in it, each after the one that it lies in.
 const FOLDERS: [&str; 8] = ["", "rtl", "data", "sim", "driver", "litex", "litex/firmware", "vivado"];
@@ -193,20 +170,6 @@ impl Bundle<'_> {
         put(ip::FILE, self.component().as_bytes())?;
         put("README.md", self.readme(short).as_bytes())?;
         put(SUMS, sums(folder)?.as_bytes())
-    }
-
-    fn driven(&self) -> driver::Driven<'_> {
-        driver::Driven { model: self.model, schedule: self.schedule, byte_codes: self.byte_codes.view() }
-    }
-
-    /// The name of the top.
-    fn top(&self) -> &str {
-        self.modules.last().map_or(TOP, |module| &module.name)
-    }
-
-    /// Where the text of `module` lies.
-    fn rtl(&self, module: &Module) -> String {
-        format!("rtl/{}.v", module.name)
     }
 
     /// The program as words of 32 bits, for people and `$readmemh`.

@@ -1,6 +1,6 @@
 //! The bundle's README: registers and memory map.
 
-use super::Bundle;
+use super::contents::Bundle;
 use crate::isa::{COMMAND_BYTES, text};
 use crate::schedule::{Excerpt, Region, Regions};
 

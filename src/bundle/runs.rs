@@ -1,6 +1,6 @@
 //! What the benches run: the network, and where that takes slow simulators long a short program of some of its layers.
 
-use super::{Bundle, MEMORY};
+use super::contents::{Bundle, MEMORY};
 use crate::Result;
 use crate::schedule::cycles::{self, Cycles, MemoryTiming};
 use crate::schedule::{Excerpt, Regions, Schedule};

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::ArrayConfig;
-use crate::int::{Golden, random};
+use crate::hw::emit::Module;
+use crate::int::{Golden, IntModel, random};
 use crate::net::{Op, Shape};
 use crate::schedule::schedule;
 use std::collections::BTreeMap;

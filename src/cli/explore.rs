@@ -14,7 +14,7 @@ use vgg2rtl::config::{Multipliers, Pack, Requantize};
 use vgg2rtl::explore::report::{self, Report};
 use vgg2rtl::explore::{
     Assignment, Axes, Axis, Budget, Distributed, Event, External, Family, Fixed, Images, Mixed, Network,
-    Part, Task, Tuning,
+    Part, Task, Tuning, Watch,
 };
 use vgg2rtl::output::{self, Output};
 use vgg2rtl::quantize::{DEFAULT_ENDS, Rounding};
@@ -239,21 +239,22 @@ fn list(text: &str) -> std::result::Result<List, String> {
 pub fn run(args: &Args) -> Result<()> {
     let screen = Screen::default();
     let hear = |event: Event| screen.hear(event);
+    let watch = Watch { hear: &hear, stop: interrupt::flag() };
     args.check_outputs()?;
     let deferred = interrupt::defer();
     if let (Some(task), Some(slice), Some(to)) = (&args.task, args.slice, &args.outcome) {
         let text = store::read_text(task)?;
         let task: Task = serde_json::from_str(&text).map_err(|e| Error::bad_file(task, e.to_string()))?;
-        let outcome = task.run(slice, &hear, interrupt::flag())?;
+        let outcome = task.run(slice, watch)?;
         let json = serde_json::to_vec(&outcome).map_err(|e| Error::bad_file(to, e.to_string()))?;
         output::write(to, &json)?;
         return interrupt::check();
     }
     let mut task = args.task()?;
     args.check_report(&task)?;
-    let beaten = task.search(&hear, interrupt::flag())?;
+    let beaten = task.search(watch)?;
     let mut outcome = match args.engine {
-        Engine::Local => task.run((0, 1), &hear, interrupt::flag())?,
+        Engine::Local => task.run((0, 1), watch)?,
         Engine::Slurm => args.distributed(explore::Engine::Slurm, &args.sbatch)?.run(&task)?,
         Engine::Snakemake => args.distributed(explore::Engine::Snakemake, &args.snakemake)?.run(&task)?,
     };

@@ -67,6 +67,30 @@ pub fn model_error(family: Family) -> ModelError {
     error(&held_out(family), |config| estimate(config, family))
 }
 
+/// How good the analytical model of a family is.
+pub(super) fn of_the_model(family: Family) -> String {
+    let ModelError { lut_median, lut_worst, ff_median, ff_worst, inexact, points } = model_error(family);
+    let what = format!("lut, ff, carry, dsp, bram of {}: by the analytical model", family.name());
+    match points {
+        0 => format!("{what}, never compared with synthesis; --synth runs yosys"),
+        _ => format!(
+            "{what}; against yosys on {points} designs it was not fitted to, LUT are {lut_median:.1} % off (median; worst \
+             {lut_worst:.1} %), FF {ff_median:.1} % ({ff_worst:.1} %), DSP or block RAM of {inexact} differ; --synth runs yosys"
+        ),
+    }
+}
+
+/// How many of the designs of points have no area, because the model is not fitted to their modules.
+pub(super) fn without_model<'a>(
+    designs: impl Iterator<Item = (Option<&'a ArrayConfig>, Family)>,
+) -> Option<String> {
+    let lacks =
+        |(config, family): &(Option<&ArrayConfig>, Family)| config.is_some_and(|c| !is_modelled(c, *family));
+    let count = designs.filter(lacks).count();
+    let what = "lut, ff, carry, dsp, bram of builds whose bounds are not the default ones";
+    (count > 0).then(|| format!("{what}, {count} points: the analytical model has none; --synth runs yosys"))
+}
+
 /// Design points that the model was not fitted to, and what synthesis gave; none of a family whose model is of other
 /// hardware.
 pub fn held_out(family: Family) -> Vec<(ArrayConfig, Resources)> {

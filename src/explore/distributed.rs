@@ -12,7 +12,8 @@
 //! | `cache/` | finished accuracies and syntheses, unless the task has a cache of its own |
 
 use super::network::Network;
-use super::task::{Outcome, Task};
+use super::outcome::Outcome;
+use super::task::Task;
 use crate::cosim::{Cache, tools};
 use crate::{Error, Result, output};
 use std::path::{Path, PathBuf};

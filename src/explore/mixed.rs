@@ -10,7 +10,9 @@
 use super::Network;
 use super::accuracy::Evaluator;
 use super::coding::{Assignment, Coding};
-use super::task::{Event, Listener};
+use super::sweep::Axes;
+use super::watch::Watch;
+use crate::arith::WIDTHS;
 use crate::config::Requantize;
 use crate::cosim::Cache;
 use crate::quantize::{Exception, Plan, Rounding};
@@ -18,12 +20,48 @@ use crate::{Error, Result, store};
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Changes when the same inputs would give another assignment.
 const METHOD: &str = "mixed 4";
 /// Measurements of whole networks that the search may take after the greedy one.
 const MOVES: usize = 400;
+
+/// How assignments are searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mixed {
+    /// Fewest weight bits of a layer.
+    pub least: u32,
+    /// Most weight bits of a layer.
+    pub most: u32,
+}
+
+impl Mixed {
+    /// The searches for `axes`: one for each size, activation width and requantization.
+    ///
+    /// # Errors
+    /// Widths that leave nothing to choose.
+    pub(super) fn searches(self, axes: &Axes) -> Result<Vec<Search>> {
+        let Self { least, most } = self;
+        if !(WIDTHS.contains(&least) && WIDTHS.contains(&most) && least < most) {
+            return Err(Error::usage("--mixed", format!("no widths from {least} to {most} bits")));
+        }
+        let sizes = || axes.weights.iter().copied().filter(|w| (least + 1..most).contains(w));
+        let (ends, rounding) = (axes.ends, axes.rounding);
+        let of_coding = |acts: u32, requantize: Requantize| {
+            sizes().map(move |as_small_as| Search {
+                acts,
+                requantize,
+                ends,
+                least,
+                most,
+                as_small_as,
+                rounding,
+            })
+        };
+        let codings = axes.requantize.iter().flat_map(|&r| axes.acts.iter().map(move |&a| (a, r)));
+        Ok(codings.flat_map(|(acts, requantize)| of_coding(acts, requantize)).collect())
+    }
+}
 
 /// What a search looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,8 +92,7 @@ impl Search {
         network: &Network,
         evaluator: &Evaluator,
         cache: &Cache,
-        hear: Listener,
-        stop: &AtomicBool,
+        watch: Watch,
     ) -> Result<Assignment> {
         if !(self.least <= self.as_small_as && self.as_small_as <= self.most) {
             let reason =
@@ -68,8 +105,8 @@ impl Search {
             return Ok(known);
         }
         let searcher = Searcher::new(*self, network, evaluator)?;
-        let sensitivities = searcher.known_sensitivities(cache, hear, stop)?;
-        let found = searcher.run(&sensitivities, hear, stop)?;
+        let sensitivities = searcher.known_sensitivities(cache, watch)?;
+        let found = searcher.run(&sensitivities, watch)?;
         cache.keep_value(&key, &found);
         Ok(found)
     }
@@ -103,7 +140,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// Sensitivities are the same for every size.
-    fn known_sensitivities(&self, cache: &Cache, hear: Listener, stop: &AtomicBool) -> Result<Vec<Vec<f64>>> {
+    fn known_sensitivities(&self, cache: &Cache, watch: Watch) -> Result<Vec<Vec<f64>>> {
         let Search { acts, requantize, ends, least, most, rounding, .. } = self.search;
         let text = format!("{acts} {requantize:?} {ends} {least} {most} {rounding:?}");
         let key = format!("sensitivities-{}", store::digest([METHOD, self.evaluator.key(), &text]));
@@ -113,12 +150,12 @@ impl<'a> Searcher<'a> {
         if let Some(known) = cache.value(&key).filter(whole) {
             return Ok(known);
         }
-        let found = self.sensitivities(hear, stop)?;
+        let found = self.sensitivities(watch)?;
         cache.keep_value(&key, &found);
         Ok(found)
     }
 
-    fn run(&self, sensitivity: &[Vec<f64>], hear: Listener, stop: &AtomicBool) -> Result<Assignment> {
+    fn run(&self, sensitivity: &[Vec<f64>], watch: Watch) -> Result<Assignment> {
         let Search { most, as_small_as, .. } = self.search;
         let layers = self.network.sizes.len();
         let budget = u64::from(as_small_as) * self.network.sizes.iter().sum::<u64>();
@@ -132,14 +169,14 @@ impl<'a> Searcher<'a> {
             (bits, best) = (uniform, of_uniform);
         }
         let mut left = MOVES;
-        hear(Event::Begin(MOVES, "exchanges of bits"));
+        watch.begin(MOVES, "exchanges of bits");
         loop {
             let moves: Vec<Vec<u32>> = self.moves(&bits, budget).into_iter().take(left).collect();
             left -= moves.len();
             let one = |bits: &Vec<u32>| {
-                stopped(stop)?;
+                stopped(watch)?;
                 let divergence = self.divergence(bits);
-                hear(Event::Done);
+                watch.done();
                 divergence
             };
             let scored = moves.par_iter().map(one).collect::<Result<Vec<_>>>()?;
@@ -156,17 +193,17 @@ impl<'a> Searcher<'a> {
     }
 
     /// Of each layer, the divergence at each width from the least to the most.
-    fn sensitivities(&self, hear: Listener, stop: &AtomicBool) -> Result<Vec<Vec<f64>>> {
+    fn sensitivities(&self, watch: Watch) -> Result<Vec<Vec<f64>>> {
         let Search { least, most, .. } = self.search;
         let layers = self.network.sizes.len();
         let widths = (most - least + 1) as usize;
-        hear(Event::Begin(layers * widths, "sensitivities"));
+        watch.begin(layers * widths, "sensitivities");
         let one = |i: usize| {
-            stopped(stop)?;
+            stopped(watch)?;
             let mut bits = vec![most; layers];
             bits[i / widths] = least + (i % widths) as u32;
             let divergence = self.divergence(&bits);
-            hear(Event::Done);
+            watch.done();
             divergence
         };
         let all = (0..layers * widths).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
@@ -233,8 +270,8 @@ fn exceptions(network: &Network, bits: &[u32]) -> Vec<Exception> {
     network.model.layers.iter().zip(bits).map(|(l, &bits)| Exception::of_bits(&l.name, bits)).collect()
 }
 
-fn stopped(stop: &AtomicBool) -> Result<()> {
-    match stop.load(Ordering::Relaxed) {
+fn stopped(watch: Watch) -> Result<()> {
+    match watch.stopped() {
         true => Err(Error::usage("--mixed", "stopped before the search's end")),
         false => Ok(()),
     }

@@ -6,7 +6,8 @@
 
 use super::Family;
 use super::area::estimate;
-use super::part::{Lack, Part};
+use super::budget::Lack;
+use super::part::Part;
 use super::synth_source::{Source, hashes, sources};
 use crate::config::ArrayConfig;
 use crate::cosim::{Cache, tools};

@@ -1,8 +1,8 @@
 //! What is known of one point of a sweep: a row of the report.
 
+use super::budget::Lack;
 use super::coding::Coding;
 use super::cost::NetworkCost;
-use super::part::Lack;
 use super::sweep::Point;
 use super::{Family, Resources};
 use crate::Error;

@@ -67,7 +67,7 @@ fn task(cache: &std::path::Path) -> Task {
 }
 
 fn run(task: &Task, stop: bool) -> Outcome {
-    let mut outcome = task.run((0, 1), &|_| (), &stop.into()).unwrap();
+    let mut outcome = task.run((0, 1), Watch { hear: &|_| (), stop: &stop.into() }).unwrap();
     task.finish(&mut outcome);
     outcome
 }
@@ -112,7 +112,7 @@ fn slices_make_the_whole() {
     let whole = run(&task, false);
     let mut parts = Outcome::default();
     for i in 0..3 {
-        let part = task.run((i, 3), &|_| (), &false.into()).unwrap();
+        let part = task.run((i, 3), Watch { hear: &|_| (), stop: &false.into() }).unwrap();
         let text = serde_json::to_string(&part).unwrap();
         parts.rows.extend(serde_json::from_str::<Outcome>(&text).unwrap().rows);
     }
@@ -148,7 +148,7 @@ fn images_that_measure_do_not_train() {
     let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
     task.qat = Some(tune::Tuning { train: data.clone(), epochs: 1, limit: 64 });
     task.images = Some(Images { data, calibration: None, most: Some(2), labels: None, turned: false });
-    let error = task.run((0, 1), &|_| (), &false.into()).unwrap_err().to_string();
+    let error = task.run((0, 1), Watch { hear: &|_| (), stop: &false.into() }).unwrap_err().to_string();
     assert!(error.starts_with("--train: ") && error.ends_with("would train and measure"), "{error}");
     task.qat = None;
     let notes = run(&task, true).notes;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vgg2rtl::config::{ArrayConfig, Requantize};
 use vgg2rtl::cosim::{Cache, Job, LayerReport, MemoryOptions, Network, Simulator, Statistics};
-use vgg2rtl::explore::{Coding, Evaluator, Images, Task};
+use vgg2rtl::explore::{Coding, Evaluator, Images, Task, Watch};
 use vgg2rtl::float::import::{Options as Import, from_bytes};
 use vgg2rtl::float::{DataSet, FloatLayer, FloatModel, Split};
 use vgg2rtl::int::{Golden, IntModel, Trace, random};
@@ -427,7 +427,7 @@ fn task(folder: &Path, bytes: &[u8]) {
     (task.images, task.qat, task.mixed, task.synth, task.place) = (None, None, None, false, false);
     task.cache = Some(folder.join("explore-task"));
     let stop = std::sync::atomic::AtomicBool::new(false);
-    if let Ok(mut outcome) = task.run((0, 1), &|_| (), &stop) {
+    if let Ok(mut outcome) = task.run((0, 1), Watch { hear: &|_| (), stop: &stop }) {
         task.finish(&mut outcome);
     }
 }

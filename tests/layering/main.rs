@@ -37,9 +37,6 @@ const INTEGERS_ONLY: &[&str] = &["isa", "int", "schedule", "hw", "bundle", "cosi
 /// The only file that starts processes; the checks of `hw`, compiled into tests only, are not product code.
 const STARTS_PROCESSES: &[&str] = &["src/cosim/tools.rs"];
 
-/// Folders and files whose parts still need each other, to be taken apart: this list only gets shorter.
-const CIRCLES: &[&str] = &["src/bundle", "src/explore"];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -174,23 +171,11 @@ fn circles(edges: &BTreeMap<&Path, BTreeSet<&Path>>) -> Vec<BTreeSet<PathBuf>> {
     all.into_iter().collect()
 }
 
-/// The folder that all files of a circle lie in.
-fn common_folder(circle: &BTreeSet<PathBuf>) -> String {
-    let first = circle.first().expect("no circle is empty");
-    let holds_all = |folder: &&Path| circle.iter().all(|file| file.starts_with(folder));
-    place(first.ancestors().skip(1).find(holds_all).expect("all lie in src"))
-}
-
 #[test]
 fn no_files_need_each_other() {
-    let found = circles(&GRAPH.edges());
     let list = |c: &BTreeSet<PathBuf>| c.iter().map(|p| place(p)).collect::<Vec<_>>().join(", ");
-    let folders: BTreeSet<String> = found.iter().map(common_folder).collect();
-    let new = found.iter().filter(|c| !CIRCLES.contains(&&common_folder(c)[..])).map(list);
-    let new: Vec<_> = new.collect();
-    assert!(new.is_empty(), "files in a circle:\n{}", new.join("\n"));
-    let gone: Vec<_> = CIRCLES.iter().filter(|c| !folders.contains(**c)).collect();
-    assert!(gone.is_empty(), "no longer circles, to be taken off the list: {gone:?}");
+    let found: Vec<_> = circles(&GRAPH.edges()).iter().map(list).collect();
+    assert!(found.is_empty(), "files in a circle:\n{}", found.join("\n"));
 }
 
 /// A crate in which every rule is broken, in forms of `use` that a search for text overlooks.

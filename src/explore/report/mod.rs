@@ -11,7 +11,8 @@ pub use page::{MOST_ROWS, page};
 pub use plots::plots;
 
 use super::network::Network;
-use super::task::{Outcome, Task};
+use super::outcome::Outcome;
+use super::task::Task;
 use super::{ModelError, Row, model_error};
 use crate::net::{Op, Shape};
 use serde::Serialize;
