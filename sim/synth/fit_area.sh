@@ -5,4 +5,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ $# -gt 0 ] || { sed -n 's/^# usage: /usage: /p' "$0" >&2; exit 2; }
-VGG2RTL_FAMILIES="$*" cargo test --release --lib fit_families -- --ignored --nocapture
+cargo run --release --example fit_area -- "$@"

@@ -3,13 +3,9 @@
 mod accuracy;
 mod area;
 mod area_features;
-#[cfg(test)]
-mod area_fit;
 mod area_memory;
 mod area_model;
 mod area_parts;
-#[cfg(test)]
-mod area_points;
 mod budget;
 mod choice;
 mod coding;
@@ -19,6 +15,8 @@ mod cost;
 mod distributed;
 mod family;
 mod fill;
+#[doc(hidden)]
+pub mod fitting;
 mod mixed;
 mod mixed_front;
 mod network;

@@ -79,7 +79,6 @@ pub fn distinct_children(source: &Source) -> Vec<usize> {
 
 /// For the fit: module `module` of `sources` and what it instantiates under names that begin with `prefix`, as sources of their own: the
 /// children without bodies, the module last.
-#[cfg(test)]
 pub fn renamed(sources: &[Source], module: usize, prefix: &str) -> Vec<Source> {
     let source = &sources[module];
     let children = distinct_children(source);

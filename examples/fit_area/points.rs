@@ -1,12 +1,12 @@
 //! Design points that the area model is fitted to, and others that it is measured on.
 
-use super::Family;
-use super::area_features::is_hard_product;
-use crate::arith;
-use crate::config::{ArrayConfig, Multipliers, Pack, Requantize};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use vgg2rtl::arith;
+use vgg2rtl::config::{ArrayConfig, Multipliers, Pack, Requantize};
+use vgg2rtl::explore::Family;
+use vgg2rtl::explore::fitting::is_hard_product;
 
 /// Bits of weights and of activations.
 const WIDTHS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
