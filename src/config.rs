@@ -1,13 +1,15 @@
 //! Design points of the accelerator: every number that shapes the emitted hardware.
 
 mod bounds;
+mod limits;
+mod presets;
+mod ranges;
 
 pub use bounds::{Bounds, CHANNELS, IMAGES, MAPS, OFFSET_BITS};
+pub use presets::presets;
+pub use ranges::*;
 
-use crate::arith;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
 
 /// How accumulators become activation codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,39 +48,6 @@ impl Default for Pack {
         Self::Lanes(1)
     }
 }
-
-/// Digits of a weight, planes of an activation.
-pub const DIGITS: RangeInclusive<usize> = 1..=9;
-
-/// Words of the bus that a read stream or the write port holds: four bursts.
-pub const STREAM_WORDS: usize = 64;
-
-/// Rows of an array: sums of one accumulator are at least three cycles apart.
-pub const ROWS: RangeInclusive<usize> = 3..=64;
-/// Columns of an array.
-pub const COLS: RangeInclusive<usize> = 2..=64;
-/// Most bits of an accumulator.
-pub const MOST_ACC_BITS: u32 = 48;
-/// Words of lanes, positions of accumulator banks.
-pub const DEPTHS: RangeInclusive<usize> = 16..=1 << 16;
-/// Bits of an address of external memory.
-pub const ADDRESS_BITS: RangeInclusive<usize> = 32..=64;
-/// Bits of the AXI IDs.
-pub const ID_BITS: RangeInclusive<usize> = 1..=16;
-/// Values of AxCACHE.
-pub const AXI_CACHES: RangeInclusive<usize> = 0..=15;
-/// A base of external memory, and every region, lies on a multiple of so many bytes.
-pub const PAGE: usize = 1 << PAGE_BITS;
-/// Bits of an address below [`PAGE`].
-pub const PAGE_BITS: u32 = 12;
-/// Channels of folded first layers.
-pub const FOLD_CHANNELS: RangeInclusive<usize> = 0..=4;
-/// Columns that share a multiplier.
-pub const PACK: RangeInclusive<usize> = 1..=4;
-/// Bits of the wider operand of a signed multiplier, by family: iCE40; ECP5 and Gowin; Xilinx 7 series; UltraScale+.
-pub const MULTIPLIER_BITS: [u32; 4] = [16, 18, 25, 27];
-/// Longest rows of folded first layers.
-pub const FOLD_WIDTHS: RangeInclusive<usize> = 4..=1 << 12;
 
 /// A design point. [`ArrayConfig::validate`] checks every limit before any work starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -222,67 +191,7 @@ fn is_one(digits: &usize) -> bool {
     *digits == 1
 }
 
-/// Named design points: name, purpose, configuration.
-pub fn presets() -> Vec<(&'static str, &'static str, ArrayConfig)> {
-    let base = ArrayConfig::default();
-    let tiny = ArrayConfig {
-        rows: 4,
-        cols: 4,
-        act_depth: 512,
-        acc_depth: 128,
-        weight_depth: 16,
-        bus_bits: 64,
-        fold_width: 32,
-        ..base.clone()
-    };
-    let medium = ArrayConfig { rows: 16, cols: 16, weight_depth: 64, requantizers: 8, ..base.clone() };
-    let large = ArrayConfig {
-        rows: 32,
-        cols: 32,
-        weight_depth: 128,
-        requantizers: 16,
-        act_depth: 4096,
-        ..base.clone()
-    };
-    vec![
-        ("tiny", "4×4 for tests and for reading its Verilog; images up to 32×32", tiny),
-        ("ecp5-85k", "8×8 for a Lattice ECP5-85F", base),
-        ("16x16", "16×16 for a mid-size part such as an XC7K325T", medium),
-        ("zcu102", "32×32 for a ZCU102 (XCZU9EG)", large),
-    ]
-}
-
 impl ArrayConfig {
-    /// The preset called `name`.
-    pub fn preset(name: &str) -> Result<Self> {
-        let all = presets();
-        let names = || all.iter().map(|p| p.0).collect::<Vec<_>>().join(", ");
-        let found = all.iter().find(|p| p.0 == name).map(|p| p.2.clone());
-        found.ok_or_else(|| Error::usage("--preset", format!("no preset {name}; known: {}", names())))
-    }
-
-    /// The preset that is nearest in size to an array of `rows` × `cols`, with this array.
-    pub fn near(rows: usize, cols: usize) -> Self {
-        let nearest = match rows.saturating_mul(cols) {
-            0..=31 => "tiny",
-            32..=127 => "ecp5-85k",
-            128..=511 => "16x16",
-            _ => "zcu102",
-        };
-        let base = Self::preset(nearest).expect("the preset is in the list");
-        base.with_array(rows, cols)
-    }
-
-    /// This configuration with an array of `rows` × `cols`, and weight lanes deep enough for it.
-    pub fn with_array(self, rows: usize, cols: usize) -> Self {
-        let mut config = Self { rows, cols, ..self };
-        if rows.max(cols) > 64 {
-            return config; // not valid, whatever its lanes
-        }
-        config.weight_depth = config.weight_depth.max(config.least_weight_depth().next_power_of_two());
-        config
-    }
-
     /// As many requantizers as the configuration has, or the most below that which block and bus allow.
     pub fn most_requantizers(&self) -> usize {
         let fits = |n: &usize| self.block().is_multiple_of(*n) && n * self.act_bits as usize <= self.bus_bits;
@@ -349,39 +258,6 @@ impl ArrayConfig {
         Self { pack, multiplier_bits, ..config }
     }
 
-    /// Why `lanes` columns cannot share a multiplier, with need and have.
-    fn holds(&self, lanes: usize) -> std::result::Result<(), String> {
-        let (need, have) = (self.packed_bits(lanes), self.multiplier_bits);
-        let (w, a) = (self.weight_bits, self.act_bits);
-        if !PACK.contains(&lanes) {
-            return Err(format!("{lanes} is outside {} … {}", PACK.start(), PACK.end()));
-        }
-        if lanes == 1 {
-            return Ok(());
-        }
-        if lanes > self.cols {
-            return Err(format!("{lanes} columns a multiplier, the array has {}", self.cols));
-        }
-        if self.multipliers == Multipliers::Lut {
-            return Err(format!(
-                "{lanes} columns share a DSP, and products of look-up tables have none to share"
-            ));
-        }
-        if need > have {
-            return Err(format!(
-                "{lanes} weights of {w} bits for activations of {a} need {need} bits of a multiplier, which has {have}"
-            ));
-        }
-        if a + 1 > have.min(18) {
-            return Err(format!(
-                "activations of {a} bits need {} of a multiplier, which has {}",
-                a + 1,
-                have.min(18)
-            ));
-        }
-        Ok(())
-    }
-
     /// Least [`ArrayConfig::weight_depth`]: one tile beside the one that is shifted in; and the last group of columns
     /// shifts so many cycles after the first, while two rows on their way may come, and one more must have room.
     pub fn least_weight_depth(&self) -> usize {
@@ -402,92 +278,6 @@ impl ArrayConfig {
         let lines = 2 * self.fold_width * self.fold_channels * self.code_bits() as usize;
         acts + weights + accumulators + lines + 4 * STREAM_WORDS * self.bus_bits
     }
-
-    /// As [`ArrayConfig::validate`], for numbers that come from options: an error names the option.
-    pub fn validate_options(&self) -> Result<()> {
-        self.validate().map_err(|error| match error {
-            Error::Usage { option, reason } => {
-                let named = match option.as_str() {
-                    "rows" | "cols" => format!("--array, {option}"),
-                    "bus_bits" => "--bus".into(),
-                    "fold_channels" => "--fold".into(),
-                    "multiplier_bits" => "--family".into(),
-                    field => format!("--{}", field.replace('_', "-")),
-                };
-                Error::Usage { option: named, reason }
-            }
-            other => other,
-        })
-    }
-
-    /// Checks every limit; an error names the field.
-    pub fn validate(&self) -> Result<()> {
-        let within = |option: &str, value: usize, range: RangeInclusive<usize>| {
-            if range.contains(&value) {
-                return Ok(());
-            }
-            let (lo, hi) = (range.start(), range.end());
-            Err(Error::usage(option, format!("{value} is outside {lo} … {hi}")))
-        };
-        within("rows", self.rows, ROWS)?;
-        within("cols", self.cols, COLS)?;
-        let widths = *arith::WIDTHS.start() as usize..=*arith::WIDTHS.end() as usize;
-        within("weight_bits", self.weight_bits as usize, widths.clone())?;
-        within("act_bits", self.act_bits as usize, widths)?;
-        within("address_bits", self.address_bits as usize, ADDRESS_BITS)?;
-        within("id_bits", self.id_bits as usize, ID_BITS)?;
-        within("axi_cache", self.axi_cache as usize, AXI_CACHES)?;
-        self.check_digits("weight_digits", self.weight_bits, self.weight_digits)?;
-        self.check_digits("act_digits", self.act_bits, self.act_digits)?;
-        within("acc_bits", self.acc_bits as usize, self.psum_bits() as usize..=MOST_ACC_BITS as usize)?;
-        if !MULTIPLIER_BITS.contains(&self.multiplier_bits) {
-            let reason = format!("{} is not 16, 18, 25 or 27", self.multiplier_bits);
-            return Err(Error::usage("multiplier_bits", reason));
-        }
-        self.holds(self.pack).map_err(|reason| Error::usage("pack", reason))?;
-        within("act_depth", self.act_depth, DEPTHS)?;
-        within("weight_depth", self.weight_depth, self.least_weight_depth()..=*DEPTHS.end())?;
-        within("acc_depth", self.acc_depth, DEPTHS)?;
-        within("fold_channels", self.fold_channels, FOLD_CHANNELS)?;
-        within("fold_width", self.fold_width, FOLD_WIDTHS)?;
-        within("max_map", self.max_map, MAPS)?;
-        within("max_channels", self.max_channels, CHANNELS)?;
-        within("max_images", self.max_images, IMAGES)?;
-        within("offset_bits", self.offset_bits as usize, OFFSET_BITS)?;
-        if ![64, 128, 256, 512].contains(&self.bus_bits) {
-            return Err(Error::usage("bus_bits", format!("{} is not 64, 128, 256 or 512", self.bus_bits)));
-        }
-        if self.requantizers == 0 || !self.block().is_multiple_of(self.requantizers) {
-            let reason =
-                format!("{} does not divide {}, the block of channels", self.requantizers, self.block());
-            return Err(Error::usage("requantizers", reason));
-        }
-        let codes = self.requantizers * self.act_bits as usize;
-        if codes > self.bus_bits {
-            let reason = format!(
-                "{} codes of {} bits exceed the bus's {} bits a cycle",
-                self.requantizers, self.act_bits, self.bus_bits
-            );
-            return Err(Error::usage("requantizers", reason));
-        }
-        Ok(())
-    }
-
-    /// Digits that widths up to 16 bits can use: the top one is not all beyond them.
-    fn check_digits(&self, option: &str, bits: u32, digits: usize) -> Result<()> {
-        if !DIGITS.contains(&digits) {
-            let (lo, hi) = (DIGITS.start(), DIGITS.end());
-            return Err(Error::usage(option, format!("{digits} is outside {lo} … {hi}")));
-        }
-        let (widest, most) = (*arith::WIDTHS.end(), 1 + *arith::WIDTHS.end() as usize / bits as usize);
-        match digits <= most {
-            true => Ok(()),
-            false => Err(Error::usage(
-                option,
-                format!("{digits} digits of {bits} bits; codes of {widest} bits take {most} at most"),
-            )),
-        }
-    }
 }
 
 /// The greatest number that divides both.
@@ -498,40 +288,6 @@ pub(crate) const fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn presets_are_valid() {
-        for (name, _, config) in presets() {
-            config.validate().unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert_eq!(ArrayConfig::preset(name).unwrap(), config);
-        }
-        let kilobits = presets().into_iter().map(|(name, _, c)| (name, c.memory_bits() / 1000));
-        let documented = [("tiny", 67), ("ecp5-85k", 440), ("16x16", 839), ("zcu102", 2174)]; // docs/accelerator.md
-        assert_eq!(kilobits.collect::<Vec<_>>(), documented);
-        assert!(ArrayConfig::preset("none").unwrap_err().to_string().contains("tiny, ecp5-85k"));
-    }
-
-    #[test]
-    fn limits_name_the_option() {
-        let refused = |change: fn(&mut ArrayConfig)| {
-            let mut config = ArrayConfig::default();
-            change(&mut config);
-            config.validate().unwrap_err().to_string()
-        };
-        assert!(refused(|c| c.rows = 1).starts_with("rows: 1 is outside"));
-        assert!(refused(|c| c.weight_bits = 17).starts_with("weight_bits"));
-        assert!(refused(|c| c.acc_bits = 18).starts_with("acc_bits: 18 is outside 19"));
-        assert!(
-            refused(|c| (c.rows, c.weight_depth) = (8, 15)).starts_with("weight_depth: 15 is outside 16")
-        );
-        let flat: fn(&mut ArrayConfig) = |c| (c.rows, c.cols, c.requantizers, c.weight_depth) = (3, 8, 1, 10);
-        assert!(refused(flat).starts_with("weight_depth: 10 is outside 12"));
-        assert!(refused(|c| c.bus_bits = 96).starts_with("bus_bits"));
-        assert!(refused(|c| c.requantizers = 3).starts_with("requantizers"));
-        assert!(
-            refused(|c| (c.requantizers, c.act_bits, c.bus_bits) = (8, 9, 64)).starts_with("requantizers")
-        );
-    }
 
     #[test]
     fn as_many_columns_share_a_multiplier_as_it_holds() {
@@ -566,28 +322,6 @@ mod tests {
         let json = serde_json::to_string(&two).unwrap();
         assert!(json.contains("\"pack\":2,\"multiplier_bits\":25"), "{json}");
         assert_eq!(serde_json::from_str::<ArrayConfig>(&json).unwrap(), two);
-    }
-
-    #[test]
-    fn a_pack_that_does_not_fit_is_refused_with_need_and_have() {
-        let refused = |change: fn(&mut ArrayConfig)| {
-            let mut config = ArrayConfig::default();
-            change(&mut config);
-            config.validate().unwrap_err().to_string()
-        };
-        let text = refused(|c| c.pack = 2);
-        assert!(
-            text.starts_with("pack: 2 weights of 8 bits for activations of 8 need 25 bits")
-                && text.contains("has 18"),
-            "{text}"
-        );
-        assert!(refused(|c| c.pack = 5).starts_with("pack: 5 is outside 1 … 4"));
-        assert!(refused(|c| c.pack = 0).starts_with("pack: 0 is outside 1 … 4"));
-        let text = refused(|c| (c.weight_bits, c.act_bits, c.cols, c.requantizers, c.pack) = (2, 2, 2, 1, 3));
-        assert!(text.starts_with("pack: 3 columns a multiplier, the array has 2"), "{text}");
-        let text = refused(|c| (c.weight_bits, c.pack, c.multipliers) = (4, 2, Multipliers::Lut));
-        assert!(text.starts_with("pack: 2 columns share a DSP"), "{text}");
-        assert!(refused(|c| c.multiplier_bits = 20).starts_with("multiplier_bits: 20 is not"));
     }
 
     #[test]

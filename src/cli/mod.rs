@@ -30,6 +30,7 @@ mod shell;
 mod simulation;
 mod table;
 mod train;
+mod train_data;
 mod train_screen;
 
 /// From a trained float VGG16 to fixed point and verified Verilog.

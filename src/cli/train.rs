@@ -7,11 +7,12 @@ use super::next;
 use super::number::{self, MOST_BATCH};
 use super::outputs;
 use super::print::{note, out};
+use super::train_data::{Parts, VALIDATION, classes_of, input_of};
 use super::train_screen::Screen;
 use clap::ValueEnum;
 use std::path::PathBuf;
-use vgg2rtl::float::{DataSet, FloatModel, Split};
-use vgg2rtl::net::{Header, LONGEST, Preprocessing, Shape};
+use vgg2rtl::float::{DataSet, FloatModel};
+use vgg2rtl::net::{Header, LONGEST, Preprocessing};
 use vgg2rtl::output::Output;
 use vgg2rtl::quantize::qat::{Learn, Net, Spec};
 use vgg2rtl::quantize::train::{
@@ -177,14 +178,15 @@ pub fn run(args: &Args) -> Result<()> {
     let inputs =
         [Some(&*args.data), args.float.as_deref(), weights.as_deref(), args.reading.labels.as_deref()];
     outputs::check(&outputs, inputs.into_iter().flatten())?;
-    let parts = Parts::open(args)?;
+    let relabelled = args.reading.labels.is_some();
+    let parts = Parts::open(&args.data, args.validation, relabelled)?;
     let mut float = match &args.float {
         Some(path) if args.new_head => args.with_new_head(FloatModel::load(path)?, &parts.train)?,
         Some(path) => tuned::load(path)?,
         None => args.fresh(&parts.train)?,
     };
     args.exceptions.check(&float)?;
-    let parts = parts.aligned(&float, args)?;
+    let parts = parts.aligned(&float, &args.reading, args.limit, args.seed)?;
     images::say_input(&float.header);
     if float.header.classes.is_empty() && parts.train.classes().len() == float.outputs() {
         float.header.classes = parts.train.classes().to_vec();
@@ -328,83 +330,6 @@ impl Args {
                 Err(Error::usage(option, reason))
             }
         }
-    }
-}
-
-/// The first picture's size, padded so that five pools halve it.
-fn input_of(data: &DataSet) -> Result<Shape> {
-    let picture = data.picture(0)?;
-    let side = picture.height.max(picture.width).next_multiple_of(32);
-    Ok(Shape { c: picture.channels, h: side, w: side })
-}
-
-fn classes_of(data: &DataSet) -> Result<usize> {
-    let labels = (0..data.len()).filter_map(|i| data.label(i));
-    let classes = labels.max().map_or(0, |top| top + 1).max(data.classes().len());
-    if classes < 2 {
-        return Err(Error::bad_file(data.path(), "needs labels of two classes or more"));
-    }
-    Ok(classes)
-}
-
-/// The pictures of the data set, by what they do.
-struct Parts {
-    train: DataSet,
-    validation: Option<DataSet>,
-    test: Option<DataSet>,
-}
-
-/// Share of a data set without a test part that measures.
-const VALIDATION: f64 = 0.1;
-
-impl Parts {
-    fn open(args: &Args) -> Result<Self> {
-        let whole = DataSet::open_split(&args.data, Split::Train)?;
-        let test = match whole.part() {
-            Some(_) => DataSet::open_part(&args.data, Split::Test)?,
-            None => None,
-        };
-        let test = test.filter(|set| set.is_labelled() || args.reading.labels.is_some());
-        let share = args.validation.unwrap_or(if test.is_some() { 0.0 } else { VALIDATION });
-        if test.is_none() && share == 0.0 {
-            return Err(Error::usage("--validation", "there is no test part: nothing would measure"));
-        }
-        if share == 0.0 {
-            return Ok(Self { train: whole, validation: None, test });
-        }
-        let (validation, train) = whole.split(share);
-        Ok(Self { train, validation: Some(validation), test })
-    }
-
-    /// With labels that mean the outputs of `model`, and as many training pictures as are asked for.
-    fn aligned(mut self, model: &FloatModel, args: &Args) -> Result<Self> {
-        let outputs = model.outputs();
-        let apply = |set: DataSet| args.reading.apply(set, &model.header, outputs);
-        self.train = images::sample(&apply(self.train)?, args.limit, args.seed, outputs);
-        self.validation = self.validation.map(apply).transpose()?;
-        let all = |set: DataSet| Ok(images::sample(&apply(set)?, None, args.seed, outputs));
-        self.test = self.test.map(all).transpose()?;
-        self.say();
-        Ok(self)
-    }
-
-    /// Which pictures do what.
-    fn say(&self) {
-        let path = self.train.path().display();
-        let mut text = format!("{path}: {} pictures train", self.train.len());
-        if let Some(set) = &self.validation {
-            text +=
-                &format!(", {} others, chosen by a hash of what they are, measure every epoch", set.len());
-        }
-        match &self.test {
-            Some(set) => text += &format!(", {} of the test part measure", set.len()),
-            None => text += "; there is no test part, and `eval` would measure on pictures that trained",
-        }
-        note!("{text}; the last epoch is kept, none is chosen");
-    }
-
-    fn data(&self) -> Data<'_> {
-        Data { train: &self.train, validation: self.validation.as_ref(), test: self.test.as_ref() }
     }
 }
 
