@@ -33,7 +33,7 @@ folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 "${VGG2RTL_PYTHON:-python3}" tests/golden_numpy.py model "$folder/many.model.safetensors"
 cargo run --release --quiet -- generate "$folder/many.model.safetensors" --preset tiny --act-depth 96 --acc-depth 24 \
-    --images 2 -o "$folder/bundle"
+    --images 3 -o "$folder/bundle"
 sim/flip_operators.py "$folder/bundle" --count 100
 # Proofs with their long bounds, each with operators flipped at random in its module: what is not seen is printed, to be read.
 sim/formal/prove.py --long

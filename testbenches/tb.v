@@ -461,6 +461,16 @@ module tb;
             while (value[STATUS_BUSY_LOW]) read_register(REG_STATUS);
             check(REG_STATUS, 1 << STATUS_DONE_LOW);
             check(REG_RUNS, runs + 4);
+            // What is queued behind a run that fails is refused.
+            tried[FIELD_OPCODE_AT +: FIELD_OPCODE_BITS] = 8'h7e;
+            put(tried);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            write_register(REG_CONTROL, 1 << CONTROL_START_LOW);
+            read_register(REG_STATUS);
+            if (value[STATUS_BUSY_LOW] && !value[STATUS_QUEUED_LOW]) fail("STATUS does not show a queued start");
+            while (value[STATUS_BUSY_LOW]) read_register(REG_STATUS);
+            check(REG_STATUS, 1 << STATUS_DONE_LOW | 1 << STATUS_REFUSED_LOW | ERROR_UNKNOWN_OPCODE << STATUS_ERROR_LOW);
+            check(REG_RUNS, runs + 5);
             put(command);
         end
     endtask
