@@ -4,12 +4,12 @@ use super::layer::{Layer, Norm, Site};
 use super::lower::taps_before_channels;
 use super::net::Net;
 use super::{FakeQuantizer, Learn};
+use crate::Result;
 use crate::arith::{Levels, Step};
 use crate::autograd::optim::Parameter;
 use crate::float::{FloatLayer, FloatModel};
 use crate::net::{KERNEL, Op};
 use crate::quantize::{Method, Mode, Recipe, Rounding, Widths};
-use crate::{Error, Result};
 use ndarray::{ArrayD, IxDyn};
 
 /// What to quantize, and how its steps learn.
@@ -53,10 +53,6 @@ impl Spec {
 impl Net {
     /// A network that trains in float, from `model`'s weights; batch norm is kept where it is.
     pub fn float_from(model: &FloatModel) -> Result<Self> {
-        if let Some(layer) = model.layers.iter().find(|l| l.saturation.is_some()) {
-            let reason = "has a ReLU that saturates, which training does not have: import with --activation relu and train";
-            return Err(Error::bad_layer(&layer.name, reason));
-        }
         model.validate()?;
         let mut net = Self {
             header: model.header.clone(),
@@ -139,8 +135,9 @@ impl Net {
         };
         let weight = self.parameter(name("weight"), &shape, weight, true);
         let bias = self.parameter(name("bias"), &[co], bias, false);
-        let (name, op) = (layer.name.clone(), layer.op);
-        self.layers.push(Layer { name, op, weight, bias, norm, weights: None, output: None, replayed: None });
+        let (name, op, saturation) = (layer.name.clone(), layer.op, layer.saturation);
+        let (weights, output, replayed) = (None, None, None);
+        self.layers.push(Layer { name, op, weight, bias, norm, saturation, weights, output, replayed });
     }
 
     /// Puts parameters that must stay positive back above zero: γ, and learned steps. Returns the names of

@@ -214,6 +214,37 @@ mod tests {
         }
     }
 
+    /// ReLU6 and the like: float training computes what the float network does, a quantized one clips its codes.
+    #[test]
+    fn a_relu_that_saturates_does_so_in_training() {
+        const MOST: f32 = 0.3;
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for batch_norm in [false, true] {
+            let (mut model, images) = (float(batch_norm, &mut rng), images(20, &mut rng));
+            model.layers[..4].iter_mut().for_each(|layer| layer.saturation = Some(MOST));
+            let net = Net::float_from(&model).unwrap();
+            assert!(net.float().layers[..4].iter().all(|layer| layer.saturation == Some(MOST)));
+            let mut tape = Tape::<f64>::default();
+            let forward = net.forward(&mut tape, images.view(), Phase::Evaluate).unwrap();
+            let reached = |x: &_| tape.slice(*x).iter().fold(0.0, |m: f64, &x| m.max(x)) == f64::from(MOST);
+            assert!(forward.activations.iter().all(reached), "each layer must saturate somewhere");
+            let mut folded = model.clone();
+            folded.fold_batch_norm();
+            let want = folded.forward(&images).unwrap();
+            let got = channels_first(&tape, forward.logits);
+            let worst = got.iter().zip(&want).map(|(g, &w)| (g - f64::from(w)).abs()).fold(0.0, f64::max);
+            assert!(worst < 1e-4, "{worst}");
+
+            let net = Net::quantized_from(&model, &Spec::new(Learn::Lsq, 8, 8), images.view()).unwrap();
+            agree(&net, &images);
+            for q in &net.lower().unwrap().input_quantizers()[1..] {
+                let (top, step) = (q.levels.b as f32 * q.step.get(), q.step.get());
+                assert!(q.levels.b == 255 || (top - MOST).abs() <= 0.5001 * step, "{top}, step {step}");
+                assert!(top <= MOST + 0.5001 * step, "{top}, step {step}");
+            }
+        }
+    }
+
     #[test]
     fn any_integer_model_can_be_replayed() {
         for (w, a) in [(2, 2), (4, 8), (8, 8), (16, 16)] {

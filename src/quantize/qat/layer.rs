@@ -41,6 +41,8 @@ pub struct Layer {
     pub bias: usize,
     /// Batch norm that training keeps.
     pub norm: Option<Norm>,
+    /// Where the layer's ReLU saturates in float; the levels of a quantized output say it.
+    pub saturation: Option<f32>,
     /// Weight quantizer; `None` while training in float.
     pub weights: Option<Site>,
     /// Output quantizer; `None` while training in float, and for the logits.

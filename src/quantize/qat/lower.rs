@@ -68,7 +68,7 @@ impl Net {
             bias,
             batch_norm,
             quantizer: None,
-            saturation: None,
+            saturation: layer.saturation,
         }
     }
 }

@@ -230,7 +230,8 @@ impl Pass<'_> {
         let trains_norm = self.layer.norm.is_some() && self.phase != Phase::Evaluate;
         let Some((site, input)) = self.layer.output.zip(input) else {
             let y = self.shift(tape, sums);
-            return Ok(tape.relu(y));
+            let most = self.layer.saturation.map_or(T::infinity(), |most| T::of(most.into()));
+            return Ok(tape.saturating_relu(y, most));
         };
         let step = self.parameters[site.step];
         if trains_norm {
