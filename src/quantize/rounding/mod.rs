@@ -180,19 +180,19 @@ fn with_codes(
     if let Some((cross, share)) = moments.regression() {
         goal.scaled_add(share as f32, &plane.regress(cross));
     }
-    let round = |steps: &[Step], way| {
+    let tried = |steps: &[Step], way| {
         let (codes, losses) = plane.codes(goal.view(), steps, plan.weight_levels, way);
         Coded { codes, losses, steps: steps.to_vec() }
     };
     let steps: Vec<Step> = (0..layer.op.co()).map(|c| plan.weight_step(c)).collect();
-    let mut best = round(&steps, Way::Together);
+    let mut best = tried(&steps, Way::Together);
     if matches!(moments.second, Second::Products(_)) && by.tries_steps(plan.weight_levels) {
-        best.improve(round(&steps, Way::Alone(weight)), by.step_a_channel);
+        best.improve(tried(&steps, Way::Alone(weight)), by.step_a_channel);
         for steps in by.steps(layer, plan.weight_levels, &steps) {
-            best.improve(round(&steps, Way::Together), by.step_a_channel);
+            best.improve(tried(&steps, Way::Together), by.step_a_channel);
         }
     }
-    best.improve(round(&best.steps, Way::Alone(weight)), true);
+    best.improve(tried(&best.steps, Way::Alone(weight)), true);
     plan.weight_steps = best.steps[..plan.weight_steps.len()].to_vec();
     coded(layer, &best.codes, &best.steps, correct_bias.then_some(&moments))
 }
