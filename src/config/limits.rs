@@ -132,13 +132,15 @@ impl ArrayConfig {
 mod tests {
     use super::*;
 
+    /// What a default configuration is refused with after `change`.
+    fn refused(change: fn(&mut ArrayConfig)) -> String {
+        let mut config = ArrayConfig::default();
+        change(&mut config);
+        config.validate().unwrap_err().to_string()
+    }
+
     #[test]
     fn limits_name_the_option() {
-        let refused = |change: fn(&mut ArrayConfig)| {
-            let mut config = ArrayConfig::default();
-            change(&mut config);
-            config.validate().unwrap_err().to_string()
-        };
         assert!(refused(|c| c.rows = 1).starts_with("rows: 1 is outside"));
         assert!(refused(|c| c.weight_bits = 17).starts_with("weight_bits"));
         assert!(refused(|c| c.acc_bits = 18).starts_with("acc_bits: 18 is outside 19"));
@@ -156,11 +158,6 @@ mod tests {
 
     #[test]
     fn a_pack_that_does_not_fit_is_refused_with_need_and_have() {
-        let refused = |change: fn(&mut ArrayConfig)| {
-            let mut config = ArrayConfig::default();
-            change(&mut config);
-            config.validate().unwrap_err().to_string()
-        };
         let text = refused(|c| c.pack = 2);
         assert!(
             text.starts_with("pack: 2 weights of 8 bits for activations of 8 need 25 bits")

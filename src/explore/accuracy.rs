@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Input values that a batch holds at most.
 const BATCH_VALUES: usize = 1 << 20;
 /// Changes when the same inputs would give other results.
-const METHOD: &str = "accuracy 4";
+const METHOD: &str = "accuracy 5";
 
 /// Which images calibrate and which measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -241,7 +241,7 @@ impl Evaluator {
         }
         let mut parts = vec![METHOD.as_bytes().to_vec(), env!("CARGO_PKG_VERSION").as_bytes().to_vec()];
         for layer in &model.layers {
-            parts.push(format!("{} {:?}", layer.name, layer.op).into_bytes());
+            parts.push(format!("{} {:?} {:?}", layer.name, layer.op, layer.saturation).into_bytes());
             parts.push(bytes(layer.weight.iter().chain(&layer.bias)));
             if let Some(bn) = &layer.batch_norm {
                 let all = bn.gamma.iter().chain(&bn.beta).chain(&bn.mean).chain(&bn.var).chain([&bn.eps]);

@@ -173,3 +173,21 @@ fn a_page_holds_any_name() {
     assert_eq!(data["points"][2]["assignment"], task.axes.assignments[0].name.as_str());
     assert!(!page.contains("<script>alert"));
 }
+
+/// Networks of the same weights are two where a ReLU saturates in one of them: the cache of one does not answer for the other.
+#[test]
+fn a_relu_that_saturates_makes_another_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = crate::cosim::Cache::open(Some(folder.path())).unwrap();
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let data = models.join("fashion-test-256-images-idx3-ubyte.gz");
+    let images = Images { data, calibration: None, most: Some(8), labels: None, turned: false };
+    let mut model = crate::float::FloatModel::load(&models.join("vgg16-small-fashion.safetensors")).unwrap();
+    let plain = Evaluator::new(&model, &images, &cache).unwrap();
+    assert_eq!(plain.key(), Evaluator::new(&model, &images, &cache).unwrap().key());
+    let last = model.layers.len() - 1;
+    model.layers[..last].iter_mut().for_each(|layer| layer.saturation = Some(1e-3));
+    let saturated = Evaluator::new(&model, &images, &cache).unwrap();
+    assert_ne!(plain.key(), saturated.key());
+    assert!(saturated.float_accuracy().1 < plain.float_accuracy().1);
+}
